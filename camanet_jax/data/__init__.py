@@ -1,0 +1,1 @@
+"""From a folder of films and reports to batches of arrays."""

@@ -1,0 +1,153 @@
+"""What a study is, and the community's annotation files read into studies.
+
+The R2Gen layout of a data folder:
+    annotation.json  {"train": [{"id", "report", "image_path": [..]}, ..], "val": .., "test": ..}
+    labels.json      {study id, or its first two dash-separated parts: 14 times 0 or 1}
+    images/          the files that `image_path` names, frontal view first
+"""
+
+import collections
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+# The one constant for the order of the Y classes: alphabetical, as in the label files.
+OBSERVATIONS = (
+    'Atelectasis',
+    'Cardiomegaly',
+    'Consolidation',
+    'Edema',
+    'Enlarged Cardiomediastinum',
+    'Fracture',
+    'Lung Lesion',
+    'Lung Opacity',
+    'No Finding',
+    'Pleural Effusion',
+    'Pleural Other',
+    'Pneumonia',
+    'Pneumothorax',
+    'Support Devices',
+)
+SPLITS = ('train', 'val', 'test')
+
+_PROBLEMS_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One examination: its views, its report and its pseudo-labels."""
+
+    id: str
+    split: str  # one of SPLITS
+    report: str  # as written, not cleaned
+    labels: tuple[int, ...] | None  # [Y] of 0 or 1 in the order of OBSERVATIONS; None: unlabelled
+    image_paths: tuple[str, ...]  # [I] relative to the folder of images, in view order
+
+
+def read_annotation(data_dir: str | Path) -> list[Study]:
+    """Reads and checks `annotation.json` and, where there is one, `labels.json`.
+
+    Returns:
+        The studies in the file's order, train first. Without labels.json their labels are None.
+
+    Raises:
+        ValueError: the files are missing or malformed, or studies are: an empty report, a label row
+            that is not 14 times 0 or 1, an id used twice. One error lists every problem.
+    """
+    annotation_path = Path(data_dir) / 'annotation.json'
+    labels_path = Path(data_dir) / 'labels.json'
+    annotation = _read_json_object(annotation_path)
+    if unknown := sorted(set(annotation) - set(SPLITS)):
+        raise ValueError(
+            f'{annotation_path}: expected the splits {", ".join(SPLITS)}, got also {unknown}'
+        )
+    label_rows = _read_json_object(labels_path) if labels_path.exists() else None
+
+    problems: list[str] = []
+    studies = []
+    for split in SPLITS:
+        for number, entry in enumerate(_entries(annotation, split, annotation_path)):
+            if found := _entry_problems(entry, split) or _label_problems(entry, label_rows):
+                problems += [f'{split}[{number}]: {problem}' for problem in found]
+            else:
+                studies.append(_study(entry, split, label_rows))
+    counts = collections.Counter(study.id for study in studies)
+    problems += [f'study id {name} is used {n} times' for name, n in counts.items() if n > 1]
+    if problems:
+        raise ValueError(f'{annotation_path}: {summarise(problems, "problem")}')
+    return studies
+
+
+def summarise(items: list[str], noun: str) -> str:
+    """'12 problems: a; b; ... and 2 more': all counted, the first ten shown."""
+    plural = noun if len(items) == 1 else f'{noun}s'
+    rest = len(items) - _PROBLEMS_SHOWN
+    more = f'; and {rest} more' if rest > 0 else ''
+    return f'{len(items)} {plural}: {"; ".join(items[:_PROBLEMS_SHOWN])}{more}'
+
+
+def _read_json_object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file; data_dir must hold annotation.json and images/')
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path}: not valid JSON ({error})') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
+    return content
+
+
+def _entries(annotation: dict[str, Any], split: str, path: Path) -> list[Any]:
+    entries = annotation.get(split, [])
+    if not isinstance(entries, list):
+        kind = type(entries).__name__
+        raise ValueError(f'{path}: "{split}" must be a list of studies, got {kind}')
+    return entries
+
+
+def _entry_problems(entry: Any, split: str) -> list[str]:
+    if not isinstance(entry, dict):
+        return [f'expected an object with id, report, image_path; got {type(entry).__name__}']
+    if not _is_text(entry.get('id')):
+        return [f'"id" must be a non-empty string, got {entry.get("id")!r}']
+    problems = []
+    if not _is_text(entry.get('report')):
+        problems.append('the report is empty; write one or leave the study out')
+    paths = entry.get('image_path')
+    if not (isinstance(paths, list) and paths and all(_is_text(path) for path in paths)):
+        problems.append(f'"image_path" must be a list of file names, got {paths!r}')
+    if entry.get('split', split) != split:
+        problems.append(f'listed under "{split}" but its "split" is {entry["split"]!r}')
+    return [f'study {entry["id"]}: {problem}' for problem in problems]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[str]:
+    if rows is None:
+        return []
+    row = _label_row(entry['id'], rows)
+    if row is None:
+        problem = 'no row in labels.json'
+    elif not isinstance(row, list) or len(row) != len(OBSERVATIONS):
+        got = f'{len(row)} values' if isinstance(row, list) else repr(row)
+        problem = f'expected {len(OBSERVATIONS)} values, one per observation, got {got}'
+    elif any(value not in (0, 1) for value in row):
+        problem = f'expected 0 or 1 (map uncertain ones before), got {row}'
+    else:
+        return []
+    return [f'labels of study {entry["id"]}: {problem}']
+
+
+def _label_row(study_id: str, rows: dict[str, Any]) -> Any:
+    """The row under the whole id or, as in IU X-Ray's file, its first two dash-separated parts."""
+    return rows.get(study_id, rows.get('-'.join(study_id.split('-')[:2])))
+
+
+def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> Study:
+    labels = None if rows is None else tuple(int(v) for v in _label_row(entry['id'], rows))
+    return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']))

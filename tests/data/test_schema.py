@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from camanet_jax.data.schema import OBSERVATIONS, read_annotation
+
+
+def write_folder(folder, *, labels=True, **changes):
+    """Two valid studies; `changes` replace fields of the first."""
+    studies = [
+        {'id': f'a-{n}-x', 'report': 'Lungs clear.', 'image_path': [f'{n}.png']} for n in (1, 2)
+    ]
+    studies[0].update(changes)
+    (folder / 'annotation.json').write_text(json.dumps({'train': studies}))
+    rows = {'a-1': [0] * 13 + [1], 'a-2-x': [1] + [0] * 13}
+    if labels:
+        (folder / 'labels.json').write_text(json.dumps(rows if labels is True else labels))
+
+
+def test_observations_are_fourteen_in_alphabetical_order():
+    assert len(OBSERVATIONS) == 14
+    assert list(OBSERVATIONS) == sorted(OBSERVATIONS)
+
+
+def test_reads_studies_with_short_and_whole_label_keys(tmp_path):
+    write_folder(tmp_path)
+    first, second = read_annotation(tmp_path)
+    assert (first.id, first.split, first.image_paths) == ('a-1-x', 'train', ('1.png',))
+    assert first.labels[-1] == 1 and second.labels[0] == 1
+
+
+def test_without_label_file_labels_are_none(tmp_path):
+    write_folder(tmp_path, labels=False)
+    assert [study.labels for study in read_annotation(tmp_path)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'report': '  '}, 'study a-1-x: the report is empty'),
+        ({'id': ''}, '"id" must be a non-empty string'),
+        ({'id': 'a-2-x'}, 'study id a-2-x is used 2 times'),
+        ({'image_path': []}, 'must be a list of file names'),
+        ({'image_path': '1.png'}, 'must be a list of file names'),
+        ({'split': 'test'}, 'listed under "train"'),
+        ({'labels': {'a-1': [0] * 13, 'a-2': [0] * 14}}, 'expected 14 values.*got 13 values'),
+        ({'labels': {'a-1': [-1] * 14, 'a-2': [0] * 14}}, 'expected 0 or 1'),
+        ({'labels': {'a-2': [0] * 14}}, 'labels of study a-1-x: no row'),
+    ],
+)
+def test_bad_studies_are_named(tmp_path, change, message):
+    write_folder(tmp_path, **change)
+    with pytest.raises(ValueError, match=message):
+        read_annotation(tmp_path)
+
+
+def test_one_error_lists_every_problem_and_counts_the_rest(tmp_path):
+    studies = [{'id': str(n), 'report': '', 'image_path': ['x']} for n in range(12)]
+    (tmp_path / 'annotation.json').write_text(json.dumps({'val': studies}))
+    with pytest.raises(ValueError, match=r'12 problems: val\[0\].*val\[9\].*and 2 more'):
+        read_annotation(tmp_path)
+
+
+def test_missing_or_broken_files_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r'annotation.json: no such file'):
+        read_annotation(tmp_path)
+    (tmp_path / 'annotation.json').write_text('{"train": [')
+    with pytest.raises(ValueError, match=r'annotation.json: not valid JSON'):
+        read_annotation(tmp_path)
+    (tmp_path / 'annotation.json').write_text('{"dev": []}')
+    with pytest.raises(ValueError, match=r"got also \['dev'\]"):
+        read_annotation(tmp_path)
+
+
+def test_real_annotations(shared_dir):
+    iu_xray = read_annotation(shared_dir / 'data/iu_xray')
+    assert len(iu_xray) == 2955
+    train = [study for study in iu_xray if study.split == 'train']
+    assert sum(study.labels[OBSERVATIONS.index('No Finding')] for study in train) == 1442
+    assert len(read_annotation(shared_dir / 'data/nih_sample')) == 621
