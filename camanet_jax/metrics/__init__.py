@@ -1,0 +1,1 @@
+"""Scores of generated reports and of image classification, with their intervals."""

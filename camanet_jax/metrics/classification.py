@@ -1,0 +1,115 @@
+"""Multi-label precision, recall and F1, averaged in every way the field reports.
+
+Identical to scikit-learn's `precision_recall_fscore_support` with `zero_division=0` on the same
+labels: a ratio without a denominator counts as 0, in the macro and example means too.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
+
+# The five observations of the CheXpert competition (Irvin et al., 2019, section 5).
+FIVE_CLASSES = ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion')
+
+
+def classification_scores(
+    predicted: Int[np.ndarray, 'B Y'],
+    target: Int[np.ndarray, 'B Y'],
+    class_names: Sequence[str] = OBSERVATIONS,
+) -> dict:
+    """Precision, recall and F1 of binary labels.
+
+    Returns `micro` (Tables II and V of the paper), `macro`, `example` (mean over studies),
+    `per_class` by name (with `support`, the positive studies) and, where `class_names` has them,
+    `five_class` (micro, macro and example of the CheXpert competition's classes).
+    """
+    predicted, target = _checked(predicted, target, class_names)
+    counts = confusion_counts(predicted, target)
+    scores = _averages(counts)
+    per_class = precision_recall_f1(counts.sum(axis=0))
+    support = target.sum(axis=0)
+    scores['per_class'] = {
+        name: {**_named(per_class[i]), 'support': int(support[i])}
+        for i, name in enumerate(class_names)
+    }
+    if set(FIVE_CLASSES) <= set(class_names):
+        five = [list(class_names).index(name) for name in FIVE_CLASSES]
+        scores['five_class'] = _averages(counts[:, five])
+    return scores
+
+
+def confusion_counts(
+    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
+) -> Float[np.ndarray, 'B Y 3']:
+    """True positives, false positives and false negatives of each study and class."""
+    predicted, target = np.asarray(predicted, bool), np.asarray(target, bool)
+    cells = (predicted & target, predicted & ~target, ~predicted & target)
+    return np.stack(cells, axis=-1).astype(np.float64)
+
+
+def precision_recall_f1(counts: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
+    """Precision, recall and F1 of (true positives, false positives, false negatives)."""
+    true, false_positive, false_negative = np.moveaxis(counts, -1, 0)
+    denominators = (
+        true + false_positive,
+        true + false_negative,
+        true + (false_positive + false_negative) / 2,
+    )
+    return np.stack([safe_ratio(true, denominator) for denominator in denominators], axis=-1)
+
+
+def micro_f1_statistics(
+    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
+) -> StudyStatistics:
+    """Micro-F1 over all classes, ready for the bootstrap."""
+    counts = confusion_counts(predicted, target).sum(axis=1)
+    return StudyStatistics(counts, lambda sums: precision_recall_f1(sums)[..., 2])
+
+
+def macro_f1_statistics(
+    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
+) -> StudyStatistics:
+    """Macro-F1 over all classes, ready for the bootstrap."""
+    counts = confusion_counts(predicted, target)
+    studies, classes, cells = counts.shape
+
+    def score(sums):
+        by_class = sums.reshape(*sums.shape[:-1], classes, cells)
+        return precision_recall_f1(by_class)[..., 2].mean(axis=-1)
+
+    return StudyStatistics(counts.reshape(studies, classes * cells), score)
+
+
+def _averages(counts: Float[np.ndarray, 'B Y 3']) -> dict:
+    return {
+        'micro': _named(precision_recall_f1(counts.sum(axis=(0, 1)))),
+        'macro': _named(precision_recall_f1(counts.sum(axis=0)).mean(axis=0)),
+        'example': _named(precision_recall_f1(counts.sum(axis=1)).mean(axis=0)),
+    }
+
+
+def _named(scores: Float[np.ndarray, ' 3']) -> dict[str, float]:
+    return dict(zip(('precision', 'recall', 'F1'), scores.tolist(), strict=True))
+
+
+def _checked(
+    predicted: np.ndarray, target: np.ndarray, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    predicted, target = np.asarray(predicted), np.asarray(target)
+    expected = (len(target), len(class_names))
+    if predicted.shape != expected or target.shape != expected or not len(target):
+        raise ValueError(
+            f'Expected predicted and target labels [studies, {len(class_names)}] of the same '
+            f'studies, got {predicted.shape} and {target.shape}.'
+        )
+    for name, labels in (('predicted', predicted), ('target', target)):
+        if not np.isin(labels, (0, 1)).all():
+            raise ValueError(
+                f'Expected {name} labels of 0 and 1, got {np.unique(labels)[:10].tolist()}; '
+                'decide first what uncertain and blank count as.'
+            )
+    return predicted, target

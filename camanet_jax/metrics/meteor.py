@@ -1,0 +1,138 @@
+"""METEOR 1.5 (Denkowski and Lavie, 2014) by its authors' Java program, as pycocoevalcap ships it.
+
+The program is started once per process and kept: loading its paraphrase table takes seconds,
+a study a millisecond. It speaks lines: `SCORE ||| reference ||| hypothesis` answers 23 counts,
+`EVAL ||| counts ||| ...` answers one score per study and then that of the summed counts.
+"""
+
+import atexit
+import functools
+import logging
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from pycocoevalcap.meteor import meteor as pycoco_meteor
+
+from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
+
+_JAR = Path(pycoco_meteor.__file__).with_name(pycoco_meteor.METEOR_JAR)
+_SEPARATOR = ' ||| '
+_COUNTS = 23
+_CHUNKS = 20  # the column with the number of matched runs of words
+
+# The program's English parameters (its task "rank").
+_ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
+_MATCHER_WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # exact, stem, synonym, paraphrase
+
+
+class MeteorUnavailable(RuntimeError):
+    """The Java program cannot be started here."""
+
+
+class MeteorProcess:
+    """One running METEOR program."""
+
+    def __init__(self) -> None:
+        if shutil.which('java') is None:
+            raise MeteorUnavailable('no java on the path')
+        # The JVM would read bytes by the locale, ASCII in bare containers: say UTF-8.
+        command = ['java', '-Dfile.encoding=UTF-8', '-Xmx2G', '-jar', str(_JAR)]
+        self._process = subprocess.Popen(
+            [*command, '-', '-', '-stdio', '-l', 'en', '-norm'],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding='utf-8',
+        )
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+
+    def counts(
+        self, hypotheses: Sequence[str], references: Sequence[str]
+    ) -> Float[np.ndarray, 'B 23']:
+        """The program's match counts of each study."""
+        with self._lock:
+            lines = [
+                self._ask(_SEPARATOR.join(('SCORE', _one_field(reference), _one_field(hypothesis))))
+                for hypothesis, reference in zip(hypotheses, references, strict=True)
+            ]
+        return np.array([line.split() for line in lines], np.float64).reshape(-1, _COUNTS)
+
+    def scores(self, counts: Float[np.ndarray, 'B 23']) -> tuple[float, Float[np.ndarray, ' B']]:
+        """The corpus score and each study's, as the program computes them from its counts."""
+        rows = [' '.join(map(str, row)) for row in counts.tolist()]
+        with self._lock:
+            first = self._ask(_SEPARATOR.join(('EVAL', *rows)))
+            others = [self._read() for _ in rows]
+        *per_study, corpus = (float(line) for line in (first, *others))
+        return corpus, np.array(per_study)
+
+    def close(self) -> None:
+        """End the program; closing twice is harmless."""
+        atexit.unregister(self.close)
+        self._process.kill()
+        self._process.wait()
+
+    def _ask(self, line: str) -> str:
+        try:
+            self._process.stdin.write(line + '\n')
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # _read reports the ended program
+        return self._read()
+
+    def _read(self) -> str:
+        line = self._process.stdout.readline()
+        if not line:
+            raise MeteorUnavailable(f'the METEOR program ended (exit code {self._process.wait()})')
+        return line
+
+
+@functools.cache
+def shared_meteor() -> MeteorProcess | None:
+    """This process's METEOR program, or None (said once in the log) where Java is missing."""
+    try:
+        process = MeteorProcess()
+        process.counts([''], ['probe'])
+    except MeteorUnavailable as reason:
+        logging.warning('METEOR is left out: %s. Install a Java runtime (8 or later).', reason)
+        return None
+    return process
+
+
+def corpus_meteor(sums: Float[np.ndarray, '... 23']) -> Float[np.ndarray, '...']:
+    """METEOR of summed `meteor_statistics` rows: the program's formula, for many resamples at once.
+
+    The columns: hypothesis length, reference length, function words of each; for each of the four
+    matchers the matched content words (hypothesis, reference) and function words (the same);
+    chunks; matched words of the hypothesis, of the reference.
+    """
+    lengths, function_words = sums[..., 0:2], sums[..., 2:4]
+    matches = sums[..., 4:20].reshape(*sums.shape[:-1], 4, 2, 2)  # matcher, word kind, side
+    weighted_lengths = _DELTA * (lengths - function_words) + (1 - _DELTA) * function_words
+    weighted_kinds = _DELTA * matches[..., 0, :] + (1 - _DELTA) * matches[..., 1, :]
+    weighted_matches = np.einsum('m,...ms->...s', _MATCHER_WEIGHTS, weighted_kinds)
+
+    precision, recall = np.moveaxis(safe_ratio(weighted_matches, weighted_lengths), -1, 0)
+    mean = safe_ratio(precision * recall, (1 - _ALPHA) * recall + _ALPHA * precision)
+    fragmentation = safe_ratio(sums[..., _CHUNKS], sums[..., 21:23].mean(axis=-1))
+    return mean * (1 - _GAMMA * fragmentation**_BETA)
+
+
+def meteor_statistics(counts: Float[np.ndarray, 'B 23']) -> StudyStatistics:
+    """Corpus METEOR, ready for the bootstrap."""
+    # The program forgives the one chunk of a hypothesis that is its reference, word for word.
+    identical = (counts[:, _CHUNKS] == 1) & np.all(counts[:, 21:23] == counts[:, 0:2], axis=1)
+    summands = counts.copy()
+    summands[identical, _CHUNKS] = 0
+    return StudyStatistics(summands, corpus_meteor)
+
+
+def _one_field(text: str) -> str:
+    # A separator or line end inside a text would shift every later answer by a line.
+    return ' '.join(text.replace('|||', ' ').split())

@@ -1,0 +1,96 @@
+"""Language scores of generated reports: BLEU-1..4, METEOR, ROUGE-L, CIDEr.
+
+The scorers are pycocoevalcap's, fed with compared strings (see `protocol`) and without its PTB
+tokenizer, as this field does: cleaned reports are already words separated by spaces. CIDEr
+weighs n-grams by how many references of the scored set hold them, so it depends on the set and is
+0 for a single study.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.rouge.rouge import Rouge
+
+from camanet_jax.metrics import bleu
+from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics
+from camanet_jax.metrics.meteor import meteor_statistics, shared_meteor
+
+NAMES = (*bleu.NAMES, 'METEOR', 'ROUGE_L', 'CIDEr')
+
+
+class NlgScores(NamedTuple):
+    """Scores of one set of reports.
+
+    Attributes:
+        corpus: the set's scores by name, in the order of `NAMES`; METEOR only where Java is there.
+        per_study: each study's own score by name. The corpus BLEU and METEOR are not their means.
+        statistics: what the bootstrap resamples, by name. CIDEr keeps the whole set's weights.
+    """
+
+    corpus: dict[str, float]
+    per_study: dict[str, Float[np.ndarray, ' B']]
+    statistics: dict[str, StudyStatistics]
+
+
+def score_reports(
+    hypotheses: Sequence[str], references: Sequence[str], *, with_meteor: bool = True
+) -> NlgScores:
+    """Score hypotheses against one reference each, both already compared strings.
+
+    An empty hypothesis scores 0. `with_meteor=False` saves starting Java, for instance when only
+    BLEU selects a model.
+    """
+    hypotheses, references = _checked(hypotheses), _checked(references)
+    if len(hypotheses) != len(references) or not references:
+        raise ValueError(
+            f'Expected one reference per report and at least one, got {len(hypotheses)} reports '
+            f'and {len(references)} references.'
+        )
+    if '' in references:
+        raise ValueError(
+            f'The reference of study number {references.index("")} (from 0) is empty; '
+            'leave out studies without a reference report.'
+        )
+    parts = [_bleu(hypotheses, references)]
+    meteor = shared_meteor() if with_meteor else None
+    if meteor is not None:
+        parts.append(_meteor(meteor, hypotheses, references))
+    parts += [_mean_score('ROUGE_L', Rouge(), hypotheses, references)]
+    parts += [_mean_score('CIDEr', Cider(), hypotheses, references)]
+    return NlgScores(*({k: v for part in parts for k, v in part[i].items()} for i in range(3)))
+
+
+def _checked(texts: Sequence[str]) -> list[str]:
+    # ROUGE splits at single spaces and METEOR reads lines: one space between words, nothing else.
+    return [' '.join(text.split()) for text in texts]
+
+
+def _bleu(hypotheses: list[str], references: list[str]) -> NlgScores:
+    counts = bleu.bleu_counts(hypotheses, references)
+    statistics = {
+        name: bleu.bleu_statistics(counts, order) for order, name in enumerate(bleu.NAMES, start=1)
+    }
+    per_study = dict(zip(bleu.NAMES, bleu.corpus_bleu(counts).T, strict=True))
+    return NlgScores({name: s.value() for name, s in statistics.items()}, per_study, statistics)
+
+
+def _meteor(meteor, hypotheses: list[str], references: list[str]) -> NlgScores:
+    counts = meteor.counts(hypotheses, references)
+    corpus, per_study = meteor.scores(counts)
+    return NlgScores(
+        {'METEOR': corpus}, {'METEOR': per_study}, {'METEOR': meteor_statistics(counts)}
+    )
+
+
+def _mean_score(
+    name: str, scorer: Rouge | Cider, hypotheses: list[str], references: list[str]
+) -> NlgScores:
+    """ROUGE-L and CIDEr: the corpus score is the mean over studies."""
+    corpus, per_study = scorer.compute_score(
+        {study: [text] for study, text in enumerate(references)},
+        {study: [text] for study, text in enumerate(hypotheses)},
+    )
+    return NlgScores({name: float(corpus)}, {name: per_study}, {name: mean_statistics(per_study)})

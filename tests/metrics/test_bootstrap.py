@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from camanet_jax.metrics.bootstrap import (
+    StudyStatistics,
+    bootstrap_interval,
+    mean_statistics,
+    paired_bootstrap,
+    resampling_weights,
+)
+
+
+def test_resampled_means_equal_means_of_drawn_studies():
+    values = np.array([1.0, 2.0, 4.0])
+    weights = np.array([[3, 0, 0], [1, 1, 1], [0, 1, 2]])
+    np.testing.assert_allclose(mean_statistics(values).resampled(weights), [1.0, 7 / 3, 10 / 3])
+
+
+def test_ratio_of_sums_is_not_mean_of_ratios():
+    summands = np.array([[1.0, 1.0], [0.0, 9.0]])
+    statistics = StudyStatistics(summands, lambda sums: sums[..., 0] / sums[..., 1])
+    assert statistics.value() == pytest.approx(0.1)
+    np.testing.assert_allclose(statistics.resampled(np.array([[1, 1], [2, 0]])), [0.1, 1.0])
+
+
+def test_each_resample_draws_as_many_studies_as_there_are():
+    weights = resampling_weights(7, resamples=50, seed=3)
+    assert weights.shape == (50, 7)
+    assert (weights.sum(axis=1) == 7).all()
+    np.testing.assert_array_equal(weights, resampling_weights(7, resamples=50, seed=3))
+    assert (weights != resampling_weights(7, resamples=50, seed=4)).any()
+
+
+def test_interval_of_a_mean_has_the_width_the_normal_law_gives():
+    values = np.random.default_rng(0).normal(5.0, 2.0, size=400)
+    low, high = bootstrap_interval(mean_statistics(values), resampling_weights(400, 4000))
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(400), rel=0.06)
+
+
+def test_paired_difference_ignores_what_both_systems_share():
+    generator = np.random.default_rng(1)
+    difficulty = generator.normal(0, 10, size=200)
+    better = difficulty + 0.5 + generator.normal(0, 0.1, size=200)
+    weights = resampling_weights(200)
+    found = paired_bootstrap(mean_statistics(better), mean_statistics(difficulty), weights)
+    assert found.difference == pytest.approx(0.5, abs=0.03)
+    assert 0.45 < found.low < found.difference < found.high < 0.55
+    assert found.p_value == pytest.approx(2 / 1001)
+
+
+def test_equal_systems_do_not_differ():
+    statistics = mean_statistics(np.arange(10.0))
+    found = paired_bootstrap(statistics, statistics, resampling_weights(10))
+    assert found == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_no_studies_and_wrong_weights_are_refused():
+    with pytest.raises(ValueError, match='at least one study'):
+        resampling_weights(0)
+    with pytest.raises(ValueError, match='Expected weights for 3 studies, got 4'):
+        bootstrap_interval(mean_statistics(np.ones(3)), resampling_weights(4))

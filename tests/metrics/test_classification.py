@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.metrics.classification import (
+    FIVE_CLASSES,
+    classification_scores,
+    macro_f1_statistics,
+    micro_f1_statistics,
+)
+
+TARGET = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
+PREDICTED = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]])
+
+
+def test_hand_computed_averages():
+    scores = classification_scores(PREDICTED, TARGET, ('a', 'b', 'c'))
+    # Class a: 1 true and 1 false positive; b: 1 true positive, 1 missed; c: never there.
+    assert scores['micro'] == pytest.approx({'precision': 2 / 3, 'recall': 2 / 3, 'F1': 2 / 3})
+    assert scores['macro'] == pytest.approx({'precision': 0.5, 'recall': 0.5, 'F1': 4 / 9})
+    # Studies: (1, 1/2), (1/2, 1), and (0, 0) for the study without any label.
+    assert scores['example'] == pytest.approx({'precision': 0.5, 'recall': 0.5, 'F1': 4 / 9})
+    assert scores['per_class']['a'] == pytest.approx(
+        {'precision': 0.5, 'recall': 1.0, 'F1': 2 / 3, 'support': 1}
+    )
+    assert scores['per_class']['c'] == {'precision': 0, 'recall': 0, 'F1': 0, 'support': 0}
+    assert 'five_class' not in scores
+
+
+def test_five_classes_are_those_columns_alone():
+    generator = np.random.default_rng(0)
+    predicted, target = generator.integers(0, 2, size=(2, 30, 14))
+    columns = [OBSERVATIONS.index(name) for name in FIVE_CLASSES]
+    alone = classification_scores(predicted[:, columns], target[:, columns], FIVE_CLASSES)
+    five = classification_scores(predicted, target)['five_class']
+    assert five == {average: alone[average] for average in ('micro', 'macro', 'example')}
+
+
+def test_bootstrap_statistics_give_the_scores():
+    generator = np.random.default_rng(1)
+    predicted, target = generator.integers(0, 2, size=(2, 40, 14))
+    scores = classification_scores(predicted, target)
+    assert micro_f1_statistics(predicted, target).value() == pytest.approx(scores['micro']['F1'])
+    assert macro_f1_statistics(predicted, target).value() == pytest.approx(scores['macro']['F1'])
+
+
+def test_equals_scikit_learn():
+    sklearn_metrics = pytest.importorskip('sklearn.metrics')
+    generator = np.random.default_rng(2)
+    predicted, target = generator.random((2, 200, 14)) < np.linspace(0, 0.6, 14)
+    scores = classification_scores(predicted.astype(int), target.astype(int))
+    per_class = sklearn_metrics.precision_recall_fscore_support(target, predicted, zero_division=0)
+    for i, name in enumerate(OBSERVATIONS):
+        expected = [float(column[i]) for column in per_class]
+        assert list(scores['per_class'][name].values()) == pytest.approx(expected)
+    for ours, theirs in (('micro', 'micro'), ('macro', 'macro'), ('example', 'samples')):
+        *expected, _ = sklearn_metrics.precision_recall_fscore_support(
+            target, predicted, average=theirs, zero_division=0
+        )
+        assert list(scores[ours].values()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    'predicted, message',
+    [
+        (np.zeros((3, 2), int), r'got \(3, 2\) and \(3, 3\)'),
+        (np.full((3, 3), -1), r'labels of 0 and 1, got \[-1\]'),
+    ],
+)
+def test_bad_labels_are_refused(predicted, message):
+    with pytest.raises(ValueError, match=message):
+        classification_scores(predicted, TARGET, ('a', 'b', 'c'))
