@@ -1,0 +1,331 @@
+"""CAMANet: the whole model (paper Figure 2; SPEC sections 4, 5 and 10).
+
+Dimension key: B studies, I views, P visual tokens, C backbone channels, Y observations, L report tokens,
+V vocabulary (words and id 0), D width, F feed-forward, H heads, K head size, S memory slots, N beams.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from einops import rearrange
+from flax import linen as nn
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+
+from camanet_jax.models.decoder import Decoder, DecoderCache
+from camanet_jax.models.densenet import DenseNet
+from camanet_jax.models.encoder import Encoder
+from camanet_jax.models.layers import LayerNorm, linear, xavier_uniform
+from camanet_jax.models.relational_memory import RelationalMemory
+from camanet_jax.models.vdm import class_activation_maps, visual_discriminative_map
+from camanet_jax.models.vtac import (
+    SelectionCounts,
+    cosine_similarity,
+    number_selected,
+    ranks,
+    soft_selection,
+    textual_discriminative_map,
+)
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+PRESENCE_THRESHOLD = 0.5
+
+
+@struct.dataclass
+class Encoding:
+    """What the visual side computes. Fields after `encoded` are None in the Base system.
+
+    Attributes:
+      visual_tokens: [B, P, C], the backbone's features, view 1's tokens first.
+      pooled_features: [B, C], mean over tokens and views.
+      projected: [B, P + 1, D] (Base: [B, P, D]), the encoder's input.
+      encoded: the same shape, the encoder's output; row 0 is r* (paper equation 12).
+      class_logits: [B, Y].
+      cams: [B, Y, P], class activation maps.
+      present: [B, Y], the classes whose maps make the VDM.
+      vdm: [B, P], d^v in [0, 1].
+      discriminative_representation: [B, C], r' (equation 11).
+    """
+
+    visual_tokens: Array
+    pooled_features: Array
+    projected: Array
+    encoded: Array
+    class_logits: Array | None = None
+    cams: Array | None = None
+    present: Array | None = None
+    vdm: Array | None = None
+    discriminative_representation: Array | None = None
+
+    @property
+    def decoder_input(self) -> Array:
+        """[B, P, D]: the encoded visual tokens; r* is dropped (paper: "detached")."""
+        return self.encoded if self.vdm is None else self.encoded[:, 1:]
+
+
+@struct.dataclass
+class CamanetOutput:
+    """Every activation of one teacher-forced pass; under jit what is not used is not computed.
+
+    Attributes:
+      encoding: the visual side.
+      embedded: [B, L, D], word embeddings with position, after dropout.
+      relational_memory: [B, L, S * D], the memory after each token.
+      decoded: [B, L, D], the decoder's output after its final norm.
+      cross_attention: [B, H, L, P], last layer; row j is the attention whose input is token j.
+      logits: [B, L, V].
+      word_similarity: [B, L], s_j of equation 13. None, as the next two, in the Base system.
+      selection: [B, L], 1 for a selected word (between 0 and 1 in the soft relaxation).
+      tdm: [B, P], d^t.
+      image_embedding, text_embedding, contrastive_scale: [B, D], [B, D], []; CLIP ablation only.
+    """
+
+    encoding: Encoding
+    embedded: Array
+    relational_memory: Array
+    decoded: Array
+    cross_attention: Array
+    logits: Array
+    word_similarity: Array | None = None
+    selection: Array | None = None
+    tdm: Array | None = None
+    image_embedding: Array | None = None
+    text_embedding: Array | None = None
+    contrastive_scale: Array | None = None
+
+    @property
+    def log_probs(self) -> Array:
+        """[B, L, V]."""
+        return jax.nn.log_softmax(self.logits)
+
+    @property
+    def reading_attention(self) -> Array:
+        """[B, L - 1, P], mean over heads: row i is where the model looked having just read word i (VTAC's rows)."""
+        return self.cross_attention.mean(1)[:, 1:]
+
+    @property
+    def predicting_attention(self) -> Array:
+        """[B, L, P], mean over heads: row i is where the model looked when it predicted word i."""
+        return self.cross_attention.mean(1)
+
+
+def normalise_images(images: Array, dtype: Any) -> Array:
+    """Grey uint8 films [B, I, height, width] to ImageNet-normalised [B, I, height, width, 3]."""
+    wide = jnp.promote_types(dtype, jnp.float32)
+    scaled = images.astype(wide)[..., None] / 255
+    return ((scaled - jnp.array(IMAGENET_MEAN, wide)) / jnp.array(IMAGENET_STD, wide)).astype(dtype)
+
+
+def sinusoid(length: int, width: int) -> np.ndarray:
+    """Position code [L, D] (Vaswani et al., 2017)."""
+    angles = np.arange(length)[:, None] * np.exp(np.arange(0, width, 2) * -(math.log(10000.0) / width))
+    return rearrange(np.stack([np.sin(angles), np.cos(angles)], -1), 'l d two -> l (d two)')
+
+
+def input_mask(tokens: Int[Array, 'B L']) -> Bool[Array, 'B L']:
+    """True for words and for position 0 (BOS); id 0 elsewhere is padding."""
+    return (tokens > 0) | (jnp.arange(tokens.shape[1]) == 0)
+
+
+def unused_norm(key, channels: int, dtype) -> dict[str, Array]:
+    """Parameters of a LayerNorm."""
+    return {'gamma': jnp.ones(channels, dtype), 'beta': jnp.zeros(channels, dtype)}
+
+
+class Camanet(nn.Module):
+    """The model; `Camanet(**config.model)` builds any system of the paper.
+
+    Attributes:
+      vocabulary_size: V, words plus one.
+      observations: Y.
+      width, feed_forward, heads, encoder_layers, decoder_layers, memory_slots: D, F, H, ..., S.
+      max_positions: the longest report that can be embedded.
+      dropout: of attention, feed-forward, residuals and embeddings; `projection_dropout`: after the input projection.
+      visual_extractor: makes the backbone, a module with a property `channels` that maps images
+        [B, I, height, width, 3] to features [B, I, height', width', C].
+      backbone_options: the extractor's own attributes.
+      vdmae: adds classifier, VDM and discriminative representation; False is the Base system.
+      vtac: adds the TDM. `contrastive`: adds the CLIP ablation's projections.
+      cam_classes: indices of the classes that may enter the VDM; None for all.
+      vdm_classes: which classes count as present in training; in evaluation always 'predicted'.
+      vdm_norm, tdm_*: the differences between paper and official program, SPEC sections 4 and 5.
+      tdm_selection: 'rank', or 'soft' with `tdm_temperature`.
+      dtype: of the computation; `param_dtype`: of the parameters.
+    """
+
+    vocabulary_size: int
+    observations: int = 14
+    width: int = 512
+    feed_forward: int = 512
+    heads: int = 8
+    encoder_layers: int = 3
+    decoder_layers: int = 3
+    memory_slots: int = 3
+    max_positions: int = 512
+    dropout: float = 0.1
+    projection_dropout: float = 0.5
+    visual_extractor: Callable[..., nn.Module] = DenseNet
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)
+    vdmae: bool = True
+    vtac: bool = True
+    contrastive: bool = False
+    cam_classes: Sequence[int] | None = None
+    vdm_classes: Literal['predicted', 'labels', 'union'] = 'predicted'
+    vdm_norm: Literal['class', 'map'] = 'class'
+    tdm_query: Literal['discriminative', 'first_visual'] = 'discriminative'
+    tdm_word_vectors: Literal['embedding', 'decoder_input'] = 'embedding'
+    tdm_candidates: Literal['words', 'words_and_bos'] = 'words'
+    tdm_norm: Literal['word', 'map'] = 'word'
+    tdm_weight: Literal['similarity', 'none'] = 'similarity'
+    tdm_selection: Literal['rank', 'soft'] = 'rank'
+    tdm_temperature: float = 0.1
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        self.backbone = self.visual_extractor(**self.backbone_options, **kinds)
+        channels = self.backbone.channels
+        if self.vdmae:
+            self.classifier = linear(channels, self.observations, **kinds)
+            self.discriminative_norm = LayerNorm(**kinds)
+            # Official checkpoints hold a second norm that feeds nothing; it is kept so that they round-trip.
+            self.unused_background_norm = self.param('unused_background_norm', unused_norm, channels, self.param_dtype)
+        self.input_projection = linear(channels, self.width, **kinds)
+        self.projection_drop = nn.Dropout(self.projection_dropout)
+        sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **kinds)
+        self.encoder = Encoder(layers=self.encoder_layers, **sizes)
+        self.decoder = Decoder(layers=self.decoder_layers, **sizes)
+        self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **kinds)
+        self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **kinds)
+        self.embedding_drop = nn.Dropout(self.dropout)
+        self.vocabulary_head = linear(self.width, self.vocabulary_size, **kinds)
+        if self.contrastive:
+            self.image_head = linear(self.width, self.width, **kinds)
+            self.text_head = linear(self.width, self.width, **kinds)
+            self.contrastive_log_scale = self.param(
+                'contrastive_log_scale', nn.initializers.constant(math.log(1 / 0.07)), (), self.param_dtype)
+
+    def encode(self, images: Array, *, labels: Array | None = None, train: bool = False) -> Encoding:
+        """Films [B, I, height, width], uint8 grey, to everything the visual side computes.
+
+        `labels` [B, Y] are used only in training, by `vdm_classes` 'labels' and 'union'.
+        """
+        features = self.backbone(normalise_images(images, self.dtype), train=train)
+        tokens = rearrange(features, 'b i h w c -> b (i h w) c')
+        pooled = tokens.mean(1)
+        found = self.discriminate(tokens, pooled, labels, train=train) if self.vdmae else {}
+        inputs = tokens
+        if self.vdmae:
+            inputs = jnp.concatenate([found['discriminative_representation'][:, None], tokens], axis=1)
+        projected = nn.relu(self.input_projection(inputs))
+        projected = self.projection_drop(projected, deterministic=not train)
+        return Encoding(tokens, pooled, projected, self.encoder(projected, train=train), **found)
+
+    def discriminate(self, tokens, pooled, labels, *, train: bool) -> dict[str, Array]:
+        """Classifier, CAMs, VDM and discriminative representation (equations 6 to 11)."""
+        class_logits = self.classifier(pooled)
+        kernel = self.classifier.variables['params']['kernel']
+        cams = jax.lax.stop_gradient(class_activation_maps(tokens, kernel.astype(tokens.dtype)))
+        present = self.present_classes(class_logits, labels, train=train)
+        vdm = visual_discriminative_map(cams, present, self.vdm_norm)
+        representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens))
+        return dict(class_logits=class_logits, cams=cams, present=present, vdm=vdm,
+                    discriminative_representation=representation)
+
+    def present_classes(self, class_logits, labels, *, train: bool) -> Array:
+        """[B, Y], the classes whose maps enter the VDM."""
+        present = nn.sigmoid(class_logits) >= PRESENCE_THRESHOLD
+        if train and self.vdm_classes != 'predicted':
+            if labels is None:
+                raise ValueError(f"vdm_classes={self.vdm_classes!r} needs the labels of the batch, got none.")
+            present = labels > 0 if self.vdm_classes == 'labels' else present | (labels > 0)
+        if self.cam_classes is not None:
+            present = present & jnp.isin(jnp.arange(self.observations), jnp.array(self.cam_classes, int))
+        return present
+
+    def embed(self, tokens: Array, position: Array | int = 0, *, train: bool = False) -> Array:
+        """Word embeddings times sqrt(D) plus position code, dropped out; `tokens` [B, L] start at `position`."""
+        code = jnp.asarray(sinusoid(self.max_positions, self.width), self.dtype)
+        code = jax.lax.dynamic_slice_in_dim(code, position, tokens.shape[-1])
+        embedded = self.embedding(tokens) * jnp.asarray(math.sqrt(self.width), self.dtype) + code
+        return self.embedding_drop(embedded, deterministic=not train)
+
+    def decode(self, encoding: Encoding, tokens: Int[Array, 'B L'], counts: SelectionCounts | None = None,
+               batch_width: Int[Array, ''] | None = None, *, train: bool = False) -> CamanetOutput:
+        """Teacher-forced pass over `tokens` (BOS first).
+
+        `counts` are VTAC's tables (`vtac.selection_counts`), needed where the system has VTAC; without them no TDM is
+        made. `batch_width` is the longest input of the global batch, by default of this one.
+        """
+        valid = input_mask(tokens)
+        embedded = self.embed(tokens, train=train)
+        memory = self.memory(embedded, train=train)
+        length = tokens.shape[1]
+        causal = valid[:, None] & jnp.tril(jnp.ones((length, length), bool))
+        decoded, attention = self.decoder(embedded, memory, encoding.decoder_input, causal, train=train)
+        found = {}
+        if self.vtac and self.vdmae and counts is not None:
+            width = valid.sum(1).max() if batch_width is None else batch_width
+            found |= self.consistency(encoding, tokens, embedded, attention, counts, width)
+        if self.contrastive:
+            found |= self.contrast(encoding, decoded, valid)
+        return CamanetOutput(encoding, embedded, memory, decoded, attention, self.vocabulary_head(decoded), **found)
+
+    def consistency(self, encoding, tokens, embedded, attention, counts, width) -> dict[str, Array]:
+        """VTAC's word selection and TDM (equations 13 to 16)."""
+        candidates = tokens > 0 if self.tdm_candidates == 'words' else input_mask(tokens)
+        query = encoding.encoded[:, 0 if self.tdm_query == 'discriminative' else 1]
+        words = self.embedding(tokens) if self.tdm_word_vectors == 'embedding' else embedded
+        similarity = cosine_similarity(*self.wide(words, query))
+        selected = number_selected(counts, candidates, width)
+        if self.tdm_selection == 'soft':
+            selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)
+        else:
+            selection = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
+        attention, = self.wide(attention.mean(1))
+        tdm = textual_discriminative_map(attention, similarity, selection,
+                                              norm=self.tdm_norm, weight=self.tdm_weight)
+        return dict(word_similarity=similarity * candidates, selection=selection, tdm=tdm)
+
+    def contrast(self, encoding, decoded, valid) -> dict[str, Array]:
+        """The CLIP ablation's embeddings (paper section IV-G)."""
+        image = self.image_head(encoding.projected.mean(1))
+        text = jnp.einsum('bld,bl->bd', decoded, valid.astype(decoded.dtype)) / valid.sum(1, keepdims=True)
+        return dict(image_embedding=image, text_embedding=self.text_head(text),
+                    contrastive_scale=jnp.exp(self.contrastive_log_scale))
+
+    def wide(self, *arrays: Array) -> tuple[Array, ...]:
+        """The arrays in at least float32, for cosines and map statistics."""
+        return tuple(x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in arrays)
+
+    def __call__(self, images: Array, tokens: Array, counts: SelectionCounts | None = None,
+                 batch_width: Array | None = None, *, labels: Array | None = None, train: bool = False):
+        """Films [B, I, height, width] and input tokens [B, L] to a `CamanetOutput`; see `encode` and `decode`."""
+        encoding = self.encode(images, labels=labels, train=train)
+        return self.decode(encoding, tokens, counts, batch_width, train=train)
+
+    def cross_projections(self, encoding: Encoding):
+        """Cross-attention keys and values of every decoder layer, computed once per study."""
+        return self.decoder.cross_projections(encoding.decoder_input)
+
+    def empty_cache(self, batch: int, beams: int, length: int) -> DecoderCache:
+        """The state before the first token."""
+        shape = (batch, beams, length, self.heads, self.width // self.heads)
+        keys = tuple(jnp.zeros(shape, self.dtype) for _ in range(self.decoder_layers))
+        return DecoderCache(keys, keys, self.memory.initial(batch, beams))
+
+    def decode_step(self, tokens: Int[Array, 'B N'], position: Int[Array, ''], cache: DecoderCache, cross):
+        """Reads one token per beam. Returns logits [B, N, V], cross-attention [B, H, N, P] and the new cache."""
+        embedded = self.embed(tokens[..., None], position)[..., 0, :]
+        memory = self.memory.step(cache.memory, self.memory.project(embedded), train=False)
+        flat = rearrange(memory, 'b n s d -> b n (s d)')
+        decoded, attention, keys, values = self.decoder.step(
+            embedded, flat, cross, cache.keys, cache.values, position)
+        return self.vocabulary_head(decoded), attention, DecoderCache(keys, values, memory)

@@ -1,0 +1,142 @@
+"""Relational-memory decoder with memory-driven conditional LayerNorm (MCLN; Chen et al., EMNLP 2020; SPEC section 4).
+
+B studies, P visual tokens, L report tokens, D width, S memory slots, N beams, H heads, K head size.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from jax import lax
+from jaxtyping import Array, Float
+
+from camanet_jax.models.layers import FeedForward, LayerNorm, MultiHeadAttention, linear, standardise, xavier_uniform
+
+
+@struct.dataclass
+class DecoderCache:
+    """What a decoded prefix leaves behind; every leaf starts with [B, N], so reordering beams is one tree-map.
+
+    Attributes:
+      keys, values: a tuple over layers of [B, N, L, H, K], self-attention projections of the tokens read so far.
+      memory: [B, N, S, D], the relational memory after the last token.
+    """
+
+    keys: tuple[Array, ...]
+    values: tuple[Array, ...]
+    memory: Array
+
+
+class ModulationMLP(nn.Module):
+    """What the memory adds to one of the MCLN's parameters: Linear(S D, D), ReLU, Linear(D, D)."""
+
+    width: int
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, memory):
+        kinds = dict(kernel_init=xavier_uniform, bias_init=nn.initializers.constant(0.1),
+                     dtype=self.dtype, param_dtype=self.param_dtype)
+        hidden = nn.relu(linear(memory.shape[-1], self.width, name='inner', **kinds)(memory))
+        return linear(self.width, self.width, name='outer', **kinds)(hidden)
+
+
+class MCLN(nn.Module):
+    """(gamma + MLP_g(M)) * (x - mean) / (std + eps) + (beta + MLP_b(M)); `x` [..., D], `memory` [..., S * D]."""
+
+    width: int
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x, memory):
+        gamma = self.param('gamma', nn.initializers.ones, (self.width,), self.param_dtype)
+        beta = self.param('beta', nn.initializers.zeros, (self.width,), self.param_dtype)
+        delta_gamma = ModulationMLP(self.width, self.dtype, self.param_dtype, name='mlp_gamma')(memory)
+        delta_beta = ModulationMLP(self.width, self.dtype, self.param_dtype, name='mlp_beta')(memory)
+        return ((gamma + delta_gamma) * standardise(x) + (beta + delta_beta)).astype(self.dtype)
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, cross-attention and feed-forward, each behind an MCLN and a dropped-out residual."""
+
+    width: int
+    feed_forward: int
+    heads: int
+    dropout: float
+    dtype: Any
+    param_dtype: Any
+
+    def setup(self):
+        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        self.self_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **kinds)
+        self.cross_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **kinds)
+        self.feed_forward_block = FeedForward(self.width, self.feed_forward, self.dropout, **kinds)
+        self.norm1, self.norm2, self.norm3 = (MCLN(self.width, **kinds) for _ in range(3))
+        self.drop = nn.Dropout(self.dropout)
+
+    def read(self, x, memory, cross, *, train: bool):
+        """The sublayers after self-attention. Returns the output and the cross-attention [..., H, L, P]."""
+        mixed, attention = self.cross_attention.attend(self.norm2(x, memory), *cross, train=train)
+        x = x + self.drop(mixed, deterministic=not train)
+        mixed = self.feed_forward_block(self.norm3(x, memory), train=train)
+        return x + self.drop(mixed, deterministic=not train), attention
+
+    def __call__(self, x, memory, cross, mask, *, train: bool):
+        """All tokens at once: `x` [B, L, D], `memory` [B, L, S * D], `mask` [B, L, L]."""
+        normed = self.norm1(x, memory)
+        mixed, _ = self.self_attention(normed, normed, mask, train=train)
+        return self.read(x + self.drop(mixed, deterministic=not train), memory, cross, train=train)
+
+    def step(self, x, memory, cross, keys, values, position):
+        """One token of each beam: `x` [B, N, D], `memory` [B, N, S * D], `keys` and `values` [B, N, L, H, K].
+
+        Returns the output [B, N, D], the cross-attention [B, H, N, P] and the two caches with the new token in.
+        """
+        normed = self.norm1(x, memory)[:, :, None]
+        new_key, new_value = self.self_attention.keys_values(normed)
+        keys = lax.dynamic_update_slice_in_dim(keys, new_key, position, axis=2)
+        values = lax.dynamic_update_slice_in_dim(values, new_value, position, axis=2)
+        seen = jnp.arange(keys.shape[2]) <= position
+        mixed, _ = self.self_attention.attend(normed, keys, values, seen[None], train=False)
+        x, attention = self.read(x + mixed[:, :, 0], memory, cross, train=False)
+        return x, attention, keys, values
+
+
+class Decoder(nn.Module):
+    """`layers` decoder layers and a final plain LayerNorm."""
+
+    width: int
+    feed_forward: int
+    heads: int
+    layers: int
+    dropout: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        self.blocks = [DecoderLayer(self.width, self.feed_forward, self.heads, self.dropout, self.dtype,
+                                    self.param_dtype, name=f'layer{i}') for i in range(self.layers)]
+        self.norm = LayerNorm(self.dtype, self.param_dtype)
+
+    def cross_projections(self, encoded: Float[Array, 'B P D']):
+        """Every layer's cross-attention keys and values [B, P, H, K]: computed once, shared by all beams."""
+        return [block.cross_attention.keys_values(encoded) for block in self.blocks]
+
+    def __call__(self, embedded, memory, encoded, mask, *, train: bool):
+        """Teacher-forced pass. Returns [B, L, D] and the last layer's cross-attention [B, H, L, P]."""
+        x = embedded
+        for block, cross in zip(self.blocks, self.cross_projections(encoded), strict=True):
+            x, attention = block(x, memory, cross, mask, train=train)
+        return self.norm(x), attention
+
+    def step(self, embedded, memory, cross, keys, values, position):
+        """One token of each beam; `keys` and `values` as in `DecoderCache`. See `DecoderLayer.step`."""
+        x, new_keys, new_values = embedded, [], []
+        for block, *cached in zip(self.blocks, cross, keys, values, strict=True):
+            x, attention, key, value = block.step(x, memory, *cached, position)
+            new_keys.append(key)
+            new_values.append(value)
+        return self.norm(x), attention, tuple(new_keys), tuple(new_values)

@@ -1,0 +1,49 @@
+"""Transformer encoder over the visual tokens and the discriminative representation (VDMAE; paper equation 12)."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from camanet_jax.models.layers import FeedForward, LayerNorm, MultiHeadAttention
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward, each with a dropped-out residual."""
+
+    width: int
+    feed_forward: int
+    heads: int
+    dropout: float
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        drop = nn.Dropout(self.dropout, deterministic=not train)
+        normed = LayerNorm(name='norm1', **kinds)(x)
+        attention = MultiHeadAttention(self.width, self.heads, self.dropout, name='self_attention', **kinds)
+        x = x + drop(attention(normed, normed, train=train)[0])
+        normed = LayerNorm(name='norm2', **kinds)(x)
+        mlp = FeedForward(self.width, self.feed_forward, self.dropout, name='feed_forward_block', **kinds)
+        return x + drop(mlp(normed, train=train))
+
+
+class Encoder(nn.Module):
+    """`layers` encoder layers and a final LayerNorm; no position code. [B, P + 1, D] -> [B, P + 1, D]."""
+
+    width: int
+    feed_forward: int
+    heads: int
+    layers: int
+    dropout: float
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        for i in range(self.layers):
+            x = EncoderLayer(self.width, self.feed_forward, self.heads, self.dropout, self.dtype, self.param_dtype,
+                             name=f'layer{i}')(x, train=train)
+        return LayerNorm(self.dtype, self.param_dtype, name='norm')(x)

@@ -1,0 +1,112 @@
+"""Building blocks of the encoder and decoder: linear layers, LayerNorm, attention, feed-forward.
+
+B studies, L report tokens (any sequence here), D width, F feed-forward, H heads, K head size.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+LAYER_NORM_EPSILON = 1e-6  # added to the standard deviation, not to the variance
+MASKED_SCORE = -1e9
+xavier_uniform = nn.initializers.xavier_uniform()
+
+
+def symmetric_uniform(bound: float) -> Callable:
+    """Initialiser U(-bound, bound)."""
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+    return init
+
+
+def linear(fan_in: int, features: int, *, kernel_init=None, bias_init=None, **kwargs) -> nn.Dense:
+    """Dense layer with PyTorch's default initialisation, U(+-1/sqrt(fan_in)), where none is given."""
+    default = symmetric_uniform(fan_in**-0.5)
+    return nn.Dense(features, kernel_init=kernel_init or default, bias_init=bias_init or default, **kwargs)
+
+
+def standardise(x: Float[Array, '... D']) -> Float[Array, '... D']:
+    """(x - mean) / (std + 1e-6) over the last axis, with the unbiased standard deviation, in at least float32."""
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    centred = x - x.mean(-1, keepdims=True)
+    variance = jnp.square(centred).sum(-1, keepdims=True) / (x.shape[-1] - 1)
+    # A constant row (an empty VDM) has no spread: its gradient through the root is 0, not 0 * inf.
+    spread = variance > 0
+    std = jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1)), 0)
+    return centred / (std + LAYER_NORM_EPSILON)
+
+
+class LayerNorm(nn.Module):
+    """gamma * (x - mean) / (std + eps) + beta (SPEC: unbiased std, eps added to it)."""
+
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        gamma = self.param('gamma', nn.initializers.ones, (x.shape[-1],), self.param_dtype)
+        beta = self.param('beta', nn.initializers.zeros, (x.shape[-1],), self.param_dtype)
+        return (gamma * standardise(x) + beta).astype(self.dtype)
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention; projections are separate methods so that a cache can hold their results."""
+
+    width: int
+    heads: int
+    dropout: float = 0.1
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        self.query, self.key, self.value, self.out = (linear(self.width, self.width, **kinds) for _ in range(4))
+        self.attention_dropout = nn.Dropout(self.dropout)
+
+    def split(self, x):
+        return rearrange(x, '... L (H K) -> ... L H K', H=self.heads)
+
+    def keys_values(self, x):
+        """Keys and values [..., L, H, K] of a sequence [..., L, D]."""
+        return self.split(self.key(x)), self.split(self.value(x))
+
+    def attend(self, x, keys, values, mask=None, *, train: bool):
+        """Attention of queries made from `x` [..., Q, D] over `keys` and `values` [..., L, H, K].
+
+        `mask` broadcasts to [..., Q, L], True where attention is allowed.
+        Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout.
+        """
+        queries = self.split(self.query(x))
+        scores = jnp.einsum('...qhk,...lhk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
+        scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        if mask is not None:
+            scores = jnp.where(jnp.expand_dims(mask, -3), scores, MASKED_SCORE)
+        probabilities = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
+        probabilities = self.attention_dropout(probabilities, deterministic=not train)
+        mixed = jnp.einsum('...hql,...lhk->...qhk', probabilities, values)
+        return self.out(rearrange(mixed, '... Q H K -> ... Q (H K)')), probabilities
+
+    def __call__(self, x, context, mask=None, *, train: bool):
+        return self.attend(x, *self.keys_values(context), mask, train=train)
+
+
+class FeedForward(nn.Module):
+    """Linear(D, F), ReLU, dropout, Linear(F, D)."""
+
+    width: int
+    feed_forward: int
+    dropout: float = 0.1
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        x = nn.relu(linear(self.width, self.feed_forward, name='inner', **kinds)(x))
+        x = nn.Dropout(self.dropout)(x, deterministic=not train)
+        return linear(self.feed_forward, self.width, name='outer', **kinds)(x)

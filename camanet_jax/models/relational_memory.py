@@ -1,0 +1,78 @@
+"""Relational memory (RM): a small recurrent memory over the embedded report (Chen et al., EMNLP 2020; SPEC section 4).
+
+B studies, L report tokens, D width, S memory slots, H heads, K head size. Leading axes of the memory are free:
+[B, S, D] in training, [B, N, S, D] with N beams in decoding.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from einops import rearrange
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from camanet_jax.models.layers import MultiHeadAttention, linear, xavier_uniform
+
+
+class MemoryInputs(NamedTuple):
+    """What one token contributes to the recurrence; none of it depends on the memory.
+
+    Attributes:
+      key, value: [..., 1, H, K], the token's row of the attention's keys and values.
+      gates: [..., 1, 2 D], W(x): input and forget gate.
+    """
+
+    key: Array
+    value: Array
+    gates: Array
+
+
+class RelationalMemory(nn.Module):
+    """M' = sig(input) * tanh(Z) + sig(forget) * M, where Z attends from the memory to [M; x]."""
+
+    width: int
+    heads: int
+    slots: int = 3
+    dropout: float = 0.1
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        self.attention = MultiHeadAttention(self.width, self.heads, self.dropout, self.dtype, self.param_dtype)
+        self.inner = linear(self.width, self.width, **kinds)
+        self.outer = linear(self.width, self.width, **kinds)
+        self.input_gates = linear(self.width, 2 * self.width, **kinds)
+        self.memory_gates = linear(self.width, 2 * self.width, **kinds)
+
+    def initial(self, *batch_shape: int) -> Float[Array, '... S D']:
+        """M_0: rows of the identity."""
+        return jnp.broadcast_to(jnp.eye(self.slots, self.width, dtype=self.dtype), (*batch_shape, self.slots, self.width))
+
+    def project(self, embedded: Float[Array, '... D']) -> MemoryInputs:
+        """The part of the recurrence that can be computed for all tokens at once."""
+        row = embedded[..., None, :]
+        return MemoryInputs(*self.attention.keys_values(row), self.input_gates(row))
+
+    def step(self, memory: Float[Array, '... S D'], inputs: MemoryInputs, *, train: bool) -> Float[Array, '... S D']:
+        """One token's update of the memory."""
+        keys, values = self.attention.keys_values(memory)
+        keys = jnp.concatenate([keys, inputs.key], axis=-3)
+        values = jnp.concatenate([values, inputs.value], axis=-3)
+        attended, _ = self.attention.attend(memory, keys, values, train=train)
+        z = memory + attended
+        z = z + nn.relu(self.outer(nn.relu(self.inner(z))))
+        gates = inputs.gates + self.memory_gates(jnp.tanh(memory))
+        input_gate, forget_gate = jnp.split(nn.sigmoid(gates), 2, axis=-1)
+        return input_gate * jnp.tanh(z) + forget_gate * memory
+
+    def __call__(self, embedded: Float[Array, 'B L D'], *, train: bool) -> Float[Array, 'B L S*D']:
+        """The memory after each token, slots flattened."""
+        def body(module, memory, inputs):
+            memory = module.step(memory, inputs, train=train)
+            return memory, memory
+
+        scan = nn.scan(body, variable_broadcast='params', split_rngs={'params': False, 'dropout': True},
+                       in_axes=1, out_axes=1)
+        _, memories = scan(self, self.initial(embedded.shape[0]), self.project(embedded))
+        return rearrange(memories, 'B L S D -> B L (S D)')

@@ -1,0 +1,127 @@
+"""The names and layouts of the authors' PyTorch state dict, and ours.
+
+One table of substitutions turns a path of our variables into their name, in both directions of use: reading looks every
+variable's name up, writing names every variable. Layouts differ in three ways: linear kernels are transposed,
+convolution kernels are [out, in, height, width], and our 1x1 convolutions are matrices.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flax import traverse_util
+
+SUBSTITUTIONS = tuple((re.compile(pattern), name) for pattern, name in (
+    (r'^backbone/', 'visual_extractor.model.'),
+    (r'block(\d+)/layer(\d+)/', r'denseblock\1.denselayer\2.'),
+    (r'^classifier/', 'visual_extractor.head.'),
+    (r'^discriminative_norm/', 'fore_back_learn.norm.'),
+    (r'^unused_background_norm/', 'fore_back_learn.back_norm.'),
+    (r'^input_projection/', 'encoder_decoder.att_embed.0.'),
+    (r'^vocabulary_head/', 'encoder_decoder.logit.'),
+    (r'^embedding/embedding$', 'encoder_decoder.model.tgt_embed.0.lut.weight'),
+    (r'^image_head/', 'encoder_decoder.proj_image_clip.'),
+    (r'^text_head/', 'encoder_decoder.proj_text_clip.'),
+    (r'^contrastive_log_scale$', 'encoder_decoder.logit_scale'),
+    (r'^(en|de)coder/', r'encoder_decoder.model.\1coder.'),
+    (r'^memory/inner/', 'encoder_decoder.model.rm.mlp.0.'),
+    (r'^memory/outer/', 'encoder_decoder.model.rm.mlp.2.'),
+    (r'^memory/input_gates/', 'encoder_decoder.model.rm.W.'),
+    (r'^memory/memory_gates/', 'encoder_decoder.model.rm.U.'),
+    (r'^memory/attention/', 'encoder_decoder.model.rm.attn.'),
+    (r'coder\.layer(\d)/', r'coder.layers.\1.'),
+    (r'self_attention/', 'self_attn.'),
+    (r'cross_attention/', 'src_attn.'),
+    (r'attn\.query/', 'attn.linears.0.'),
+    (r'attn\.key/', 'attn.linears.1.'),
+    (r'attn\.value/', 'attn.linears.2.'),
+    (r'attn\.out/', 'attn.linears.3.'),
+    (r'feed_forward_block/inner/', 'feed_forward.w_1.'),
+    (r'feed_forward_block/outer/', 'feed_forward.w_2.'),
+    (r'(coder\.layers\.\d)\.norm1/', r'\1.sublayer.0.norm.'),
+    (r'(coder\.layers\.\d)\.norm2/', r'\1.sublayer.1.norm.'),
+    (r'(coder\.layers\.\d)\.norm3/', r'\1.sublayer.2.norm.'),
+    (r'(mlp_\w+)/inner/', r'\1.0.'),
+    (r'(mlp_\w+)/outer/', r'\1.2.'),
+    (r'/', '.'),
+    (r'\.(kernel|scale)$', '.weight'),
+    (r'\.mean$', '.running_mean'),
+    (r'\.var$', '.running_var'),
+))
+# Names that hold nothing of ours: counters, the position code, and the second name of `norm`.
+IGNORED = re.compile(r'num_batches_tracked$|tgt_embed\.1\.pe$|^fore_back_learn\.fore_norm\.')
+
+
+def torch_name(path: str) -> str:
+    """The official program's name of one of our variables, e.g. 'encoder/layer0/norm1/gamma'."""
+    for pattern, name in SUBSTITUTIONS:
+        path = pattern.sub(name, path)
+    return path
+
+
+def to_torch(path: str, value: np.ndarray) -> np.ndarray:
+    """A variable in PyTorch's layout."""
+    if not path.endswith('/kernel'):
+        return value
+    if value.ndim == 4:
+        return value.transpose(3, 2, 0, 1)
+    return value.T[..., None, None] if 'conv' in path.split('/')[-2] else value.T
+
+
+def from_torch(value: np.ndarray, path: str) -> np.ndarray:
+    """A PyTorch array in our layout for the variable at `path`."""
+    if not path.endswith('/kernel'):
+        return value
+    if value.ndim == 4 and value.shape[2:] != (1, 1):
+        return value.transpose(2, 3, 1, 0)
+    return value.reshape(value.shape[:2]).T
+
+
+def flatten(variables: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """{(collection, path): array} of a variables tree."""
+    return {(collection, path): value for collection, tree in variables.items()
+            for path, value in traverse_util.flatten_dict(tree, sep='/').items()}
+
+
+def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any]) -> dict[str, Any]:
+    """Our variables from an official state dict.
+
+    Args:
+      state_dict: arrays by the official program's names.
+      template: our variables (arrays or shapes) as `Camanet.init` makes them; gives names, shapes and dtypes.
+
+    Raises:
+      ValueError: names missing, left over or misshaped, both sides listed.
+    """
+    wanted = {torch_name(path): (collection, path) for collection, path in flatten(template)}
+    slots = flatten(template)
+    missing = sorted(set(wanted) - set(state_dict))
+    extra = sorted(name for name in set(state_dict) - set(wanted) if not IGNORED.search(name))
+    misshaped, loaded = [], {}
+    for name in sorted(set(wanted) & set(state_dict)):
+        collection, path = wanted[name]
+        value = from_torch(np.asarray(state_dict[name]), path)
+        slot = slots[collection, path]
+        if value.shape != slot.shape:
+            expected = to_torch(path, np.empty(slot.shape, bool)).shape
+            misshaped.append(f'{name}: expected {expected}, got {np.shape(state_dict[name])}')
+        loaded.setdefault(collection, {})[path] = value.astype(slot.dtype)
+    if missing or extra or misshaped:
+        raise ValueError(describe_mismatch(missing, extra, misshaped))
+    return {collection: traverse_util.unflatten_dict(tree, sep='/') for collection, tree in loaded.items()}
+
+
+def describe_mismatch(missing: list[str], extra: list[str], misshaped: list[str]) -> str:
+    """One message that lists both sides."""
+    lines = ['The checkpoint does not fit the model; is the configuration (system, vocabulary) the one it was made with?']
+    for title, names in (('the model needs, the checkpoint lacks', missing),
+                         ('the checkpoint holds, the model has no place for', extra), ('other shape', misshaped)):
+        lines += [f'{len(names)} names that {title}:' if title != 'other shape' else f'{len(names)} of other shape:']
+        lines += [f'  {name}' for name in names]
+    return '\n'.join(lines)
+
+
+def state_dict(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Our variables under the official program's names and in its layouts, without the names it ignores."""
+    return {torch_name(path): to_torch(path, np.asarray(value)) for (_, path), value in flatten(variables).items()}

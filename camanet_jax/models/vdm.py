@@ -1,0 +1,37 @@
+"""Class activation maps and the visual discriminative map d^v (VDM; paper section III-B.1, equations 8 and 9).
+
+B studies, P visual tokens, C backbone channels, Y observations.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
+
+VdmNorm = Literal['class', 'map']
+SMALLEST_RANGE = 1e-12
+
+
+def min_max(maps: Float[Array, '... P']) -> Float[Array, '... P']:
+    """Subtracts the minimum, then divides by the new maximum (at least 1e-12: a flat map becomes 0)."""
+    maps = maps - maps.min(-1, keepdims=True)
+    return maps / jnp.maximum(maps.max(-1, keepdims=True), SMALLEST_RANGE)
+
+
+def class_activation_maps(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Float[Array, 'B Y P']:
+    """ReLU(tokens . W_c), without the classifier's bias (SPEC section 4)."""
+    return nn.relu(jnp.einsum('bpc,cy->byp', tokens, kernel))
+
+
+def visual_discriminative_map(
+    cams: Float[Array, 'B Y P'], present: Bool[Array, 'B Y'], norm: VdmNorm = 'class'
+) -> Float[Array, 'B P']:
+    """Largest activation over the present classes, in [0, 1]; all zero where no class is present.
+
+    `norm='class'` (paper) scales every class's map to [0, 1] before the maximum, `'map'` (official) scales once after.
+    """
+    if norm == 'class':
+        cams = min_max(cams)
+    strongest = jnp.where(present[..., None], cams, 0).max(1)
+    return min_max(strongest) if norm == 'map' else strongest
