@@ -1,0 +1,90 @@
+"""The terms of the objective, per study, named as in the paper (equations 17 to 19; SPEC section 6).
+
+B studies, P visual tokens, Y observations, L report tokens, V vocabulary, D width. A term is a sum over studies divided
+by a count over the whole global batch; counts are taken separately, so that accumulated or sharded batches give the
+same loss as one large batch.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from camanet_jax.models.camanet import CamanetOutput
+from camanet_jax.models.vtac import SelectionCounts
+
+
+class Objective(NamedTuple):
+    """Numbers of the objective that may change without recompiling the step.
+
+    Attributes:
+      pseudo_label_weight: lambda of equation 19. vtac_weight: delta. contrastive_weight: of the CLIP ablation.
+      counts: how many words VTAC selects (`vtac.selection_counts`), which holds k.
+    """
+
+    pseudo_label_weight: float
+    vtac_weight: float
+    contrastive_weight: float
+    counts: SelectionCounts
+
+
+def report_nll(
+    logits: Float[Array, 'B L V'], targets: Int[Array, 'B L'], mask: Float[Array, 'B L']
+) -> Float[Array, ' B']:
+    """Negative log-likelihood of each report, summed over its target tokens (equation 18)."""
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    return (optax.softmax_cross_entropy_with_integer_labels(logits, targets) * mask).sum(-1)
+
+
+def pseudo_label_bce(class_logits: Float[Array, 'B Y'], labels: Float[Array, 'B Y']) -> Float[Array, ' B']:
+    """Binary cross-entropy of the pseudo-labels, mean over observations."""
+    class_logits = class_logits.astype(jnp.promote_types(class_logits.dtype, jnp.float32))
+    return optax.sigmoid_binary_cross_entropy(class_logits, labels).mean(-1)
+
+
+def vtac_mse(tdm: Float[Array, 'B P'], vdm: Float[Array, 'B P']) -> Float[Array, ' B']:
+    """Mean squared difference of the two discriminative maps (equation 17); no gradient reaches the VDM."""
+    return jnp.square(tdm - jax.lax.stop_gradient(vdm)).mean(-1)
+
+
+def contrastive(
+    image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Float[Array, '']
+) -> Float[Array, ' B']:
+    """Symmetric image-text contrastive loss, mean of both directions (CLIP; paper section IV-G)."""
+    image, text = (x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (image, text))
+    similarity = scale * image @ text.T
+    pairs = jnp.arange(len(similarity))
+    both = [optax.softmax_cross_entropy_with_integer_labels(s, pairs) for s in (similarity, similarity.T)]
+    return sum(both) / 2
+
+
+def counts(batch: dict[str, Array]) -> dict[str, Array]:
+    """What each term is divided by: target tokens, studies, studies with a positive pseudo-label (at least 1)."""
+    positive = (batch['labels'] > 0).any(-1) & batch['valid']
+    studies = batch['valid'].sum()
+    raw = {'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(), 'pseudo_label_bce': studies,
+           'vtac_mse': positive.sum(), 'contrastive': studies}
+    return {name: jnp.maximum(count, 1) for name, count in raw.items()}
+
+
+def terms(output: CamanetOutput, batch: dict[str, Array]) -> dict[str, Float[Array, ' B']]:
+    """Each term of this system for each study; padding studies, and in VTAC unlabelled ones, are zero."""
+    labels, valid = batch['labels'], batch['valid']
+    found = {'report_nll': report_nll(output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]) * valid}
+    if output.encoding.vdm is not None:
+        found['pseudo_label_bce'] = pseudo_label_bce(output.encoding.class_logits, labels) * valid
+    if output.tdm is not None:
+        found['vtac_mse'] = vtac_mse(output.tdm, output.encoding.vdm) * ((labels > 0).any(-1) & valid)
+    if output.contrastive_scale is not None:
+        loss = contrastive(output.image_embedding, output.text_embedding, output.contrastive_scale)
+        found['contrastive'] = loss * valid
+    return found
+
+
+def total(means: dict[str, Array], objective: Objective) -> Array:
+    """The objective (equation 19) from the unweighted terms."""
+    weights = {'report_nll': 1.0, 'pseudo_label_bce': objective.pseudo_label_weight,
+               'vtac_mse': objective.vtac_weight, 'contrastive': objective.contrastive_weight}
+    return sum(weights[name] * value for name, value in means.items())

@@ -1,0 +1,106 @@
+"""The optimiser of the published runs, exactly (SPEC section 6): clip by value, coupled L2, AMSGrad, two learning rates.
+
+AMSGrad keeps the maximum of the uncorrected second moment and corrects its bias afterwards, as PyTorch does;
+`optax.amsgrad` keeps the maximum of the corrected one, which gives other early steps.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import traverse_util
+
+# The first pattern that a parameter's path matches names its group.
+GROUPS = ((r'^(backbone|classifier)/', 'backbone'), (r'', 'decoder'))
+# PyTorch applies no L2 to a parameter that received no gradient.
+WITHOUT_GRADIENT = r'^unused_'
+
+
+class LearningRates(NamedTuple):
+    """Learning rates of one update, per group of parameters."""
+
+    backbone: float
+    decoder: float
+
+
+class AmsgradState(NamedTuple):
+    """Updates made, first moment, second moment and its running maximum."""
+
+    count: jax.Array
+    first: Any
+    second: Any
+    largest: Any
+
+
+def learning_rates(update: int, *, base: LearningRates, steps_per_epoch: int, warmup_epochs: int = 0,
+                   warmup_from: float = 5e-6, decay_epochs: int = 50, decay_rate: float = 0.8,
+                   lag: int = 0) -> LearningRates:
+    """Linear warm-up per update, then step decay counted from the end of the warm-up.
+
+    `lag=1` is the official program, whose update i uses the schedule's value at max(i - 1, 0).
+    Computed on the host in double precision; the step receives the numbers.
+    """
+    time = max(update - lag, 0)
+    warmup = warmup_epochs * steps_per_epoch
+    if time < warmup:
+        return LearningRates(*(warmup_from + time * (rate - warmup_from) / warmup for rate in base))
+    decays = (time - warmup) // (decay_epochs * steps_per_epoch)
+    return LearningRates(*(rate * decay_rate**decays for rate in base))
+
+
+def map_paths(function, params):
+    """A tree of `function(path)` in the shape of `params`; a path reads 'encoder/layer0/norm1/gamma'."""
+    return traverse_util.path_aware_map(lambda path, _: function('/'.join(path)), params)
+
+
+def group_of(path: str) -> str:
+    """Name of the learning-rate group of a parameter."""
+    return next(name for pattern, name in GROUPS if re.search(pattern, path))
+
+
+def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
+    """m / (1 - b1^t) / (sqrt(max of v) / sqrt(1 - b2^t) + eps)."""
+    def init(params):
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return AmsgradState(jnp.zeros((), jnp.int32), zeros, zeros, zeros)
+
+    def update(grads, state, params=None):
+        del params
+        count = state.count + 1
+        first = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.first, grads)
+        second = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.second, grads)
+        largest = jax.tree.map(jnp.maximum, state.largest, second)
+
+        def direction(m, v):
+            # expm1 keeps 1 - b^t exact in float32 for the first steps.
+            correction1, correction2 = (-jnp.expm1(count.astype(m.dtype) * jnp.log(b).astype(m.dtype))
+                                        for b in (jnp.asarray(b1, m.dtype), jnp.asarray(b2, m.dtype)))
+            return m / correction1 / (jnp.sqrt(v) / jnp.sqrt(correction2) + eps)
+
+        return jax.tree.map(direction, first, largest), AmsgradState(count, first, second, largest)
+
+    return optax.GradientTransformation(init, update)
+
+
+def scale_by_learning_rates() -> optax.GradientTransformationExtraArgs:
+    """Multiplies by minus the learning rate of each parameter's group, given to `update` as `rates`."""
+    def update(updates, state, params=None, *, rates: LearningRates, **extra):
+        del params, extra
+        groups = map_paths(group_of, updates)
+        return jax.tree.map(lambda u, group: -getattr(rates, group) * u, updates, groups), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def make_optimiser(clip_value: float = 0.1, weight_decay: float = 5e-5, b1: float = 0.9, b2: float = 0.999,
+                   eps: float = 1e-8) -> optax.GradientTransformationExtraArgs:
+    """Gradient clipping by value, then g + weight_decay * p, then AMSGrad, then the learning rates."""
+    return optax.chain(
+        optax.clip(clip_value),
+        optax.add_decayed_weights(
+            weight_decay, lambda params: map_paths(lambda path: not re.search(WITHOUT_GRADIENT, path), params)),
+        scale_by_amsgrad(b1, b2, eps),
+        scale_by_learning_rates(),
+    )

@@ -1,0 +1,105 @@
+"""One optimisation step as a pure function, and the state it carries.
+
+A step sees the global batch: jit shards it over the mesh, so denominators and BatchNorm statistics are those of all
+devices together. Batches are dicts as `camanet_jax.data.pipeline` makes them.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from einops import rearrange
+from flax import struct
+from jax import Array
+
+from camanet_jax import losses
+from camanet_jax.models.camanet import Camanet, input_mask
+from camanet_jax.optim import LearningRates
+
+
+class TrainState(struct.PyTreeNode):
+    """What training carries from step to step: updates made, parameters, running statistics, optimiser state."""
+
+    step: Array
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+def init_state(model: Camanet, tx: optax.GradientTransformation, key: Array, batch: dict[str, Any]) -> TrainState:
+    """A fresh state for batches of this shape."""
+    example = jax.tree.map(lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype), (batch['images'], batch['tokens'][:, :-1]))
+    variables = model.init(key, *example)
+    params = variables['params']
+    return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
+
+
+def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_width, *, model: Camanet):
+    """Training-mode pass. Returns the model's output and the new running statistics."""
+    output, changed = model.apply(
+        {'params': params, 'batch_stats': batch_stats}, batch['images'], batch['tokens'][:, :-1], objective.counts,
+        batch_width, labels=batch['labels'], train=True, rngs={'dropout': key}, mutable=['batch_stats'])
+    return output, changed['batch_stats']
+
+
+def train_step(
+    state: TrainState, batch: dict[str, Array], key: Array, objective: losses.Objective, rates: LearningRates, *,
+    model: Camanet, tx: optax.GradientTransformationExtraArgs, accumulate: int = 1,
+) -> tuple[TrainState, dict[str, Array]]:
+    """One update.
+
+    Args:
+      state: donated by the caller's jit.
+      batch: the global batch.
+      key: the run's root key; the step's own is folded in.
+      objective, rates: traced numbers.
+      accumulate: parts that the batch is cut into, one after the other, to save memory. Losses and gradients are those
+        of the whole batch, but BatchNorm normalises each part by itself.
+
+    Returns:
+      The new state and the unweighted terms, norms and shares of this step.
+    """
+    key = jax.random.fold_in(key, state.step)
+    counts = losses.counts(batch)
+    width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
+
+    def part_loss(params, batch_stats, part, part_key):
+        output, batch_stats = forward(params, batch_stats, part, part_key, objective, width, model=model)
+        means = {name: value.sum() / counts[name] for name, value in losses.terms(output, part).items()}
+        return losses.total(means, objective), (batch_stats, means | shares(output, part, counts))
+
+    gradient = jax.grad(part_loss, has_aux=True)
+    if accumulate == 1:
+        grads, (batch_stats, metrics) = gradient(state.params, state.batch_stats, batch, key)
+    else:
+        grads, batch_stats, metrics = accumulated(gradient, state, batch, key, accumulate)
+
+    updates, opt_state = tx.update(grads, state.opt_state, state.params, rates=rates)
+    params = optax.apply_updates(state.params, updates)
+    metrics |= {'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
+                'gradient_norm': optax.global_norm(grads), 'update_norm': optax.global_norm(updates)}
+    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+
+
+def shares(output, batch, counts) -> dict[str, Array]:
+    """Diagnostics summed over studies: the share of studies whose VDM is empty."""
+    if output.encoding.vdm is None:
+        return {}
+    empty = ~output.encoding.present.any(-1) & batch['valid']
+    return {'empty_vdm_share': empty.sum() / counts['pseudo_label_bce']}
+
+
+def accumulated(gradient, state: TrainState, batch, key, parts: int):
+    """Sums gradients and metrics over parts of the batch; every part takes rows from all devices."""
+    batch = jax.tree.map(lambda x: rearrange(x, '(b parts) ... -> parts b ...', parts=parts), batch)
+
+    def body(carry, part_and_index):
+        grads, batch_stats = carry
+        part, index = part_and_index
+        new, (batch_stats, metrics) = gradient(state.params, batch_stats, part, jax.random.fold_in(key, index))
+        return (jax.tree.map(jnp.add, grads, new), batch_stats), metrics
+
+    start = jax.tree.map(jnp.zeros_like, state.params), state.batch_stats
+    (grads, batch_stats), metrics = jax.lax.scan(body, start, (batch, jnp.arange(parts)))
+    return grads, batch_stats, jax.tree.map(lambda x: x.sum(0), metrics)
