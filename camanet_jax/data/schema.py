@@ -30,6 +30,7 @@ OBSERVATIONS = (
     'Support Devices',
 )
 SPLITS = ('train', 'val', 'test')
+UNLABELLED = -1  # fills the label row of a study without pseudo-labels
 
 _PROBLEMS_SHOWN = 10
 
@@ -75,16 +76,16 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
     counts = collections.Counter(study.id for study in studies)
     problems += [f'study id {name} is used {n} times' for name, n in counts.items() if n > 1]
     if problems:
-        raise ValueError(f'{annotation_path}: {summarise(problems, "problem")}')
+        raise ValueError(f'{annotation_path}: {summarise(problems, "problem", "problems")}')
     return studies
 
 
-def summarise(items: list[str], noun: str) -> str:
+def summarise(items: list[str], singular: str, plural: str) -> str:
     """'12 problems: a; b; ... and 2 more': all counted, the first ten shown."""
-    plural = noun if len(items) == 1 else f'{noun}s'
+    noun = singular if len(items) == 1 else plural
     rest = len(items) - _PROBLEMS_SHOWN
     more = f'; and {rest} more' if rest > 0 else ''
-    return f'{len(items)} {plural}: {"; ".join(items[:_PROBLEMS_SHOWN])}{more}'
+    return f'{len(items)} {noun}: {"; ".join(items[:_PROBLEMS_SHOWN])}{more}'
 
 
 def _read_json_object(path: Path) -> dict[str, Any]:

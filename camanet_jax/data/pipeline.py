@@ -1,0 +1,210 @@
+"""Grain pipelines: a source's studies shuffled, loaded, batched and shared among processes.
+
+A batch is a dict of NumPy arrays of fixed shape:
+    images      uint8   [B, I, height, width]  one grey channel, normalised on the device
+    tokens      int32   [B, L+1]               [0] + word ids + [0], cut, padded with 0
+    token_mask  float32 [B, L+1]               1 where an id is present, the two zeros included
+    labels      float32 [B, Y]                 0 or 1; NaN throughout where a study is unlabelled
+    valid       bool    [B]                    False on rows that stand for no study (evaluation)
+    index       int32   [B]                    the study's position in the source; -1 for none
+where L+1 = max_seq_length. A process gets its share of B: the global batch is the processes' rows
+one after the other, and is the same for any number of processes and of workers.
+"""
+
+import functools
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import grain
+import numpy as np
+from absl import flags, logging
+
+from camanet_jax.data.examples import NONE, ExampleLoader
+from camanet_jax.data.sources import Source
+from camanet_jax.data.tokenizer import Tokenizer
+
+Batch = dict[str, np.ndarray]
+
+# Grain's own infinite repeat overflows in a batch of one.
+_ENDLESS_EPOCHS = 2**20
+
+
+def train_batches(
+    source: Source,
+    tokenizer: Tokenizer,
+    *,
+    batch_size: int,
+    seed: int,
+    image_size: int,
+    resize_size: int,
+    augment: str,
+    max_seq_length: int,
+    num_workers: int,
+    prefetch: int = 4,
+    process_index: int = 0,
+    process_count: int = 1,
+    on_damaged_image: str = 'raise',
+) -> 'BatchIterator':
+    """Endless training batches: every epoch a fresh order, its incomplete last batch dropped.
+
+    Args:
+        source: The train split.
+        tokenizer: Made from the train split's reports.
+        batch_size: Studies in the global batch.
+        seed: Decides the order of every epoch and all augmentation.
+        image_size: Height and width of the images, pixels.
+        resize_size: Short side before the crop, pixels.
+        augment: A name for `transforms.train_image`.
+        max_seq_length: Ids per report, the leading 0 included.
+        num_workers: Processes that load; 0 loads in threads of this one.
+        prefetch: Batches (per worker) made ahead of time.
+        process_index: Which of the processes this is.
+        process_count: Processes that share each batch.
+        on_damaged_image: 'raise', or 'skip' to put the next study in the place of one with an
+            image that cannot be decoded; skipped studies are logged and counted.
+    """
+    share = _share(batch_size, process_index, process_count)
+    steps = steps_per_epoch(source, batch_size)
+    loader = ExampleLoader(
+        source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image
+    )
+    order = grain.MapDataset.range(len(source)).seed(seed).shuffle()[: steps * batch_size]
+    order = order.repeat(_ENDLESS_EPOCHS)
+    # Randomness is drawn by place in the endless order, before processes and workers share it out.
+    examples = order.random_map(functools.partial(loader.train, augment=augment))
+    batches = examples.batch(share)[process_index::process_count]
+    return BatchIterator(batches, source, num_workers=num_workers, prefetch=prefetch)
+
+
+def eval_batches(
+    source: Source,
+    tokenizer: Tokenizer,
+    *,
+    batch_size: int,
+    eval_transform: str,
+    image_size: int,
+    resize_size: int,
+    max_seq_length: int,
+    num_workers: int,
+    prefetch: int = 4,
+    process_index: int = 0,
+    process_count: int = 1,
+    on_damaged_image: str = 'raise',
+) -> 'EvalBatches':
+    """The studies once, in order; the last batch is filled up with rows that are not valid.
+
+    Args: as for `train_batches`, and
+        eval_transform: 'paper' or 'official' (`transforms.eval_image`).
+        on_damaged_image: 'raise', or 'skip' to mark a study with a damaged image as not valid.
+    """
+    share = _share(batch_size, process_index, process_count)
+    loader = ExampleLoader(
+        source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image
+    )
+    steps = -(-len(source) // batch_size)
+    evaluate = functools.partial(loader.evaluate, eval_transform=eval_transform)
+    examples = grain.MapDataset.range(steps * batch_size).map(evaluate)
+    batches = examples.batch(share)[process_index::process_count]
+    return EvalBatches(batches, source, num_workers=num_workers, prefetch=prefetch)
+
+
+def steps_per_epoch(source: Source, batch_size: int) -> int:
+    """Whole batches in one pass over the training studies."""
+    if batch_size > len(source):
+        raise ValueError(f'batch_size {batch_size} exceeds the {len(source)} training studies')
+    return len(source) // batch_size
+
+
+class BatchIterator(Iterator[Batch]):
+    """Batches one after the other, from any place.
+
+    The state is the number of batches given, so it can be restored with other numbers of workers
+    or processes, and the batches that follow are bit-identical to an unbroken run's.
+    """
+
+    def __init__(
+        self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int
+    ):
+        self._batches = batches
+        self._source = source
+        self._num_workers = num_workers
+        self._prefetch = prefetch
+        self._position = 0
+        self._running: Any = None  # Grain's iterator, started by the first `next`
+        self.skipped: set[str] = set()  # ids of the studies passed over so far
+
+    def __next__(self) -> Batch:
+        if self._running is None:
+            self._running = iter(self._from_position())
+        batch = next(self._running)
+        self._position += 1
+        self._report_skipped(batch.pop('damaged'))
+        return batch
+
+    def get_state(self) -> dict[str, int]:
+        """What `set_state` needs to go on after the batches given so far; fit for JSON."""
+        return {'next_batch': self._position}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Goes to the place that `get_state` described."""
+        self.close()
+        self._position = int(state['next_batch'])
+
+    def close(self) -> None:
+        """Ends the workers; the next `next` starts them again."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def _from_position(self) -> grain.IterDataset:
+        threads = grain.ReadOptions(num_threads=self._prefetch, prefetch_buffer_size=self._prefetch)
+        dataset = self._batches[self._position :].to_iter_dataset(threads)
+        if self._num_workers == 0:
+            return dataset
+        if not flags.FLAGS.is_parsed():  # Grain's workers are told its flags
+            flags.FLAGS(sys.argv[:1])
+        return dataset.mp_prefetch(
+            grain.MultiprocessingOptions(
+                num_workers=self._num_workers, per_worker_buffer_size=max(1, self._prefetch)
+            )
+        )
+
+    def _report_skipped(self, positions: np.ndarray) -> None:
+        for position in positions[positions != NONE]:
+            study = self._source.studies[position]
+            if study.id not in self.skipped:
+                self.skipped.add(study.id)
+                logging.warning(
+                    'Skipped study %s: an image of %s cannot be decoded (%d skipped so far)',
+                    study.id,
+                    ', '.join(study.image_paths),
+                    len(self.skipped),
+                )
+
+
+class EvalBatches:
+    """A split's batches; every iteration over it starts anew."""
+
+    def __init__(
+        self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int
+    ):
+        self._batches = batches
+        self._source = source
+        self._options = {'num_workers': num_workers, 'prefetch': prefetch}
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> BatchIterator:
+        return BatchIterator(self._batches, self._source, **self._options)
+
+
+def _share(batch_size: int, process_index: int, process_count: int) -> int:
+    if batch_size < 1 or batch_size % process_count:
+        raise ValueError(
+            f'batch_size must be a multiple of the {process_count} processes, got {batch_size}'
+        )
+    if not 0 <= process_index < process_count:
+        raise ValueError(f'expected 0 <= process_index < {process_count}, got {process_index}')
+    return batch_size // process_count

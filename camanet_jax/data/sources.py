@@ -1,0 +1,162 @@
+"""Opens a data set by name as a random-access source of records, preparing it on first use."""
+
+import contextlib
+import dataclasses
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from jaxtyping import Int8
+
+from camanet_jax.data.records import Records
+from camanet_jax.data.schema import OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
+
+Builder = tfds.core.DatasetBuilder
+
+
+def _study_folder(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
+    from camanet_jax.data.study_folder import StudyFolder
+
+    return StudyFolder(data_dir, cache_dir=cache_dir, **options)
+
+
+def _synthetic(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
+    from camanet_jax.data.synthetic_chest import SyntheticChest
+
+    del data_dir  # these studies are made, not read
+    return SyntheticChest(data_dir=cache_dir, **options)
+
+
+# A builder that knows its studies without reading records offers them as `studies`.
+BUILDERS: dict[str, Callable[..., Builder]] = {
+    'study_folder': _study_folder,
+    'synthetic': _synthetic,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One split of a data set, prepared: `records[i]` and `studies[i]` are the same study."""
+
+    records: Records
+    studies: tuple[Study, ...]
+    prepared_dir: str  # where the records lie; removing it has them prepared again
+
+    def __len__(self) -> int:
+        return len(self.studies)
+
+    @property
+    def ids(self) -> list[str]:
+        return [study.id for study in self.studies]
+
+    @property
+    def reports(self) -> list[str]:
+        """The reports as written, without decoding any image."""
+        return [study.report for study in self.studies]
+
+    @property
+    def labels(self) -> Int8[np.ndarray, 'studies Y']:
+        """0 or 1 in the order of OBSERVATIONS; rows of -1 where the data set is unlabelled."""
+        unlabelled = (UNLABELLED,) * len(OBSERVATIONS)
+        return np.array([study.labels or unlabelled for study in self.studies], np.int8)
+
+
+def open_source(
+    *,
+    name: str,
+    data_dir: str | Path,
+    split: str,
+    views: int,
+    cache_dir: str | Path | None = None,
+    extra_views: str = 'error',
+    **options: Any,
+) -> Source:
+    """Opens one split, preparing the whole data set first where that has not been done.
+
+    Args:
+        name: A key of BUILDERS.
+        data_dir: The folder of the data set.
+        split: 'train', 'val' or 'test'.
+        views: I, the number of images every study must have.
+        cache_dir: Where prepared data go; by default `data_dir`/tfds.
+        extra_views: 'error', or 'first' to keep the first `views` images of a study with more.
+        **options: For the builder.
+
+    Raises:
+        ValueError: a name is unknown, the split is empty, or studies have another number of images.
+    """
+    _check_choice('data set name', name, list(BUILDERS))
+    _check_choice('split', split, list(SPLITS))
+    _check_choice('extra_views', extra_views, ['error', 'first'])
+    builder = BUILDERS[name](Path(data_dir), Path(cache_dir or Path(data_dir) / 'tfds'), **options)
+    prepare(builder)
+
+    # Read back: where another run prepared it meanwhile, the builder at hand knows no splits.
+    if split not in (found := list(tfds.builder_from_directory(builder.data_dir).info.splits)):
+        raise ValueError(f'{data_dir} has no studies in {split!r}, only in {found}')
+    records = Records(builder.data_dir, split, views)
+    known = getattr(builder, 'studies', None)
+    studies = records.read_studies() if known is None else known
+    of_split = tuple(study for study in studies if study.split == split)
+    _check_views(of_split, views, exact=extra_views == 'error')
+    return Source(records, of_split, str(builder.data_dir))
+
+
+def prepare(builder: Builder) -> None:
+    """Writes the builder's records once; safe against kills and against runs side by side.
+
+    TFDS writes into a folder 'incomplete.*' and renames it at the end; the lock keeps a second run
+    waiting, and what a killed run left is removed under it.
+    """
+    if builder.data_path.exists():
+        return
+    with _locked(Path(builder.data_path.parent)) as parent:
+        if builder.data_path.exists():
+            return
+        for leftover in parent.glob('incomplete.*'):
+            shutil.rmtree(leftover)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP
+            )
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / 'prepare.lock').open('w')
+    except OSError as error:
+        raise ValueError(
+            f'cannot write prepared data to {folder} ({error}); set cache_dir to a writable folder'
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.info('Waiting for another run that prepares %s', folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f'{what} must be one of {choices}, got {value!r}')
+
+
+def _check_views(studies: Sequence[Study], views: int, *, exact: bool) -> None:
+    wrong = []
+    for study in studies:
+        count = len(study.image_paths)
+        if count < views or (exact and count > views):
+            wrong.append(f'{study.id} has {count}')
+    if wrong:
+        advice = "set views, or extra_views='first' to keep the first of more"
+        found = summarise(wrong, 'study', 'studies')
+        raise ValueError(f'expected {views} images per study, got {found} ({advice})')

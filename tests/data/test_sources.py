@@ -1,0 +1,152 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from camanet_jax.data.sources import open_source
+
+
+def open_folder(folder, split='train', views=2, **options):
+    return open_source(name='study_folder', data_dir=folder, split=split, views=views, **options)
+
+
+def edit_annotation(folder, edit):
+    path = folder / 'annotation.json'
+    annotation = json.loads(path.read_text())
+    edit(annotation)
+    path.write_text(json.dumps(annotation))
+
+
+def test_records_hold_the_files_bytes_in_the_annotations_order(make_study_folder):
+    folder = make_study_folder()
+    source = open_folder(folder)
+    assert source.ids == [f'train{number}' for number in range(10)]
+    for position, study in enumerate(source.studies):
+        record = source.records[position]
+        files = [(folder / 'images' / path).read_bytes() for path in study.image_paths]
+        assert record['images'] == files
+        assert record['image_paths'] == list(study.image_paths)
+        assert (record['id'], record['report']) == (study.id, study.report)
+        np.testing.assert_array_equal(record['labels'], study.labels)
+    assert len(open_folder(folder, 'test')) == 5
+
+
+def test_records_alone_tell_the_studies(make_study_folder):
+    source = open_folder(make_study_folder())
+    assert tuple(source.records.read_studies()) == source.studies
+
+
+def test_second_opening_reads_what_was_prepared(make_study_folder):
+    folder = make_study_folder()
+    first = open_folder(folder)
+    for path in (folder / 'images').iterdir():
+        path.unlink()
+    assert open_folder(folder).records[3]['images'] == first.records[3]['images']
+
+
+def test_changed_annotation_is_prepared_again(make_study_folder):
+    folder = make_study_folder()
+    before = open_folder(folder)
+    edit_annotation(folder, lambda content: content['train'][2].update(report='Heart is big.'))
+    after = open_folder(folder)
+    assert after.prepared_dir != before.prepared_dir
+    assert after.records[2]['report'] == 'Heart is big.'
+
+
+def test_cache_dir_leaves_the_data_folder_alone(make_study_folder, tmp_path):
+    folder = make_study_folder()
+    source = open_folder(folder, cache_dir=tmp_path / 'cache')
+    assert source.prepared_dir.startswith(str(tmp_path / 'cache'))
+    assert not (folder / 'tfds').exists()
+
+
+def test_missing_images_are_listed_before_anything_is_written(make_study_folder):
+    folder = make_study_folder(counts=(12, 1, 1), views=1)
+    for number in range(11):
+        (folder / f'images/train{number}_0.png').unlink()
+    with pytest.raises(ValueError, match=r'11 image files are missing.*train9_0.png; and 1 more'):
+        open_folder(folder, views=1)
+    assert not (folder / 'tfds').exists()
+    source = open_folder(folder, views=1, only_existing_images=True)
+    assert source.ids == ['train11']
+
+
+def test_number_of_views_is_checked(make_study_folder):
+    folder = make_study_folder()
+    edit_annotation(folder, lambda content: content['train'][4]['image_path'].pop())
+    with pytest.raises(ValueError, match='expected 2 images per study, got 1 study: train4 has 1'):
+        open_folder(folder)
+    with pytest.raises(ValueError, match='9 studies: train0 has 2'):
+        open_folder(folder, views=1)
+    source = open_folder(folder, views=1, extra_views='first')
+    assert source.records[0]['image_paths'] == ['train0_0.png']
+
+
+def test_labels_are_required_unless_told(make_study_folder):
+    folder = make_study_folder()
+    (folder / 'labels.json').unlink()
+    with pytest.raises(ValueError, match='labels.json is missing'):
+        open_folder(folder)
+    source = open_folder(folder, labels_required=False)
+    assert (source.labels == -1).all() and source.labels.shape == (10, 14)
+    assert tuple(source.records.read_studies()) == source.studies
+
+
+def test_wrong_names_and_splits_say_what_there_is(make_study_folder):
+    folder = make_study_folder(counts=(2, 0, 1))
+    with pytest.raises(ValueError, match="one of .*study_folder.*got 'folder'"):
+        open_source(name='folder', data_dir=folder, split='train', views=2)
+    with pytest.raises(ValueError, match="got 'dev'"):
+        open_folder(folder, 'dev')
+    with pytest.raises(ValueError, match=r"no studies in 'val', only in \['train', 'test'\]"):
+        open_folder(folder, 'val')
+
+
+OPEN = """
+import pathlib, os, signal, sys
+from camanet_jax.data.sources import open_source
+reads, read_bytes = [], pathlib.Path.read_bytes
+def dying_read(path):
+    reads.append(path)
+    if len(reads) == {die_at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read_bytes(path)
+pathlib.Path.read_bytes = dying_read
+source = open_source(name='study_folder', data_dir=sys.argv[1], split='train', views=2)
+print(len(source), len(reads))
+"""
+
+
+def start_opening(folder, die_at=0):
+    command = [sys.executable, '-c', OPEN.format(die_at=die_at), str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_preparation_killed_midway_starts_again(make_study_folder):
+    folder = make_study_folder()
+    assert start_opening(folder, die_at=9).wait() == -9
+    assert list(folder.glob('tfds/*/*/incomplete.*'))
+    source = open_folder(folder)
+    assert [source.records[n]['id'] for n in range(10)] == source.ids
+    assert not list(folder.glob('tfds/*/*/incomplete.*'))
+
+
+def test_two_runs_side_by_side_prepare_once(make_study_folder):
+    folder = make_study_folder()
+    outputs = [run.communicate()[0] for run in [start_opening(folder) for _ in range(2)]]
+    reads = sorted(int(output.split()[-1]) for output in outputs)
+    assert reads == [0, 36]
+
+
+def test_real_folders(shared_dir, tmp_path):
+    folder = shared_dir / 'data/nih_sample'
+    sizes = [len(open_folder(folder, split, 1, cache_dir=tmp_path)) for split in ('train', 'test')]
+    assert sizes == [481, 88]
+    iu_xray = shared_dir / 'data/iu_xray'
+    with pytest.raises(ValueError, match='5908 image files are missing'):
+        open_folder(iu_xray, cache_dir=tmp_path)
+    with_films = {'cache_dir': tmp_path, 'only_existing_images': True}
+    splits = [study.split for study in open_folder(iu_xray, 'train', **with_films).studies]
+    assert splits == ['train']
