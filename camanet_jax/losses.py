@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax.models.camanet import CamanetOutput
 from camanet_jax.models.vtac import SelectionCounts
@@ -61,22 +61,32 @@ def contrastive(
 
 
 def counts(batch: dict[str, Array]) -> dict[str, Array]:
-    """What each term is divided by: target tokens, studies, studies with a positive pseudo-label (at least 1)."""
-    positive = (batch['labels'] > 0).any(-1) & batch['valid']
-    studies = batch['valid'].sum()
-    raw = {'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(), 'pseudo_label_bce': studies,
-           'vtac_mse': positive.sum(), 'contrastive': studies}
+    """What each term is divided by: target tokens, labelled studies, studies with a positive label, studies."""
+    raw = {'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(),
+           'pseudo_label_bce': labelled(batch).sum(), 'vtac_mse': positive(batch).sum(),
+           'contrastive': batch['valid'].sum()}
     return {name: jnp.maximum(count, 1) for name, count in raw.items()}
 
 
+def labelled(batch: dict[str, Array]) -> Bool[Array, ' B']:
+    """Studies with pseudo-labels; the others' are NaN."""
+    return ~jnp.isnan(batch['labels']).any(-1) & batch['valid']
+
+
+def positive(batch: dict[str, Array]) -> Bool[Array, ' B']:
+    """Studies with at least one positive pseudo-label."""
+    return (batch['labels'] > 0).any(-1) & batch['valid']
+
+
 def terms(output: CamanetOutput, batch: dict[str, Array]) -> dict[str, Float[Array, ' B']]:
-    """Each term of this system for each study; padding studies, and in VTAC unlabelled ones, are zero."""
-    labels, valid = batch['labels'], batch['valid']
+    """Each term of this system for each study; zero where a study does not count."""
+    valid = batch['valid']
     found = {'report_nll': report_nll(output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]) * valid}
     if output.encoding.vdm is not None:
-        found['pseudo_label_bce'] = pseudo_label_bce(output.encoding.class_logits, labels) * valid
+        labels = jnp.nan_to_num(batch['labels'])
+        found['pseudo_label_bce'] = pseudo_label_bce(output.encoding.class_logits, labels) * labelled(batch)
     if output.tdm is not None:
-        found['vtac_mse'] = vtac_mse(output.tdm, output.encoding.vdm) * ((labels > 0).any(-1) & valid)
+        found['vtac_mse'] = vtac_mse(output.tdm, output.encoding.vdm) * positive(batch)
     if output.contrastive_scale is not None:
         loss = contrastive(output.image_embedding, output.text_embedding, output.contrastive_scale)
         found['contrastive'] = loss * valid

@@ -87,7 +87,7 @@ def shares(output, batch, counts) -> dict[str, Array]:
     if output.encoding.vdm is None:
         return {}
     empty = ~output.encoding.present.any(-1) & batch['valid']
-    return {'empty_vdm_share': empty.sum() / counts['pseudo_label_bce']}
+    return {'empty_vdm_share': empty.sum() / counts['contrastive']}
 
 
 def accumulated(gradient, state: TrainState, batch, key, parts: int):

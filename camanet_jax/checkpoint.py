@@ -1,0 +1,95 @@
+"""Checkpoints with Orbax, asynchronous: the last state and the best, each with all that a run needs to go on.
+
+A checkpoint holds `state` (the TrainState) and `run` (JSON: place in the data, selection, vocabulary, configuration).
+A save killed midway leaves a temporary folder that is never restored from.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import PreservationPolicy
+
+
+@dataclasses.dataclass
+class Selection:
+    """Which epoch is best by validation score, and how long ago that was.
+
+    The best step is kept here rather than left to the checkpoint manager, so that ties and resumed runs select alike.
+    """
+
+    best_score: float | None = None
+    best_step: int | None = None
+    best_epoch: int | None = None
+    epochs_since_best: int = 0
+
+    def update(self, score: float, step: int, epoch: int) -> bool:
+        """Counts an epoch; returns whether it is the new best. The earlier of equals stays best."""
+        if self.best_score is not None and score <= self.best_score:
+            self.epochs_since_best += 1
+            return False
+        self.best_score, self.best_step, self.best_epoch, self.epochs_since_best = score, step, epoch, 0
+        return True
+
+
+class LastAndBest(PreservationPolicy):
+    """Keeps the newest checkpoint and the one at the selection's best step."""
+
+    def __init__(self, selection: Selection):
+        self.selection = selection
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        """One answer per checkpoint, oldest first."""
+        del context
+        newest = checkpoints[-1].step if checkpoints else None
+        return [info.step in (newest, self.selection.best_step) for info in checkpoints]
+
+
+class Checkpoints:
+    """The checkpoints of one workdir; `selection` is the run's, updated by the training loop."""
+
+    def __init__(self, workdir: str | Path, selection: Selection | None = None):
+        self.selection = selection or Selection()
+        self.folder = Path(workdir).absolute() / 'checkpoints'
+        options = ocp.CheckpointManagerOptions(preservation_policy=LastAndBest(self.selection))
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def save(self, step: int, state: Any, run: dict[str, Any]) -> None:
+        """Starts saving; returns once the device arrays are copied."""
+        run = run | {'selection': dataclasses.asdict(self.selection)}
+        self._manager.save(step, args=ocp.args.Composite(state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(run)))
+
+    def latest_step(self) -> int | None:
+        """The newest finished checkpoint's step."""
+        return self._manager.latest_step()
+
+    def read_run(self, step: int | None = None) -> dict[str, Any]:
+        """The `run` part of a checkpoint, by default the newest."""
+        step = self._existing(step)
+        return self._manager.restore(step, args=ocp.args.Composite(run=ocp.args.JsonRestore()))['run']
+
+    def restore_state(self, template: Any, step: int | None = None) -> Any:
+        """The `state` of a checkpoint, in the shapes, dtypes and shardings of `template`."""
+        step = self._existing(step)
+        return self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))['state']
+
+    def best_step(self) -> int:
+        """The step selected so far; the newest where no epoch has been evaluated."""
+        best = self.read_run()['selection']['best_step']
+        return self._existing(None) if best is None else best
+
+    def wait(self) -> None:
+        """Until every save has reached the disk."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits and ends the manager's threads."""
+        self._manager.close()
+
+    def _existing(self, step: int | None) -> int:
+        step = self.latest_step() if step is None else step
+        if step is None:
+            raise ValueError(f'Expected a checkpoint in {self.folder}, found none. Train first (--mode=train), or check '
+                             '--workdir.')
+        return step

@@ -1,0 +1,111 @@
+"""From a configuration to the objects of a run: data, model, optimiser, objective, search."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from camanet_jax import decoding, losses, optim
+from camanet_jax.data import pipeline
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.data.sources import Source, open_source
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.models import Camanet
+from camanet_jax.models.vtac import selection_counts
+
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A resolved configuration with its vocabulary; every method makes one part of the run."""
+
+    config: ConfigDict
+    tokenizer: Tokenizer
+
+    @classmethod
+    def from_run(cls, config: ConfigDict, run: dict[str, Any]) -> 'Experiment':
+        """With the vocabulary that a checkpoint's `run` part holds."""
+        return cls(config, Tokenizer.from_json(run['vocabulary']))
+
+    def model(self) -> Camanet:
+        """The network, with this vocabulary's rows."""
+        fields = self.config.model.to_dict()
+        names = fields.pop('cam_classes')
+        classes = None if names is None else tuple(observation_index(name) for name in names)
+        return Camanet(vocabulary_size=len(self.tokenizer) + 1, cam_classes=classes, dtype=dtype(self.config.dtype),
+                       param_dtype=param_dtype(self.config.dtype), **fields)
+
+    def optimiser(self):
+        """The optimiser; learning rates are given to every update."""
+        return optim.make_optimiser(self.config.optimiser.clip_value, self.config.optimiser.weight_decay)
+
+    def learning_rates(self, update: int, steps_per_epoch: int) -> optim.LearningRates:
+        """Of one update, counted from 0."""
+        o = self.config.optimiser
+        return optim.learning_rates(
+            update, base=optim.LearningRates(o.lr_backbone, o.lr_decoder), steps_per_epoch=steps_per_epoch,
+            warmup_epochs=o.warmup_epochs, warmup_from=o.warmup_from, decay_epochs=o.decay_epochs,
+            decay_rate=o.decay_rate, lag=o.schedule_lag)
+
+    def objective(self) -> losses.Objective:
+        """Weights of the terms, and VTAC's counts for reports of this length."""
+        loss = self.config.loss
+        counts = selection_counts(loss.topk, self.config.data.max_seq_length - 1, loss.tdm_count)
+        return losses.Objective(loss.pseudo_label_weight, loss.vtac_weight, loss.contrastive_weight, counts)
+
+    def search(self) -> decoding.Search:
+        """The configured search."""
+        options = self.config.search.to_dict()
+        return decoding.make_search(options.pop('name'), **options)
+
+    def train_batches(self, source: Source) -> pipeline.BatchIterator:
+        """This process's rows of the endless training batches."""
+        return pipeline.train_batches(source, self.tokenizer, batch_size=self.config.batch_size, seed=self.config.seed,
+                                      augment=self.config.data.train_augment, **self._loading())
+
+    def eval_batches(self, source: Source) -> pipeline.EvalBatches:
+        """This process's rows of one pass over a split."""
+        return pipeline.eval_batches(source, self.tokenizer, batch_size=self.config.evaluation.batch_size,
+                                     eval_transform=self.config.data.eval_transform, **self._loading())
+
+    def _loading(self) -> dict[str, Any]:
+        data = self.config.data
+        names = ('image_size', 'resize_size', 'max_seq_length', 'num_workers', 'prefetch', 'on_damaged_image')
+        return {name: data[name] for name in names} | dict(process_index=jax.process_index(),
+                                                           process_count=jax.process_count())
+
+
+def dtype(name: str) -> Any:
+    """Of the computation."""
+    if name not in DTYPES:
+        raise ValueError(f'Expected dtype to be one of {sorted(DTYPES)}, got {name!r}.')
+    return DTYPES[name]
+
+
+def param_dtype(name: str) -> Any:
+    """Of the parameters: at least float32."""
+    return jnp.promote_types(dtype(name), jnp.float32)
+
+
+def observation_index(name: str) -> int:
+    """Place of an observation in the label files' order."""
+    if name not in OBSERVATIONS:
+        raise ValueError(f'Expected model.cam_classes to be among {OBSERVATIONS}, got {name!r}.')
+    return OBSERVATIONS.index(name)
+
+
+def open_split(config: ConfigDict, split: str) -> Source:
+    """One split of the configured data set, prepared on first use."""
+    data = config.data
+    return open_source(name=data.name, data_dir=config.data_dir, split=split, views=data.views,
+                       cache_dir=config.cache_dir or None, extra_views=data.extra_views, **data.options.to_dict())
+
+
+def build_tokenizer(config: ConfigDict, train: Source) -> Tokenizer:
+    """The vocabulary of the train split."""
+    return Tokenizer.build(train.reports, cleaner=config.data.cleaner, threshold=config.data.threshold)
+
+

@@ -1,0 +1,54 @@
+"""Progress bars on a terminal, plain log lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from absl import flags, logging
+from tqdm import tqdm
+
+Item = TypeVar('Item')
+SECONDS_BETWEEN_LINES = 30.0
+
+flags.DEFINE_bool('quiet', False, 'No progress bars; warnings, errors and results only.')
+
+
+class Progress:
+    """Counts steps of known number: a bar with speed and time left, or a line every half minute without a terminal."""
+
+    def __init__(self, description: str, total: int, done: int = 0):
+        self.description, self.total, self.done = description, total, done
+        quiet = flags.FLAGS.is_parsed() and flags.FLAGS.quiet
+        self._lines = not quiet and not sys.stderr.isatty()
+        self._bar = tqdm(desc=description, total=total, initial=done, disable=quiet or self._lines, dynamic_ncols=True)
+        self._start, self._start_done, self._last_line = time.monotonic(), done, time.monotonic()
+
+    def advance(self, note: str = '') -> None:
+        """One step more; `note` is shown beside, e.g. 'loss 2.31'."""
+        self.done += 1
+        self._bar.set_postfix_str(note, refresh=False)
+        self._bar.update()
+        now = time.monotonic()
+        if self._lines and (now - self._last_line > SECONDS_BETWEEN_LINES or self.done == self.total):
+            self._last_line = now
+            self._log_line(note, now)
+
+    def close(self) -> None:
+        """Removes the bar."""
+        self._bar.close()
+
+    def _log_line(self, note: str, now: float) -> None:
+        speed = (self.done - self._start_done) / max(now - self._start, 1e-9)
+        left = (self.total - self.done) / max(speed, 1e-9)
+        logging.info('%s %d/%d, %.2f/s, %.0f s left%s', self.description, self.done, self.total, speed, left,
+                     f', {note}' if note else '')
+
+
+def tracked(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """The items, with progress."""
+    progress = Progress(description, total)
+    for item in items:
+        yield item
+        progress.advance()
+    progress.close()
