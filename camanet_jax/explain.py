@@ -1,0 +1,84 @@
+"""Where the model looked: maps of one study for one text, from a teacher-forced pass over that text.
+
+I views, Y observations, L words of the text; maps keep the backbone's height and width (7 x 7 at 224 pixels).
+"""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from einops import rearrange
+from jaxtyping import Array, Float, Int
+
+from camanet_jax.losses import Objective
+from camanet_jax.models import Camanet, CamanetOutput
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Maps and numbers of one study; the fields about VDM, TDM and classes are None in the Base system.
+
+    Attributes:
+      log_probs: [L], log-probability of each word given those before it.
+      predicting_attention: [L, I, height, width], where the model looked when it predicted each word.
+      reading_attention: [L, I, height, width], where it looked having just read each word (VTAC's rows).
+      class_probabilities: [Y].
+      cams: [Y, I, height, width], class activation maps.
+      vdm, tdm: [I, height, width], the two discriminative maps, in [0, 1].
+      word_similarity: [L], cosine of each word with the discriminative representation (equation 13).
+      selected: places of the words that VTAC selected, most similar first.
+    """
+
+    log_probs: np.ndarray
+    predicting_attention: np.ndarray
+    reading_attention: np.ndarray
+    class_probabilities: np.ndarray | None = None
+    cams: np.ndarray | None = None
+    vdm: np.ndarray | None = None
+    tdm: np.ndarray | None = None
+    word_similarity: np.ndarray | None = None
+    selected: list[int] | None = None
+
+
+@partial(jax.jit, static_argnames='model')
+def teacher_forced(variables: Any, images: Array, tokens: Array, objective: Objective, *, model: Camanet):
+    """One evaluation-mode pass; see `Camanet.__call__`."""
+    return model.apply(variables, images, tokens, objective.counts)
+
+
+def explain(variables: Any, images: Array, tokens: Int[Array, 'B L'], objective: Objective, *,
+            model: Camanet) -> list[Explanation]:
+    """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width]."""
+    tokens = np.asarray(tokens)
+    read = np.pad(tokens, ((0, 0), (1, 0)))  # BOS first; one position more, so that the last word is read too
+    output = jax.device_get(teacher_forced(variables, images, jnp.asarray(read), objective, model=model))
+    return [explain_study(output, i, tokens[i], images.shape[1]) for i in range(len(tokens))]
+
+
+def explain_study(output: CamanetOutput, i: int, words: Int[np.ndarray, ' L'], views: int) -> Explanation:
+    """Study `i` of a pass whose input was BOS and then `words`."""
+    length = int((words > 0).sum())
+    attention = output.cross_attention[i].mean(0)
+    log_probs = np.asarray(jax.nn.log_softmax(output.logits[i].astype(np.float32)))
+    fields = dict(log_probs=log_probs[np.arange(length), words[:length]],
+                  predicting_attention=as_maps(attention[:length], views),
+                  reading_attention=as_maps(attention[1:length + 1], views))
+    encoding = output.encoding
+    if encoding.vdm is not None:
+        fields |= dict(class_probabilities=1 / (1 + np.exp(-encoding.class_logits[i].astype(np.float32))),
+                       cams=as_maps(encoding.cams[i], views), vdm=as_maps(encoding.vdm[i], views))
+    if output.tdm is not None:
+        similarity, chosen = output.word_similarity[i, 1:length + 1], output.selection[i, 1:length + 1] > 0.5
+        order = np.argsort(-similarity, kind='stable')
+        fields |= dict(tdm=as_maps(output.tdm[i], views), word_similarity=similarity,
+                       selected=[int(place) for place in order if chosen[place]])
+    return Explanation(**fields)
+
+
+def as_maps(values: Float[np.ndarray, '... P'], views: int) -> Float[np.ndarray, '... I height width']:
+    """Values per visual token as square maps per view."""
+    side = round((values.shape[-1] // views) ** 0.5)
+    return rearrange(np.asarray(values, np.float32), '... (i h w) -> ... i h w', i=views, h=side)
