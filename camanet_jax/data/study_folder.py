@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+import tqdm
 from absl import logging
 
 from camanet_jax.data.schema import (
@@ -78,6 +79,17 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
         # Unshuffled: a record's index is the study's place in its split of the annotation.
         return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
+    def download_and_prepare(self, **options: Any) -> None:
+        """Copies the studies' files into records, with one progress bar over all of them."""
+        tfds.disable_progress_bar()  # TFDS's bars know no totals
+        try:
+            with tqdm.tqdm(
+                desc='Preparing studies', total=len(self.studies), unit=' studies'
+            ) as self._progress:
+                super().download_and_prepare(**options)
+        finally:
+            tfds.enable_progress_bar()
+
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         del dl_manager  # nothing is downloaded
         splits = dict.fromkeys(study.split for study in self.studies)
@@ -86,6 +98,7 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         of_split = (study for study in self.studies if study.split == split)
         for number, study in enumerate(of_split):
+            self._progress.update()
             labels = study.labels or (UNLABELLED,) * len(OBSERVATIONS)
             encoded = [(self._images_dir / path).read_bytes() for path in study.image_paths]
             yield number, {

@@ -62,6 +62,12 @@ def test_cache_dir_leaves_the_data_folder_alone(make_study_folder, tmp_path):
     assert not (folder / 'tfds').exists()
 
 
+def test_unwritable_cache_is_named(make_study_folder, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ValueError, match='cannot write prepared data to .*set cache_dir'):
+        open_folder(make_study_folder(), cache_dir=tmp_path / 'file')
+
+
 def test_missing_images_are_listed_before_anything_is_written(make_study_folder):
     folder = make_study_folder(counts=(12, 1, 1), views=1)
     for number in range(11):
