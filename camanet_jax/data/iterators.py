@@ -66,7 +66,7 @@ class BatchIterator(Iterator[Batch]):
             return dataset
         if not flags.FLAGS.is_parsed():  # Grain's workers are told its flags
             flags.FLAGS(sys.argv[:1])
-        # Through pipes: shared memory is small in containers, and stopped iterators leave it behind.
+        # Through pipes: containers have little shared memory, and stopped iterators leak it.
         dataset = grain.experimental.WithOptionsIterDataset(
             dataset, grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
         )
