@@ -74,12 +74,13 @@ def ellipse(
 def strokes(view: View, paths: Sequence[Path], widths: float | Sequence[float]) -> Picture:
     """Lines along `paths` (patient coordinates) of one or several `widths`, 1 inside."""
     side = view.size * _SUPERSAMPLING
-    pixels = np.maximum(2, np.round(np.broadcast_to(widths, len(paths)) * side / 2)).astype(int)
+    thickness = np.maximum(2, np.round(np.broadcast_to(widths, len(paths)) * side / 2)).astype(int)
+    points = view.to_pixels(np.concatenate(paths)) * _SUPERSAMPLING
+    ends = np.cumsum([len(path) for path in paths])
     canvas = Image.new('L', (side, side))
     draw = ImageDraw.Draw(canvas)
-    for path, width in zip(paths, pixels.tolist(), strict=True):
-        points = view.to_pixels(np.asarray(path)) * _SUPERSAMPLING
-        draw.line(points.ravel().tolist(), fill=255, width=width, joint='curve')
+    for line, width in zip(np.split(points, ends[:-1]), thickness.tolist(), strict=True):
+        draw.line(line.ravel().tolist(), fill=255, width=width, joint='curve')
     return np.asarray(canvas.reduce(_SUPERSAMPLING), np.float32) / 255
 
 

@@ -6,6 +6,7 @@ seeded alike for both views and gives the place first, so a finding lies at one 
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def grow_anatomy(anatomy: Anatomy, findings: tuple[Finding, ...]) -> Anatomy:
         elif finding.kind == 'hyperexpanded':
             changes |= {'diaphragm': anatomy.diaphragm + 0.16, 'dome': 0.3 * anatomy.dome}
         elif finding.kind == 'scoliosis':
-            changes['spine_bend'] = np.copysign(0.13, anatomy.spine_bend)
+            changes['spine_bend'] = math.copysign(0.13, anatomy.spine_bend)
     return dataclasses.replace(anatomy, **changes)
 
 
@@ -74,8 +75,11 @@ def _ragged(view: View, centre, radii, rng, softness: float) -> Picture:
 
 def _region(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """What the anatomy itself already shows; nothing is added."""
-    name = 'heart' if finding.kind == 'cardiomegaly' else 'mediastinum'
-    return np.float32(0), film.regions[name]
+    if finding.kind == 'cardiomegaly':
+        return np.float32(0), film.regions['heart']
+    level = film.view.v - anatomy.apex
+    above_heart = edge(level, 0.05) * edge(0.75 - level, 0.05)
+    return np.float32(0), film.regions['mediastinum'] * above_heart
 
 
 def _unmarked(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:

@@ -26,7 +26,7 @@ def draw_effusion(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng
         rise = np.clip((view.u / anatomy.depth + 0.5) / 1.1, 0, 1.1) ** 2
     floor = anatomy.diaphragm + anatomy.dome * (1 if view.name == 'frontal' else 1.3)
     surface = floor - height * (0.45 + 0.55 * rise)
-    fluid = edge(view.v - surface, 0.035) * lung
+    fluid = edge(view.v - surface, 0.035) * edge(rise - 0.08, 0.04) * lung
     return fluid * (0.5 - 0.25 * film.regions['heart']) - fluid * film.regions['vessels'], fluid
 
 

@@ -136,7 +136,7 @@ ABNORMAL = {
     ],
     'hyperexpanded': [
         (0.6, 'The lungs are hyperexpanded with flattened diaphragms.'),
-        (0.4, 'There is flattening of the diaphragms suggesting emphysema.'),
+        (0.4, 'There is flattening of the diaphragms suggesting hyperinflation.'),
     ],
     'scoliosis': [
         (0.6, 'There is scoliosis of the thoracic spine.'),
