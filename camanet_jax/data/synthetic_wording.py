@@ -151,6 +151,8 @@ ABNORMAL = {
 # Said now and then whatever the study shows: (probability, section, sentence).
 ASIDES = (
     (0.12, 'mediastinum', 'The trachea is midline.'),
+    (0.08, 'mediastinum', 'The hila are symmetric.'),
+    (0.06, 'bones', 'The soft tissues show nothing unusual.'),
     (0.1, 'bones', 'The visualized upper abdomen is unremarkable.'),
 )
 
