@@ -21,6 +21,9 @@ from pycocoevalcap.meteor import meteor as pycoco_meteor
 from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
 
 _JAR = Path(pycoco_meteor.__file__).with_name(pycoco_meteor.METEOR_JAR)
+# UTF-8 because the JVM would read by the locale, ASCII in bare containers. The serial collector
+# halves the memory; a ceiling of half the machine's lets reports of 10,000 words be aligned.
+_JVM_OPTIONS = ('-Dfile.encoding=UTF-8', '-XX:+UseSerialGC', '-XX:MaxRAMPercentage=50')
 _SEPARATOR = ' ||| '
 _COUNTS = 23
 _CHUNKS = 20  # the column with the number of matched runs of words
@@ -40,10 +43,8 @@ class MeteorProcess:
     def __init__(self) -> None:
         if shutil.which('java') is None:
             raise MeteorUnavailable('no java on the path')
-        # The JVM would read bytes by the locale, ASCII in bare containers: say UTF-8.
-        command = ['java', '-Dfile.encoding=UTF-8', '-Xmx2G', '-jar', str(_JAR)]
         self._process = subprocess.Popen(
-            [*command, '-', '-', '-stdio', '-l', 'en', '-norm'],
+            ['java', *_JVM_OPTIONS, '-jar', str(_JAR), '-', '-', '-stdio', '-l', 'en', '-norm'],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -51,17 +52,26 @@ class MeteorProcess:
         )
         self._lock = threading.Lock()
         atexit.register(self.close)
+        self._ask('SCORE ||| probe ||| probe')  # some systems have a java that only says "install"
 
     def counts(
         self, hypotheses: Sequence[str], references: Sequence[str]
     ) -> Float[np.ndarray, 'B 23']:
         """The program's match counts of each study."""
+        rows = []
         with self._lock:
-            lines = [
-                self._ask(_SEPARATOR.join(('SCORE', _one_field(reference), _one_field(hypothesis))))
-                for hypothesis, reference in zip(hypotheses, references, strict=True)
-            ]
-        return np.array([line.split() for line in lines], np.float64).reshape(-1, _COUNTS)
+            for hypothesis, reference in zip(hypotheses, references, strict=True):
+                fields = 'SCORE', _one_field(reference), _one_field(hypothesis)
+                try:
+                    rows.append(self._ask(_SEPARATOR.join(fields)).split())
+                except MeteorUnavailable as error:
+                    shared_meteor.cache_clear()
+                    raise ValueError(
+                        f'METEOR failed at report number {len(rows)} (from 0), '
+                        f'{len(hypothesis.split())} words: {error}. Very long reports need more '
+                        'memory than this machine has; shorten it or score without METEOR.'
+                    ) from error
+        return np.array(rows, np.float64).reshape(-1, _COUNTS)
 
     def scores(self, counts: Float[np.ndarray, 'B 23']) -> tuple[float, Float[np.ndarray, ' B']]:
         """The corpus score and each study's, as the program computes them from its counts."""
@@ -97,12 +107,10 @@ class MeteorProcess:
 def shared_meteor() -> MeteorProcess | None:
     """This process's METEOR program, or None (said once in the log) where Java is missing."""
     try:
-        process = MeteorProcess()
-        process.counts([''], ['probe'])
+        return MeteorProcess()
     except MeteorUnavailable as reason:
         logging.warning('METEOR is left out: %s. Install a Java runtime (8 or later).', reason)
         return None
-    return process
 
 
 def corpus_meteor(sums: Float[np.ndarray, '... 23']) -> Float[np.ndarray, '...']:

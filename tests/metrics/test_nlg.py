@@ -1,11 +1,12 @@
 import contextlib
+import functools
 import io
 
 import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 
-from camanet_jax.metrics import meteor
+from camanet_jax.metrics import meteor, nlg
 from camanet_jax.metrics.bootstrap import resampling_weights
 from camanet_jax.metrics.nlg import NAMES, score_reports
 
@@ -119,13 +120,40 @@ def test_separators_line_ends_and_other_scripts_do_not_confuse_meteor(with_java)
     assert score_reports(HYPOTHESES, REFERENCES).corpus['METEOR'] == plain
 
 
-def test_without_java_meteor_is_left_out_and_said_once(monkeypatch, caplog):
-    meteor.shared_meteor.cache_clear()
+@pytest.fixture
+def own_meteor(monkeypatch):
+    """A METEOR not started yet, so that a test may break it without costing others theirs."""
+    fresh = functools.cache(meteor.shared_meteor.__wrapped__)
+    monkeypatch.setattr(meteor, 'shared_meteor', fresh)
+    monkeypatch.setattr(nlg, 'shared_meteor', fresh)
+    return fresh
+
+
+def test_without_java_meteor_is_left_out_and_said_once(monkeypatch, caplog, own_meteor):
     monkeypatch.setenv('PATH', '')
     for _ in range(2):
         assert 'METEOR' not in score_reports(HYPOTHESES, REFERENCES).corpus
     assert caplog.text.count('METEOR is left out: no java') == 1
-    meteor.shared_meteor.cache_clear()
+
+
+def fake_java(folder, monkeypatch, script):
+    java = folder / 'java'
+    java.write_text(f'#!/bin/sh\n{script}\n')
+    java.chmod(0o755)
+    monkeypatch.setenv('PATH', str(folder))
+
+
+def test_a_java_that_does_not_run_is_no_java(monkeypatch, tmp_path, caplog, own_meteor):
+    fake_java(tmp_path, monkeypatch, 'exit 1')
+    assert 'METEOR' not in score_reports(HYPOTHESES, REFERENCES).corpus
+    assert 'METEOR is left out' in caplog.text
+
+
+def test_a_program_that_ends_names_the_report_and_is_forgotten(monkeypatch, tmp_path, own_meteor):
+    fake_java(tmp_path, monkeypatch, 'read probe; echo 0; read first; exit 1')
+    with pytest.raises(ValueError, match='METEOR failed at report number 0 .* 10 words'):
+        score_reports(HYPOTHESES, REFERENCES)
+    assert own_meteor.cache_info().currsize == 0
 
 
 def test_reports_and_references_must_pair():

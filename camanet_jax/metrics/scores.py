@@ -1,0 +1,149 @@
+"""All scores of one split's predictions: what `scores.json` holds, and the comparison of systems.
+
+A prediction is a dict `{"id", "report", "reference", "reference_full"}`, a line of the predictions
+file. Both protocols start from `reference_full`: the cut reference follows from it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.metrics import bootstrap
+from camanet_jax.metrics.bootstrap import Interval, PairedDifference
+from camanet_jax.metrics.constant_baseline import ConstantReport
+from camanet_jax.metrics.protocol import full_string
+from camanet_jax.metrics.scorer import Scorer, SetScores
+
+_FAULTS_SHOWN = 10
+
+
+def score_predictions(
+    predictions: Sequence[Mapping[str, str]],
+    tokenizer: Tokenizer,
+    max_seq_length: int,
+    *,
+    constant: ConstantReport | None = None,
+    resamples: int = bootstrap.RESAMPLES,
+    seed: int = 0,
+    **settings,
+) -> dict:
+    """The entry of one split in `scores.json`; `settings` are the further fields of `Scorer`.
+
+    Returns:
+        `cut` and `full` (language scores by name), `clinical`, `distinct_reports`, `studies`,
+        `intervals` (95%, over studies, grouped as the scores) and, given the constant report,
+        `constant_baseline`: its scores under `cut` at the top level, `full`, `clinical`, and
+        `difference`, the predictions' scores minus its own with interval and p-value.
+    """
+    check_predictions(predictions)
+    scorer = Scorer(tokenizer, max_seq_length, **settings)
+    reports = [row['report'] for row in predictions]
+    references = [row['reference_full'] for row in predictions]
+    scores = scorer.score(reports, references)
+    weights = bootstrap.resampling_weights(len(predictions), resamples, seed)
+    entry = {
+        **{name: nlg.corpus for name, nlg in scores.nlg.items()},
+        'clinical': scores.clinical,
+        'distinct_reports': len({full_string(text, tokenizer) for text in reports}),
+        'studies': len(predictions),
+        'intervals': _intervals(scores, weights),
+    }
+    if constant is not None:
+        baseline = scorer.score([constant.report] * len(references), references)
+        entry['constant_baseline'] = {
+            **baseline.nlg['cut'].corpus,
+            'full': baseline.nlg['full'].corpus,
+            'clinical': baseline.clinical,
+            'train_studies': constant.train_studies,
+            'validation_BLEU_4': constant.validation_bleu_4,
+            'difference': _differences(scores, baseline, weights),
+        }
+    return entry
+
+
+def compare_predictions(
+    system: Sequence[Mapping[str, str]],
+    baseline: Sequence[Mapping[str, str]],
+    tokenizer: Tokenizer,
+    max_seq_length: int,
+    *,
+    resamples: int = bootstrap.RESAMPLES,
+    seed: int = 0,
+    **settings,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Paired bootstrap of two systems' predictions for the same studies, in any order.
+
+    `settings` are the further fields of `Scorer`.
+
+    Returns:
+        By group ("cut", "full", "clinical") and score: difference (system minus baseline), low,
+        high, p_value.
+    """
+    check_predictions(system)
+    check_predictions(baseline)
+    reports = {row['id']: row['report'] for row in baseline}
+    ids = [row['id'] for row in system]
+    if unpaired := sorted(reports.keys() ^ set(ids)):
+        raise ValueError(
+            f'Expected predictions for the same studies, got {len(ids)} and {len(reports)}; '
+            f'only one side has {_shown(unpaired)}.'
+        )
+    references = [row['reference_full'] for row in system]
+    scorer = Scorer(tokenizer, max_seq_length, **settings)
+    return _differences(
+        scorer.score([row['report'] for row in system], references),
+        scorer.score([reports[study_id] for study_id in ids], references),
+        bootstrap.resampling_weights(len(ids), resamples, seed),
+    )
+
+
+def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
+    """Raise one ValueError that names everything wrong with the rows of a predictions file."""
+    if not predictions:
+        raise ValueError('Expected at least one prediction, got none.')
+    faults, seen = [], set()
+    for number, row in enumerate(predictions):
+        study_id = row.get('id')
+        if not isinstance(study_id, str) or not study_id:
+            faults.append(f'row {number} has no id')
+        elif study_id in seen:
+            faults.append(f'row {number} repeats id {study_id}')
+        seen.add(study_id)
+        if not isinstance(row.get('report'), str):
+            faults.append(f'row {number} ({study_id}) has no report text (an empty one is "")')
+        reference = row.get('reference_full')
+        if not isinstance(reference, str) or not reference.strip():
+            faults.append(f'row {number} ({study_id}) has no reference_full')
+    if faults:
+        raise ValueError(
+            f'Expected rows of id (each once), report and reference_full; got {_shown(faults)}.'
+        )
+
+
+def _intervals(
+    scores: SetScores, weights: Int[np.ndarray, 'resamples B']
+) -> dict[str, dict[str, Interval]]:
+    return {
+        group: {name: bootstrap.bootstrap_interval(s, weights) for name, s in statistics.items()}
+        for group, statistics in scores.statistics.items()
+    }
+
+
+def _differences(
+    system: SetScores, baseline: SetScores, weights: Int[np.ndarray, 'resamples B']
+) -> dict[str, dict[str, dict[str, float]]]:
+    def difference(group: str, name: str) -> PairedDifference:
+        pair = (scores.statistics[group][name] for scores in (system, baseline))
+        return bootstrap.paired_bootstrap(*pair, weights)
+
+    return {
+        group: {name: difference(group, name)._asdict() for name in statistics}
+        for group, statistics in system.statistics.items()
+    }
+
+
+def _shown(items: Sequence[str]) -> str:
+    more = f' and {len(items) - _FAULTS_SHOWN} more' if len(items) > _FAULTS_SHOWN else ''
+    return '; '.join(items[:_FAULTS_SHOWN]) + more

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.metrics import constant_baseline
+from camanet_jax.metrics.constant_baseline import bleu_4_of_constants, select_constant_report
+from camanet_jax.metrics.nlg import score_reports
+
+NORMAL = 'The heart is normal. The lungs are clear.'
+EFFUSION = 'There is a small left pleural effusion.'
+REFERENCES = ['the heart is normal . lungs clear .', 'the the lungs are clear . no effusion .']
+
+
+def test_scores_equal_those_of_the_repeated_report():
+    candidates = ['the heart is normal . the lungs are clear .', 'no effusion .', 'zebra']
+    found = bleu_4_of_constants(candidates, REFERENCES)
+    for candidate, bleu_4 in zip(candidates, found, strict=True):
+        repeated = score_reports([candidate] * 2, REFERENCES, with_meteor=False)
+        assert bleu_4 == pytest.approx(repeated.corpus['BLEU_4'], rel=1e-12)
+
+
+def test_the_report_that_fits_the_validation_split_wins_over_the_more_frequent():
+    train = [EFFUSION, EFFUSION, NORMAL]
+    tokenizer = Tokenizer.build(train, cleaner='iu_xray', threshold=1)
+    found = select_constant_report(train, [NORMAL, NORMAL.upper(), EFFUSION], tokenizer, 60)
+    assert found.report == 'the heart is normal . the lungs are clear .'
+    assert found.train_studies == 1
+    assert 0 < found.validation_bleu_4 < 1
+
+
+def test_only_frequent_reports_are_candidates(monkeypatch):
+    monkeypatch.setattr(constant_baseline, 'CANDIDATES', 1)
+    train = [NORMAL, EFFUSION, EFFUSION.lower()]
+    tokenizer = Tokenizer.build(train, cleaner='iu_xray', threshold=1)
+    found = select_constant_report(train, [NORMAL], tokenizer, 60)
+    assert found.train_studies == 2
+
+
+def test_many_validation_studies_are_subsampled_by_the_seed(monkeypatch):
+    seen = []
+
+    def scores(candidates, references):
+        seen.append(list(references))
+        return np.zeros(len(candidates))
+
+    monkeypatch.setattr(constant_baseline, 'bleu_4_of_constants', scores)
+    tokenizer = Tokenizer(('<unk>', *map(str, range(10))), 'iu_xray')
+    validation = [f'{n // 100} {n // 10 % 10} {n % 10}' for n in range(600)]
+    for seed in (0, 0, 1):
+        select_constant_report([NORMAL], validation, tokenizer, 60, seed)
+    assert len(set(seen[0])) == 500
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_empty_splits_are_refused():
+    tokenizer = Tokenizer(('<unk>',), 'iu_xray')
+    with pytest.raises(ValueError, match='got 1 and 0'):
+        select_constant_report([NORMAL], [], tokenizer, 60)

@@ -1,0 +1,132 @@
+import csv
+import json
+
+import pytest
+
+from camanet_jax.data.schema import read_annotation
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.metrics.constant_baseline import ConstantReport
+from camanet_jax.metrics.meteor import shared_meteor
+from camanet_jax.metrics.nlg import score_reports
+from camanet_jax.metrics.protocol import compared_strings
+from camanet_jax.metrics.scores import compare_predictions, score_predictions
+
+REFERENCES = {
+    'a': 'the heart is normal in size . the lungs are clear .',
+    'b': 'there is a small left pleural effusion . the heart is enlarged .',
+    'c': 'no acute disease . no pneumothorax .',
+}
+CONSTANT = ConstantReport('the heart is normal . the lungs are clear .', 1, 0.5)
+TOKENIZER = Tokenizer.build(REFERENCES.values(), cleaner='iu_xray', threshold=1)
+
+PUBLISHED = {
+    'BLEU_1': 0.473413,
+    'BLEU_2': 0.303623,
+    'BLEU_3': 0.223991,
+    'BLEU_4': 0.175243,
+    'METEOR': 0.199906,
+    'ROUGE_L': 0.376114,
+    'CIDEr': 0.694108,
+}
+
+
+def rows(**reports):
+    return [
+        {'id': k, 'report': report, 'reference': '', 'reference_full': REFERENCES[k]}
+        for k, report in reports.items()
+    ]
+
+
+def scored(predictions, **settings):
+    return score_predictions(predictions, TOKENIZER, 60, with_meteor=False, **settings)
+
+
+def test_published_reports_give_the_published_scores(shared_dir):
+    studies = read_annotation(shared_dir / 'data/iu_xray')
+    train = [study.report for study in studies if study.split == 'train']
+    tokenizer = Tokenizer.build(train, cleaner='iu_xray', threshold=3)
+    with open(shared_dir / 'data/published_reports/iu_xray_test_590.csv', newline='') as file:
+        reports = {row['id']: row['report'] for row in csv.DictReader(file)}
+    references = {study.id: study.report for study in studies if study.split == 'test'}
+    found = score_reports(
+        *(
+            compared_strings('cut', [texts[k] for k in references], tokenizer, 60)
+            for texts in (reports, references)
+        )
+    ).corpus
+    expected = dict(PUBLISHED)
+    if shared_meteor() is None:
+        del expected['METEOR']
+    assert {name: round(value, 6) for name, value in found.items()} == expected
+    assert len(set(reports.values())) == 4
+
+
+def test_perfect_reports():
+    entry = scored(rows(**REFERENCES))
+    for protocol in ('cut', 'full'):
+        assert entry[protocol]['BLEU_4'] == pytest.approx(1)
+        assert entry[protocol]['ROUGE_L'] == pytest.approx(1)
+        assert entry['intervals'][protocol]['BLEU_4'] == pytest.approx((1, 1))
+    assert entry['clinical']['uncertain_negative']['micro']['F1'] == 1
+    assert entry['studies'] == entry['distinct_reports'] == 3
+
+
+def test_empty_reports_score_zero():
+    entry = scored(rows(a='', b='', c=''), constant=CONSTANT)
+    assert set(entry['cut'].values()) == set(entry['full'].values()) == {0.0}
+    assert entry['distinct_reports'] == 1
+    assert entry['constant_baseline']['difference']['cut']['BLEU_1']['high'] < 0
+
+
+def test_the_entry_is_json_and_repeatable():
+    predictions = rows(a=REFERENCES['a'], b='the heart is normal .', c='no disease .')
+    first = scored(predictions, constant=CONSTANT, resamples=50, seed=3)
+    assert json.loads(json.dumps(first)) == json.loads(
+        json.dumps(scored(predictions, constant=CONSTANT, resamples=50, seed=3))
+    )
+    low, high = first['intervals']['cut']['CIDEr']
+    assert low <= first['cut']['CIDEr'] <= high
+    assert first['constant_baseline']['BLEU_4'] > 0
+    assert first['constant_baseline']['validation_BLEU_4'] == 0.5
+
+
+def test_the_cut_protocol_cuts_long_references():
+    predictions = rows(b='there is a small left pleural effusion .')
+    entry = score_predictions(predictions, TOKENIZER, 9, with_meteor=False)
+    assert entry['cut']['BLEU_1'] == pytest.approx(1)
+    assert entry['full']['BLEU_1'] < 0.8
+
+
+def test_comparison_pairs_by_id():
+    system = rows(**REFERENCES)
+    baseline = rows(c='heart .', a='heart .', b='heart .')
+    found = compare_predictions(system, baseline, TOKENIZER, 60, with_meteor=False)
+    assert found['cut']['ROUGE_L']['low'] > 0
+    assert found['clinical']['micro_F1']['difference'] > 0
+    same = compare_predictions(system, system[::-1], TOKENIZER, 60, with_meteor=False)
+    assert same['full']['CIDEr']['difference'] == 0
+
+
+def test_comparison_of_different_studies_is_refused():
+    with pytest.raises(ValueError, match='only one side has c'):
+        compare_predictions(rows(a='', b=''), rows(a='', b='', c=''), TOKENIZER, 60)
+
+
+@pytest.mark.parametrize(
+    'faulty, message',
+    [
+        ([], 'at least one prediction'),
+        (rows(a='x') * 2, 'row 1 repeats id a'),
+        ([{'report': 'x', 'reference_full': 'y'}], 'row 0 has no id'),
+        ([{'id': 'a', 'report': None, 'reference_full': 'y'}], r'row 0 \(a\) has no report text'),
+        ([{'id': 'a', 'report': 'x', 'reference_full': ' '}], r'row 0 \(a\) has no reference_full'),
+    ],
+)
+def test_faulty_predictions_are_named(faulty, message):
+    with pytest.raises(ValueError, match=message):
+        scored(faulty)
+
+
+def test_unknown_uncertain_policy_is_refused():
+    with pytest.raises(ValueError, match='uncertain as one of'):
+        scored(rows(a='x'), uncertain='maybe')
