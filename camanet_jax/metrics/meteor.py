@@ -49,6 +49,7 @@ class MeteorProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding='utf-8',
+            errors='replace',  # half a surrogate pair is no reason to stop
         )
         self._lock = threading.Lock()
         atexit.register(self.close)

@@ -16,7 +16,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 
 from camanet_jax.metrics import bleu
 from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics
-from camanet_jax.metrics.meteor import meteor_statistics, shared_meteor
+from camanet_jax.metrics.meteor import MeteorProcess, meteor_statistics, shared_meteor
 
 NAMES = (*bleu.NAMES, 'METEOR', 'ROUGE_L', 'CIDEr')
 
@@ -77,7 +77,7 @@ def _bleu(hypotheses: list[str], references: list[str]) -> NlgScores:
     return NlgScores({name: s.value() for name, s in statistics.items()}, per_study, statistics)
 
 
-def _meteor(meteor, hypotheses: list[str], references: list[str]) -> NlgScores:
+def _meteor(meteor: MeteorProcess, hypotheses: list[str], references: list[str]) -> NlgScores:
     counts = meteor.counts(hypotheses, references)
     corpus, per_study = meteor.scores(counts)
     return NlgScores(

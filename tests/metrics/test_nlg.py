@@ -111,7 +111,7 @@ def test_resampled_meteor_is_the_meteor_of_the_drawn_studies(with_java):
 
 
 def test_separators_line_ends_and_other_scripts_do_not_confuse_meteor(with_java):
-    strange = ['a ||| b ||| c', 'größe\nnormal . 心影正常', '|||']
+    strange = ['a ||| b ||| c', 'größe\nnormal . 心影正常', '||| \ud800']
     references = ['a b c', 'größe normal . 心影正常', 'x']
     per_study = score_reports(strange, references).per_study['METEOR']
     assert per_study[:2] == pytest.approx([1, 1])
