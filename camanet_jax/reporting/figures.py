@@ -1,0 +1,132 @@
+"""Figures of single studies (paper Figures 7 and 8): where the model looked, what it wrote, what it saw.
+
+I views, Y observations, L words of the report.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from camanet_jax.explain import Explanation
+from camanet_jax.reporting.grid import GAP, Cell, draw_grid, row_height
+from camanet_jax.reporting.overlays import Scale, attention_scale
+from camanet_jax.reporting.page import Page
+from camanet_jax.reporting.panels import Observations, draw_observations, draw_scale_bar, draw_section
+from camanet_jax.reporting.word_choice import important_places, text_pieces
+
+MARGIN = 28  # pixels
+MAPS_WIDTH, TEXT_WIDTH = 868, 420
+STUDY_WIDTH = MARGIN + MAPS_WIDTH + MARGIN + TEXT_WIDTH + MARGIN
+LEGEND = 48
+MIN_ROWS = 2  # of maps, also where the texts are shorter
+WORDS_COLUMNS, WORDS_FILM = 9, 132
+FAINTEST_MAP = 0.1  # a map whose maximum is lower is shown as faint as it is
+
+
+def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
+               explanation: Explanation, *, title: str, reference: str,
+               pseudo_labels: Sequence[float] | None = None) -> Path:
+    """One study as in Figure 8: films, VDM, TDM, attention of important words; texts, selected words, observations.
+
+    Args:
+      path: the PNG file to write.
+      images: the films as the model saw them, 0 black.
+      words: the generated report, the L words that `explanation` explains; may be empty.
+      explanation: of this study; what the system lacks (None) is left out.
+      title: names the study.
+      reference: the radiologist's report.
+      pseudo_labels: [Y] of 0 and 1; None or NaN where the study has none.
+
+    Returns:
+      The path.
+    """
+    check_words(words, explanation)
+    page, top = Page(STUDY_WIDTH), MARGIN + 44
+    page.text(MARGIN, MARGIN + 18, title, size=20, weight='bold', fit=STUDY_WIDTH - 2 * MARGIN)
+    right = draw_texts(page, top, words, reference, explanation)
+    right = draw_observations(page, STUDY_WIDTH - MARGIN - TEXT_WIDTH, right, TEXT_WIDTH,
+                              Observations.of(explanation.class_probabilities, pseudo_labels))
+    left = draw_maps(page, top, right - top, images, words, explanation)
+    return page.save(path, max(left, right) + MARGIN)
+
+
+def draw_words(path: str | Path, images: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
+               explanation: Explanation, *, title: str) -> Path:
+    """Where the model looked for each word of a report, in reading order; the words that VTAC selected are marked.
+
+    Arguments as in `draw_study`.
+    """
+    check_words(words, explanation)
+    page = Page(2 * MARGIN + WORDS_COLUMNS * (WORDS_FILM + GAP) - GAP)
+    page.text(MARGIN, MARGIN + 18, f'{title}: attention at each word', size=20, weight='bold',
+              fit=page.width - 2 * MARGIN)
+    scale = attention_scale(explanation.predicting_attention)
+    cells = [word_cell(words, explanation, place, scale, marked=place in (explanation.selected or ()))
+             for place in range(len(words))] or [Cell('(empty report)')]
+    bottom = draw_grid(page, MARGIN, MARGIN + 44, images, cells, WORDS_COLUMNS, WORDS_FILM)
+    note = '; marked: selected by VTAC' if explanation.selected else ''
+    bottom = draw_attention_bar(page, bottom, scale, 'each word', note)
+    return page.save(path, bottom + MARGIN)
+
+
+def check_words(words: Sequence[str], explanation: Explanation) -> None:
+    """Raises ValueError where a text is not the one explained."""
+    explained = len(explanation.predicting_attention)
+    if len(words) != explained:
+        raise ValueError(f'Expected the {explained} words that the explanation is about, got {len(words)} words.')
+
+
+def map_cells(explanation: Explanation) -> list[Cell]:
+    """The bare films and the discriminative maps that there are, each with its maximum."""
+    cells = [Cell('Film' if explanation.predicting_attention.shape[1] == 1 else 'Films')]
+    for name, values in (('VDM', explanation.vdm), ('TDM', explanation.tdm)):
+        if values is not None:
+            high = float(values.max())
+            note = f'max {high:.2f}' if high > 0 else 'empty'
+            cells.append(Cell(name, note, values, Scale(0.0, max(high, FAINTEST_MAP))))
+    return cells
+
+
+def word_cell(words: Sequence[str], explanation: Explanation, place: int, scale: Scale, marked: bool = False) -> Cell:
+    """The attention that predicted one word, with its peak as a multiple of uniform attention."""
+    maps = explanation.predicting_attention[place]
+    return Cell(words[place], f'{maps.max() * maps.size:.1f}×', maps, scale, marked)
+
+
+def draw_maps(page: Page, top: float, height: float, images: UInt8[np.ndarray, 'I height width'],
+              words: Sequence[str], explanation: Explanation) -> float:
+    """Films, maps and as many important words as fill about `height` pixels. Returns the bottom."""
+    columns = 4 if len(images) == 1 else 5
+    width = (MAPS_WIDTH + GAP) // columns - GAP
+    rows = max(MIN_ROWS, int((height - LEGEND) // row_height(images, width)))
+    cells = map_cells(explanation)
+    places = important_places(words, explanation)[:columns * rows - len(cells)]
+    scale = attention_scale(explanation.predicting_attention[places])
+    cells += [word_cell(words, explanation, place, scale) for place in places]
+    bottom = draw_grid(page, MARGIN, top, images, cells, columns, width)
+    if explanation.vdm is not None:
+        tdm = '' if explanation.tdm is None else '  ·  TDM: attention of the words selected by VTAC'
+        bottom = draw_scale_bar(page, MARGIN, bottom, ('0', 'max'), f'VDM: activation of the predicted classes{tdm}')
+    return draw_attention_bar(page, bottom, scale, 'words') if places else bottom
+
+
+def draw_attention_bar(page: Page, top: float, scale: Scale, name: str, note: str = '') -> float:
+    """The scale of the words' attention. Returns the bottom."""
+    ends = ('1', f'≥ {scale.high / scale.low:.1f}')
+    return draw_scale_bar(page, MARGIN, top, ends, f'{name}: cross-attention when written, in multiples of uniform '
+                          f'attention; the number is the peak{note}')
+
+
+def draw_texts(page: Page, top: float, words: Sequence[str], reference: str, explanation: Explanation) -> float:
+    """Both reports and the selected words on the right. Returns the bottom."""
+    x, selected = STUDY_WIDTH - MARGIN - TEXT_WIDTH, explanation.selected or []
+    generated = text_pieces(words, selected) or [('(empty report)', False)]
+    top = draw_section(page, x, top, TEXT_WIDTH, 'Generated report', generated)
+    top = draw_section(page, x, top, TEXT_WIDTH, 'Reference report', text_pieces(reference.split()))
+    if selected:
+        places = important_places(words, explanation)
+        pieces = [(f'{rank} {words[place]}   ', False) for rank, place in enumerate(places, 1)]
+        top = draw_section(page, x, top, TEXT_WIDTH, 'Words selected by VTAC, by rank (marked above)', pieces)
+    return top

@@ -1,0 +1,75 @@
+"""Heat maps over grey films.
+
+Colours are matplotlib's plasma: perceptually uniform, safe for colour-blind readers, and nowhere grey, so that heat is
+not taken for bone or lung. Opacity grows with strength: where a map is weak, the film shows.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib import colormaps
+from PIL import Image
+
+COLOURS = colormaps['plasma']
+COLOUR_START = 0.15  # the darkest blues vanish on a dark film
+MAX_OPACITY = 0.7
+OPACITY_POWER = 0.7  # below 1: weak heat is a little easier to see than in proportion
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """The values shown as no heat (`low`) and as full heat (`high`); values beyond are clipped."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def strength(self, values: Float[np.ndarray, '...']) -> Float[np.ndarray, '...']:
+        """Values mapped to [0, 1]."""
+        return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+
+
+def attention_scale(maps: Float[np.ndarray, 'words I height width'], quantile: float = 0.9) -> Scale:
+    """One scale for the attention of many words, so that their maps can be compared.
+
+    It starts at uniform attention, 1 / P: what looks everywhere alike shows no heat. It ends at a high quantile of the
+    words' peaks, not at the highest, which would leave the others pale; it spans at least uniform to twice uniform.
+    """
+    uniform = 1 / maps[0].size if len(maps) else 1.0
+    peaks = maps.reshape(len(maps), -1).max(1) if len(maps) else np.zeros(1)
+    return Scale(uniform, max(float(np.quantile(peaks, quantile)), 2 * uniform))
+
+
+def upsample(heat: Float[np.ndarray, 'h w'], height: int, width: int) -> Float[np.ndarray, 'height width']:
+    """Bilinear, with pixel centres at halves as in image resizing; borders repeat the outermost values."""
+    return np.asarray(Image.fromarray(np.asarray(heat, np.float32)).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def resize_film(film: UInt8[np.ndarray, 'h w'], height: int, width: int) -> UInt8[np.ndarray, 'height width']:
+    """A film at the size it is shown."""
+    return np.asarray(Image.fromarray(film).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def overlay(film: UInt8[np.ndarray, 'height width'], heat: Float[np.ndarray, 'h w'],
+            scale: Scale) -> UInt8[np.ndarray, 'height width 3']:
+    """A coarse map, stretched over the whole film, as transparent colour.
+
+    Args:
+      film: grey, 0 black.
+      heat: for example 7 x 7; its corners are the film's corners.
+      scale: which values are no and full heat; the same for all maps that are to be compared.
+    """
+    return blend(film, scale.strength(upsample(heat, *film.shape)))
+
+
+def blend(film: UInt8[np.ndarray, 'height width'],
+          strength: Float[np.ndarray, 'height width']) -> UInt8[np.ndarray, 'height width 3']:
+    """Colours of a strength in [0, 1] over a film."""
+    colours = COLOURS(COLOUR_START + (1 - COLOUR_START) * strength)[..., :3] * 255
+    opacity = MAX_OPACITY * strength[..., None] ** OPACITY_POWER
+    return np.round(film[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)
+
+
+def colour_bar(height: int, width: int) -> UInt8[np.ndarray, 'height width 3']:
+    """The colours from no heat (left) to full heat over mid-grey, as they look on a film."""
+    return blend(np.full((height, width), 110, np.uint8), np.tile(np.linspace(0, 1, width), (height, 1)))
