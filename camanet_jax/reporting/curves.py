@@ -135,11 +135,11 @@ def decorate(axes: Axes, title: str) -> None:
                     columnspacing=1.0, handlelength=1.4, borderaxespad=0.1)
     if title in LOG_SCALE:
         axes.set_yscale('log')
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     axes.grid(color='#e6e6e6', linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)
-    axes.tick_params(labelsize=8, colors=FAINT)
+    axes.tick_params(which='both', labelsize=8, colors=FAINT)
     axes.xaxis.label.set(fontsize=9, color=FAINT)
 
 

@@ -26,7 +26,7 @@ FAINTEST_MAP = 0.1  # a map whose maximum is lower is shown as faint as it is
 
 
 def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
-               explanation: Explanation, *, title: str, reference: str,
+               explanation: Explanation, *, study_id: str, reference: str,
                pseudo_labels: Sequence[float] | None = None) -> Path:
     """One study as in Figure 8: films, VDM, TDM, attention of important words; texts, selected words, observations.
 
@@ -35,7 +35,7 @@ def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], wo
       images: the films as the model saw them, 0 black.
       words: the generated report, the L words that `explanation` explains; may be empty.
       explanation: of this study; what the system lacks (None) is left out.
-      title: names the study.
+      study_id: heads the figure.
       reference: the radiologist's report.
       pseudo_labels: [Y] of 0 and 1; None or NaN where the study has none.
 
@@ -44,7 +44,7 @@ def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], wo
     """
     check_words(words, explanation)
     page, top = Page(STUDY_WIDTH), MARGIN + 44
-    page.text(MARGIN, MARGIN + 18, title, size=20, weight='bold', fit=STUDY_WIDTH - 2 * MARGIN)
+    page.text(MARGIN, MARGIN + 18, study_id, size=20, weight='bold', fit=STUDY_WIDTH - 2 * MARGIN)
     right = draw_texts(page, top, words, reference, explanation)
     right = draw_observations(page, STUDY_WIDTH - MARGIN - TEXT_WIDTH, right, TEXT_WIDTH,
                               Observations.of(explanation.class_probabilities, pseudo_labels))
@@ -53,14 +53,14 @@ def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], wo
 
 
 def draw_words(path: str | Path, images: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
-               explanation: Explanation, *, title: str) -> Path:
+               explanation: Explanation, *, study_id: str) -> Path:
     """Where the model looked for each word of a report, in reading order; the words that VTAC selected are marked.
 
     Arguments as in `draw_study`.
     """
     check_words(words, explanation)
     page = Page(2 * MARGIN + WORDS_COLUMNS * (WORDS_FILM + GAP) - GAP)
-    page.text(MARGIN, MARGIN + 18, f'{title}: attention at each word', size=20, weight='bold',
+    page.text(MARGIN, MARGIN + 18, f'{study_id}: attention at each word', size=20, weight='bold',
               fit=page.width - 2 * MARGIN)
     scale = attention_scale(explanation.predicting_attention)
     cells = [word_cell(words, explanation, place, scale, marked=place in (explanation.selected or ()))
