@@ -1,1 +1,15 @@
-"""camanet_jax: CAMANet (J-BHI 2024), radiology report generation, in JAX and Flax."""
+"""camanet_jax: CAMANet (J-BHI 2024), radiology report generation, in JAX and Flax.
+
+    import camanet_jax
+    reporter = camanet_jax.load('runs/demo')
+    reporter.generate(['frontal.png'])[0].report
+"""
+
+
+def load(workdir):
+    """Opens the best checkpoint of a workdir; see `camanet_jax.api.Reporter`."""
+    from camanet_jax.api import (
+        load,  # here, so that importing a part of the package stays light
+    )
+
+    return load(workdir)

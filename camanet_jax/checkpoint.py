@@ -58,7 +58,8 @@ class Checkpoints:
     def save(self, step: int, state: Any, run: dict[str, Any]) -> None:
         """Starts saving; returns once the device arrays are copied."""
         run = run | {'selection': dataclasses.asdict(self.selection)}
-        self._manager.save(step, args=ocp.args.Composite(state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(run)))
+        parts = dict(state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(run))
+        self._manager.save(step, args=ocp.args.Composite(**parts))
 
     def latest_step(self) -> int | None:
         """The newest finished checkpoint's step."""
@@ -90,6 +91,6 @@ class Checkpoints:
     def _existing(self, step: int | None) -> int:
         step = self.latest_step() if step is None else step
         if step is None:
-            raise ValueError(f'Expected a checkpoint in {self.folder}, found none. Train first (--mode=train), or check '
-                             '--workdir.')
+            raise ValueError(f'Expected a checkpoint in {self.folder}, found none. Train first (--mode=train), or '
+                             'check --workdir.')
         return step

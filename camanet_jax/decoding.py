@@ -1,7 +1,8 @@
 """Beam search and sampling inside jit (SPEC section 8). A search sees only a step function, never the model.
 
-B studies, N beams, L report tokens, V vocabulary. Id 0 begins and ends a report. The step function reads one token per
-beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)`; every leaf of the cache starts with [B, N].
+B studies, N beams, L report tokens, V vocabulary. Id 0 begins and ends a report. The step function reads one token of
+each beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)`; every leaf of the cache starts with
+[B, N].
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from camanet_jax.models.camanet import Camanet
+from camanet_jax.models.camanet import Camanet, Encoding
 
 END = 0
 Step = Callable[[Array, Array, Any], tuple[Array, Any]]
@@ -81,9 +82,9 @@ def beam_search(step: Step, cache: Any, key: Array | None = None, *, batch: int,
                 full_list: bool = False, dtype: Any = jnp.float32) -> Reports:
     """Beam search without length penalty, with the exact early stop that falling scores allow.
 
-    Every step keeps the best N continuations; those that end (all of them at `max_length` tokens) join the finished list
-    and are not continued. It stops when no live report can still enter the result: the best one, or with `full_list` all
-    N. `beam_size=1` is greedy decoding.
+    Every step keeps the best N continuations; those that end (all of them at `max_length` tokens) join the finished
+    list and are not continued. It stops when no live report can still enter the result: the best one, or with
+    `full_list` all N. `beam_size=1` is greedy decoding.
 
     Args:
       step: reads one token per beam. cache: its start, for `beam_size` beams per study.
@@ -110,7 +111,9 @@ def beam_search(step: Step, cache: Any, key: Array | None = None, *, batch: int,
     return jax.lax.while_loop(unfinished, body, start).finished
 
 
-def restrict(log_probs: Float[Array, '... V'], *, temperature: float, top_k: int, top_p: float) -> Float[Array, '... V']:
+def restrict(
+    log_probs: Float[Array, '... V'], *, temperature: float, top_k: int, top_p: float
+) -> Float[Array, '... V']:
     """Tempered log-probabilities with all but the `top_k` likeliest words, and all beyond mass `top_p`, removed."""
     tempered = jax.nn.log_softmax(log_probs / temperature)
     descending = -jnp.sort(-tempered, axis=-1)
@@ -144,14 +147,13 @@ def sample(step: Step, cache: Any, key: Array, *, batch: int, max_length: int, b
     return Reports(take_beams(reports.tokens, order), jnp.take_along_axis(reports.scores, order, 1))
 
 
-def generate(variables: Any, images: Array, key: Array | None = None, *, model: Camanet, max_length: int,
-             beam_size: int = 3, search: Search = beam_search) -> Reports:
-    """Reports of films [B, I, height, width]: encodes once, then runs `search` over cached steps.
+def decode_reports(variables: Any, encoding: Encoding, key: Array | None = None, *, model: Camanet, max_length: int,
+                   beam_size: int = 3, search: Search = beam_search) -> Reports:
+    """Reports of encoded studies: runs `search` over cached steps.
 
-    `search` is `beam_search` or `sample`, with its own options bound by `functools.partial`.
+    `search` is `beam_search` or `sample`, with its own options bound (`make_search`).
     """
-    batch = len(images)
-    encoding = model.apply(variables, images, method='encode')
+    batch = len(encoding.encoded)
     cross = model.apply(variables, encoding, method='cross_projections')
     cache = model.apply(variables, batch, beam_size, max_length, method='empty_cache')
 
@@ -161,6 +163,12 @@ def generate(variables: Any, images: Array, key: Array | None = None, *, model: 
 
     wide = jnp.promote_types(model.dtype, jnp.float32)
     return search(step, cache, key, batch=batch, max_length=max_length, beam_size=beam_size, dtype=wide)
+
+
+def generate(variables: Any, images: Array, key: Array | None = None, *, model: Camanet, **options: Any) -> Reports:
+    """Reports of films [B, I, height, width]; `options` as in `decode_reports`."""
+    encoding = model.apply(variables, images, method='encode')
+    return decode_reports(variables, encoding, key, model=model, **options)
 
 
 SEARCHES = {'beam': beam_search, 'sample': sample}

@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax.core import FrozenDict
 from ml_collections import ConfigDict
 
 from camanet_jax import decoding, losses, optim
@@ -33,6 +35,7 @@ class Experiment:
     def model(self) -> Camanet:
         """The network, with this vocabulary's rows."""
         fields = self.config.model.to_dict()
+        fields['backbone_options'] = FrozenDict(fields['backbone_options'])  # a module must be hashable
         names = fields.pop('cam_classes')
         classes = None if names is None else tuple(observation_index(name) for name in names)
         return Camanet(vocabulary_size=len(self.tokenizer) + 1, cam_classes=classes, dtype=dtype(self.config.dtype),
@@ -53,13 +56,16 @@ class Experiment:
     def objective(self) -> losses.Objective:
         """Weights of the terms, and VTAC's counts for reports of this length."""
         loss = self.config.loss
-        counts = selection_counts(loss.topk, self.config.data.max_seq_length - 1, loss.tdm_count)
+        # A generated report may fill all positions behind BOS.
+        counts = selection_counts(loss.topk, self.config.data.max_seq_length + 1, loss.tdm_count)
         return losses.Objective(loss.pseudo_label_weight, loss.vtac_weight, loss.contrastive_weight, counts)
 
-    def search(self) -> decoding.Search:
-        """The configured search."""
-        options = self.config.search.to_dict()
-        return decoding.make_search(options.pop('name'), **options)
+    def decoding_options(self, **changes: Any) -> dict[str, Any]:
+        """Keyword arguments of `decoding.decode_reports`: the configured search, with `changes`."""
+        options = self.config.search.to_dict() | changes
+        beam_size = options.pop('beam_size')
+        search = decoding.make_search(options.pop('name'), **options)
+        return dict(beam_size=beam_size, search=search, max_length=self.config.data.max_seq_length)
 
     def train_batches(self, source: Source) -> pipeline.BatchIterator:
         """This process's rows of the endless training batches."""
@@ -70,6 +76,12 @@ class Experiment:
         """This process's rows of one pass over a split."""
         return pipeline.eval_batches(source, self.tokenizer, batch_size=self.config.evaluation.batch_size,
                                      eval_transform=self.config.data.eval_transform, **self._loading())
+
+    def example_batch(self) -> dict[str, np.ndarray]:
+        """One row with the shapes of a batch, from which parameters get theirs."""
+        side, length = self.config.data.image_size, self.config.data.max_seq_length
+        return {'images': np.zeros((1, self.config.data.views, side, side), np.uint8),
+                'tokens': np.zeros((1, length), np.int32)}
 
     def _loading(self) -> dict[str, Any]:
         data = self.config.data

@@ -1,9 +1,10 @@
-"""The optimiser of the published runs, exactly (SPEC section 6): clip by value, coupled L2, AMSGrad, two learning rates.
+"""The optimiser of the published runs, exactly: clip by value, coupled L2, AMSGrad, two learning rates.
 
 AMSGrad keeps the maximum of the uncorrected second moment and corrects its bias afterwards, as PyTorch does;
 `optax.amsgrad` keeps the maximum of the corrected one, which gives other early steps.
 """
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ def learning_rates(update: int, *, base: LearningRates, steps_per_epoch: int, wa
     time = max(update - lag, 0)
     warmup = warmup_epochs * steps_per_epoch
     if time < warmup:
-        return LearningRates(*(warmup_from + time * (rate - warmup_from) / warmup for rate in base))
+        return LearningRates(*(warmup_from + time * ((rate - warmup_from) / warmup) for rate in base))
     decays = (time - warmup) // (decay_epochs * steps_per_epoch)
     return LearningRates(*(rate * decay_rate**decays for rate in base))
 
@@ -63,8 +64,8 @@ def group_of(path: str) -> str:
 def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
     """m / (1 - b1^t) / (sqrt(max of v) / sqrt(1 - b2^t) + eps)."""
     def init(params):
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return AmsgradState(jnp.zeros((), jnp.int32), zeros, zeros, zeros)
+        first, second, largest = (jax.tree.map(jnp.zeros_like, params) for _ in range(3))
+        return AmsgradState(jnp.zeros((), jnp.int32), first, second, largest)
 
     def update(grads, state, params=None):
         del params
@@ -74,9 +75,8 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
         largest = jax.tree.map(jnp.maximum, state.largest, second)
 
         def direction(m, v):
-            # expm1 keeps 1 - b^t exact in float32 for the first steps.
-            correction1, correction2 = (-jnp.expm1(count.astype(m.dtype) * jnp.log(b).astype(m.dtype))
-                                        for b in (jnp.asarray(b1, m.dtype), jnp.asarray(b2, m.dtype)))
+            # 1 - b^t exact in float32: log in double (0.999 rounded to float32 would change 1 - b by 1e-5), expm1 after.
+            correction1, correction2 = (-jnp.expm1(count.astype(m.dtype) * math.log(b)) for b in (b1, b2))
             return m / correction1 / (jnp.sqrt(v) / jnp.sqrt(correction2) + eps)
 
         return jax.tree.map(direction, first, largest), AmsgradState(count, first, second, largest)

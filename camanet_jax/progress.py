@@ -1,12 +1,15 @@
 """Progress bars on a terminal, plain log lines elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from absl import flags, logging
+from absl import flags
 from tqdm import tqdm
+
+LOG = logging.getLogger(__name__)
 
 Item = TypeVar('Item')
 SECONDS_BETWEEN_LINES = 30.0
@@ -41,7 +44,7 @@ class Progress:
     def _log_line(self, note: str, now: float) -> None:
         speed = (self.done - self._start_done) / max(now - self._start, 1e-9)
         left = (self.total - self.done) / max(speed, 1e-9)
-        logging.info('%s %d/%d, %.2f/s, %.0f s left%s', self.description, self.done, self.total, speed, left,
+        LOG.info('%s %d/%d, %.2f/s, %.0f s left%s', self.description, self.done, self.total, speed, left,
                      f', {note}' if note else '')
 
 

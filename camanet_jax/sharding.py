@@ -1,11 +1,14 @@
 """One mesh axis over all devices of all processes: studies are sharded, everything else is replicated."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+LOG = logging.getLogger(__name__)
 
 STUDIES = 'studies'
 
@@ -35,6 +38,11 @@ def put_replicated(tree: Any, mesh: Mesh) -> Any:
     return jax.make_array_from_process_local_data(replicated(mesh), tree)
 
 
+def on_devices(shapes: Any, mesh: Mesh) -> Any:
+    """Abstract arrays, replicated over the mesh: the template of a restore."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), shapes)
+
+
 def check_batch_size(name: str, size: int, parts: int = 1) -> None:
     """Raises ValueError where a batch cannot be spread evenly over the devices, and each share cut into `parts`."""
     needed = jax.device_count() * parts
@@ -46,13 +54,12 @@ def check_batch_size(name: str, size: int, parts: int = 1) -> None:
 def log_devices() -> None:
     """Names the devices, and warns where a GPU is there but unused."""
     kinds = ', '.join(sorted({device.device_kind for device in jax.devices()}))
-    logging.info('Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(),
+    LOG.info('Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(),
                  jax.process_count())
     if jax.default_backend() == 'cpu' and gpu_present():
-        logging.warning('This machine has an NVIDIA GPU, but JAX sees none: install with `pip install -e .[cuda]`.')
+        LOG.warning('This machine has an NVIDIA GPU, but JAX sees none: install with `pip install -e .[cuda]`.')
 
 
 def gpu_present() -> bool:
     """Whether the NVIDIA driver shows a card."""
-    from pathlib import Path
     return any(Path('/proc/driver/nvidia/gpus').glob('*'))

@@ -10,9 +10,13 @@ fields of this one. None means: as `variant` says (camanet_jax/variants.py).
 from ml_collections import ConfigDict, config_dict
 
 
+def by_variant(kind: type):
+    """An empty field of this type."""
+    return config_dict.placeholder(kind)
+
+
 def get_config() -> ConfigDict:
     """The configuration; every field can be overridden on the command line, e.g. --config.epochs=2."""
-    text, number = config_dict.placeholder(str), config_dict.placeholder(int)
     config = ConfigDict()
     config.variant = 'paper'  # or 'official'
     config.seed = 456789
@@ -37,9 +41,9 @@ def get_config() -> ConfigDict:
     data.max_seq_length = 100  # ids, BOS counted
     data.image_size = 224
     data.resize_size = 256
-    data.train_augment = text
+    data.train_augment = by_variant(str)
     data.official_augment = 'mimic'  # what 'official' augmentation is for this data set
-    data.eval_transform = text
+    data.eval_transform = by_variant(str)
     data.on_damaged_image = 'raise'  # or 'skip'
     data.num_workers = 8
     data.prefetch = 4
@@ -59,12 +63,12 @@ def get_config() -> ConfigDict:
     model.contrastive = False  # the CLIP ablation
     model.cam_classes = config_dict.placeholder(tuple)  # names of the observations that may enter the VDM; None: all
     model.vdm_classes = 'predicted'
-    model.vdm_norm = text
-    model.tdm_query = text
-    model.tdm_word_vectors = text
-    model.tdm_candidates = text
-    model.tdm_norm = text
-    model.tdm_weight = text
+    model.vdm_norm = by_variant(str)
+    model.tdm_query = by_variant(str)
+    model.tdm_word_vectors = by_variant(str)
+    model.tdm_candidates = by_variant(str)
+    model.tdm_norm = by_variant(str)
+    model.tdm_weight = by_variant(str)
     model.tdm_selection = 'rank'
     model.tdm_temperature = 0.1
 
@@ -73,7 +77,7 @@ def get_config() -> ConfigDict:
     loss.vtac_weight = 0.5  # delta
     loss.contrastive_weight = 0.0
     loss.topk = 0.3  # k
-    loss.tdm_count = text
+    loss.tdm_count = by_variant(str)
 
     config.optimiser = optimiser = ConfigDict()
     optimiser.lr_backbone = 5e-5
@@ -82,7 +86,7 @@ def get_config() -> ConfigDict:
     optimiser.warmup_from = 5e-6
     optimiser.decay_epochs = 50
     optimiser.decay_rate = 0.8
-    optimiser.schedule_lag = number
+    optimiser.schedule_lag = by_variant(int)
     optimiser.clip_value = 0.1
     optimiser.weight_decay = 5e-5
 

@@ -6,7 +6,6 @@ V vocabulary (words and id 0), D width, F feed-forward, H heads, K head size, S 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from typing import Any, Literal
 
 import jax
@@ -15,7 +14,8 @@ import numpy as np
 from einops import rearrange
 from flax import linen as nn
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int
+from flax.core import FrozenDict
+from jaxtyping import Array, Bool, Int
 
 from camanet_jax.models.decoder import Decoder, DecoderCache
 from camanet_jax.models.densenet import DenseNet
@@ -171,7 +171,7 @@ class Camanet(nn.Module):
     dropout: float = 0.1
     projection_dropout: float = 0.5
     visual_extractor: Callable[..., nn.Module] = DenseNet
-    backbone_options: Mapping[str, Any] = field(default_factory=dict)
+    backbone_options: Mapping[str, Any] = FrozenDict()
     vdmae: bool = True
     vtac: bool = True
     contrastive: bool = False

@@ -11,7 +11,14 @@ from flax import struct
 from jax import lax
 from jaxtyping import Array, Float
 
-from camanet_jax.models.layers import FeedForward, LayerNorm, MultiHeadAttention, linear, standardise, xavier_uniform
+from camanet_jax.models.layers import (
+    FeedForward,
+    LayerNorm,
+    MultiHeadAttention,
+    linear,
+    standardise,
+    xavier_uniform,
+)
 
 
 @struct.dataclass

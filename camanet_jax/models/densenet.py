@@ -13,6 +13,8 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from camanet_jax.models.pooling import max_pool
+
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # PyTorch writes the same as 0.1
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
@@ -145,8 +147,7 @@ class DenseNet(nn.Module):
         x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv0',
                     dtype=self.dtype, param_dtype=self.param_dtype)(images)
         x = nn.relu(BatchNorm(self.param_dtype, name='norm0')(x, moments(x) if train else None, train=train))
-        x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 3, 3, 1), (1, 1, 2, 2, 1),
-                              ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))  # 3x3 maximum, stride 2, padding 1
+        x = max_pool(x)
         for i, layers in enumerate(self.blocks):
             block = DenseBlock(layers, self.growth, self.bottleneck, self.dtype, self.param_dtype,
                                name=f'block{i + 1}')

@@ -47,7 +47,8 @@ class RelationalMemory(nn.Module):
 
     def initial(self, *batch_shape: int) -> Float[Array, '... S D']:
         """M_0: rows of the identity."""
-        return jnp.broadcast_to(jnp.eye(self.slots, self.width, dtype=self.dtype), (*batch_shape, self.slots, self.width))
+        rows = jnp.eye(self.slots, self.width, dtype=self.dtype)
+        return jnp.broadcast_to(rows, (*batch_shape, *rows.shape))
 
     def project(self, embedded: Float[Array, '... D']) -> MemoryInputs:
         """The part of the recurrence that can be computed for all tokens at once."""

@@ -114,11 +114,11 @@ def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, 
 
 def describe_mismatch(missing: list[str], extra: list[str], misshaped: list[str]) -> str:
     """One message that lists both sides."""
-    lines = ['The checkpoint does not fit the model; is the configuration (system, vocabulary) the one it was made with?']
-    for title, names in (('the model needs, the checkpoint lacks', missing),
-                         ('the checkpoint holds, the model has no place for', extra), ('other shape', misshaped)):
-        lines += [f'{len(names)} names that {title}:' if title != 'other shape' else f'{len(names)} of other shape:']
-        lines += [f'  {name}' for name in names]
+    lines = ['The checkpoint does not fit the model; was it made with this configuration (system, vocabulary)?']
+    for title, names in (('that the model needs and the checkpoint lacks', missing),
+                         ('that the checkpoint holds and the model has no place for', extra),
+                         ('whose shapes differ', misshaped)):
+        lines += [f'{len(names)} names {title}:', *(f'  {name}' for name in names)]
     return '\n'.join(lines)
 
 

@@ -1,0 +1,155 @@
+"""Evaluation: reports for a split, their scores, and the files that hold them.
+
+The evaluation step is one jitted function: it encodes a batch once, searches reports, and computes the losses of the
+references. B studies, L report tokens, Y observations.
+"""
+
+import dataclasses
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh
+
+from camanet_jax import decoding, losses
+from camanet_jax.data.sources import Source
+from camanet_jax.experiment import Experiment
+from camanet_jax.metrics import classification, nlg, protocol
+from camanet_jax.metrics_log import replace_text
+from camanet_jax.models.camanet import Camanet, input_mask
+from camanet_jax.progress import tracked
+from camanet_jax.sharding import put_batch, replicated
+
+PRESENT = 0.5
+
+
+@dataclasses.dataclass
+class SplitResult:
+    """What the model says about a split, in the split's order.
+
+    Attributes:
+      rows: one dict per study: id, report, reference, reference_full, log_prob, and class_probabilities where there
+        is a classifier: the lines of the predictions file.
+      losses: unweighted terms over the whole split.
+      tokens: [studies, L], the reports' word ids.
+      labels: [studies, Y], pseudo-labels; NaN where a study has none.
+      skipped: ids of studies with damaged images.
+    """
+
+    rows: list[dict[str, Any]]
+    losses: dict[str, float]
+    tokens: np.ndarray
+    labels: np.ndarray
+    skipped: list[str]
+
+
+def evaluate_step(variables: Any, batch: dict[str, Array], key: Array, objective: losses.Objective, *,
+                  model: Camanet, decoding_options: dict[str, Any]) -> dict[str, Any]:
+    """Reports, class probabilities and loss sums of one batch."""
+    encoding = model.apply(variables, batch['images'], method='encode')
+    reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
+    inputs = batch['tokens'][:, :-1]
+    width = input_mask(inputs).sum(1).max()
+    output = model.apply(variables, encoding, inputs, objective.counts, width, method='decode')
+    found = {'tokens': reports.tokens[:, 0], 'scores': reports.scores[:, 0], 'valid': batch['valid'],
+             'index': batch['index'], 'labels': batch['labels'], 'counts': losses.counts(batch),
+             'sums': {name: value.sum() for name, value in losses.terms(output, batch).items()}}
+    if encoding.class_logits is not None:
+        found['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
+    return found
+
+
+class Evaluator:
+    """Runs the evaluation step, compiled once, over splits."""
+
+    def __init__(self, experiment: Experiment, mesh: Mesh):
+        self.experiment, self.mesh = experiment, mesh
+        self.objective = experiment.objective()
+        step = partial(evaluate_step, model=experiment.model(), decoding_options=experiment.decoding_options())
+        self._step = jax.jit(step, out_shardings=replicated(mesh))
+
+    def run(self, variables: Any, source: Source, description: str) -> SplitResult:
+        """Reports and losses of a whole split; every process gets them all."""
+        batches = self.experiment.eval_batches(source)
+        key = jax.random.key(self.experiment.config.seed)
+        found = []
+        for i, batch in enumerate(tracked(batches, description, len(batches))):
+            on_device = put_batch(batch, self.mesh)
+            found.append(jax.device_get(
+                self._step(variables, on_device, jax.random.fold_in(key, i), self.objective)))
+        return self.collect(found, source)
+
+    def collect(self, found: list[dict[str, Any]], source: Source) -> SplitResult:
+        """Puts the batches' results into the split's order, without padding rows."""
+        valid = np.concatenate([part['valid'] for part in found])
+
+        def join(name):
+            return np.concatenate([part[name] for part in found])[valid]
+
+        order = np.argsort(join('index'))
+        columns = {name: join(name)[order] for name in found[0] if name not in ('counts', 'sums')}
+        rows = [self.row(source, columns, i) for i in range(len(order))]
+        means = {name: float(sum(part['sums'][name] for part in found) / sum(part['counts'][name] for part in found))
+                 for name in found[0]['sums']}
+        skipped = sorted(set(source.ids) - {row['id'] for row in rows})
+        return SplitResult(rows, means, columns['tokens'], columns['labels'], skipped)
+
+    def row(self, source: Source, columns: dict[str, np.ndarray], i: int) -> dict[str, Any]:
+        """One line of the predictions file."""
+        study = source.studies[int(columns['index'][i])]
+        tokenizer, length = self.experiment.tokenizer, self.experiment.config.data.max_seq_length
+        row = {'id': study.id, 'report': tokenizer.decode(columns['tokens'][i]),
+               'reference': protocol.cut_string(study.report, tokenizer, length),
+               'reference_full': protocol.full_string(study.report, tokenizer),
+               'log_prob': round(float(columns['scores'][i]), 6)}
+        if 'class_probabilities' in columns:
+            row['class_probabilities'] = [round(float(p), 6) for p in columns['class_probabilities'][i]]
+        return row
+
+
+def language_scores(result: SplitResult, experiment: Experiment) -> dict[str, float]:
+    """Scores under the field's protocol, the selection score and the number of distinct reports."""
+    reports = protocol.compared_strings('cut', [row['report'] for row in result.rows], experiment.tokenizer,
+                                        experiment.config.data.max_seq_length)
+    scores = nlg.score_reports(reports, [row['reference'] for row in result.rows]).corpus
+    return scores | {'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
+                     'distinct_reports': len(set(reports))}
+
+
+def class_scores(result: SplitResult) -> dict[str, Any]:
+    """Multi-label classification of the observations by the image (Table V); empty for the Base system."""
+    if 'class_probabilities' not in result.rows[0]:
+        return {}
+    labelled = ~np.isnan(result.labels).any(1)
+    if not labelled.any():
+        return {}
+    predicted = np.array([row['class_probabilities'] for row in result.rows])[labelled] >= PRESENT
+    return classification.classification_scores(predicted.astype(int), result.labels[labelled].astype(int))
+
+
+def write_predictions(workdir: Path, split: str, result: SplitResult) -> Path:
+    """`workdir`/predictions/`split`.jsonl."""
+    path = workdir / 'predictions' / f'{split}.jsonl'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(path, ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in result.rows))
+    return path
+
+
+def shuffled(rows: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """The control: each study gets the report written for another study's images.
+
+    A report depends on its images alone, so giving the images of study i to study j gives study j report i.
+    """
+    order = np.random.default_rng(seed).permutation(len(rows))
+    giver = np.empty_like(order)
+    giver[order] = np.roll(order, 1)  # a cycle: nobody keeps the own report
+    return [row | {'report': rows[giver[i]]['report']} for i, row in enumerate(rows)]
+
+
+def as_variables(state: Any) -> dict[str, Any]:
+    """A TrainState's parameters and statistics as the model takes them."""
+    return {'params': state.params, 'batch_stats': state.batch_stats}

@@ -1,0 +1,64 @@
+"""python -m camanet_jax.main --config=F --workdir=D [--mode=train|evaluate|generate]
+
+Not for clinical use. Evaluating, generating and going on with a run need no --config: the workdir holds it. Single
+fields are changed by name, e.g. --config.epochs=2 --config.model.vtac=False.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags
+from ml_collections import config_flags
+
+MODES = ('train', 'evaluate', 'generate')
+CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/iu_xray.py.')
+WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; by default runs/<name of the configuration>.")
+MODE = flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
+IMAGES = flags.DEFINE_list('images', [], 'generate: image files; two by two where the model reads two views.')
+OUTPUT = flags.DEFINE_string('output', None, 'generate: a folder; by default generated/ in the workdir.')
+DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes (SLURM, TPU pod): find the others.')
+
+
+def main(argv: list[str]) -> None:
+    """Sets the machine up and hands over to the mode."""
+    if len(argv) > 1:
+        raise app.UsageError(f'Unexpected arguments {argv[1:]}; flags are written --name=value.')
+    # Imported here, because the loading workers import this module too and need none of it.
+    from camanet_jax import generate, results, runtime, train
+    from camanet_jax.variants import fill_variant
+
+    name = Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem
+    workdir = Path(WORKDIR.value or Path('runs') / name)
+    with runtime.errors_for_people():
+        config = fill_variant(CONFIG.value)
+        runtime.prepare(config, workdir, distributed=DISTRIBUTED.value)
+        if MODE.value == 'train':
+            train.train(config, workdir)
+        elif MODE.value == 'evaluate':
+            results.evaluate_workdir(config, workdir)
+        else:
+            generate.generate(config, workdir, IMAGES.value, Path(OUTPUT.value or workdir / 'generated'))
+
+
+def with_recorded_config(argv: list[str]) -> list[str]:
+    """Without --config, the one that the workdir holds."""
+    given = dict(argument.lstrip('-').split('=', 1) for argument in argv if '=' in argument)
+    if 'config' in given or 'workdir' not in given:
+        return argv
+    reader = Path(__file__).with_name('workdir.py')
+    return [argv[0], f'--config={reader}:{given["workdir"]}', *argv[1:]]
+
+
+def run() -> None:
+    """The command's entry point."""
+    argv = with_recorded_config(sys.argv)
+    if not any(argument.lstrip('-').startswith(('config=', 'help')) for argument in argv[1:]):
+        sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')
+    from camanet_jax import runtime
+
+    with runtime.errors_for_people():
+        app.run(main, argv)
+
+
+if __name__ == '__main__':
+    run()
