@@ -1,0 +1,43 @@
+"""Packaging of camanet_jax."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name='camanet_jax',
+    version='0.1.0',
+    description='CAMANet (class activation map guided attention for radiology report generation) in JAX and Flax',
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.11,<3.14',
+    packages=find_packages(include=['camanet_jax', 'camanet_jax.*', 'configs']),
+    install_requires=[
+        'absl-py>=2.1',
+        'array_record>=0.8,<0.9',
+        'einops>=0.8,<0.9',
+        'flax>=0.12,<0.13',
+        'grain>=0.2.18,<0.3',
+        'importlib_resources>=6.0',  # tensorflow-datasets imports it without asking for it
+        'jax>=0.10,<0.13',
+        'jaxtyping>=0.3',
+        'matplotlib>=3.9',
+        'ml_collections>=1.1,<2',
+        'nltk>=3.9',
+        'numpy>=2.0',
+        'optax>=0.2.8,<0.3',
+        'orbax-checkpoint>=0.12,<0.13',
+        'pillow>=11',
+        'pycocoevalcap>=1.2,<2',
+        'safetensors>=0.5',
+        'tensorboardX>=2.6',
+        'tensorflow-datasets>=4.9.9,<5',
+        'tqdm>=4.66',
+    ],
+    extras_require={
+        'cuda': ['jax[cuda12]'],
+        'tpu': ['jax[tpu]'],
+        'test': ['beartype>=0.20', 'pytest>=8', 'ruff>=0.12'],
+    },
+)
