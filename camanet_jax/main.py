@@ -16,6 +16,7 @@ WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; by default run
 MODE = flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
 IMAGES = flags.DEFINE_list('images', [], 'generate: image files; two by two where the model reads two views.')
 OUTPUT = flags.DEFINE_string('output', None, 'generate: a folder; by default generated/ in the workdir.')
+QUIET = flags.DEFINE_bool('quiet', False, 'No progress; warnings, errors and results only.')
 DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes (SLURM, TPU pod): find the others.')
 
 

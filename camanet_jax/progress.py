@@ -14,7 +14,10 @@ LOG = logging.getLogger(__name__)
 Item = TypeVar('Item')
 SECONDS_BETWEEN_LINES = 30.0
 
-flags.DEFINE_bool('quiet', False, 'No progress bars; warnings, errors and results only.')
+
+def quiet() -> bool:
+    """Whether the command was given --quiet."""
+    return flags.FLAGS.is_parsed() and 'quiet' in flags.FLAGS and flags.FLAGS.quiet
 
 
 class Progress:
@@ -22,9 +25,10 @@ class Progress:
 
     def __init__(self, description: str, total: int, done: int = 0):
         self.description, self.total, self.done = description, total, done
-        quiet = flags.FLAGS.is_parsed() and flags.FLAGS.quiet
-        self._lines = not quiet and not sys.stderr.isatty()
-        self._bar = tqdm(desc=description, total=total, initial=done, disable=quiet or self._lines, dynamic_ncols=True)
+        terminal = sys.stderr.isatty()
+        self._lines = not quiet() and not terminal
+        hidden = quiet() or not terminal
+        self._bar = tqdm(desc=description, total=total, initial=done, disable=hidden, dynamic_ncols=True)
         self._start, self._start_done, self._last_line = time.monotonic(), done, time.monotonic()
 
     def advance(self, note: str = '') -> None:
@@ -40,6 +44,12 @@ class Progress:
     def close(self) -> None:
         """Removes the bar."""
         self._bar.close()
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     def _log_line(self, note: str, now: float) -> None:
         speed = (self.done - self._start_done) / max(now - self._start, 1e-9)

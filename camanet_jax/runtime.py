@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
-from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
+
+from camanet_jax.progress import quiet
 
 CACHE_FOLDER = '.jax_cache'
 PACKAGE = Path(__file__).parent
@@ -39,7 +40,7 @@ def set_up_logging() -> None:
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
     logger = logging.getLogger('camanet_jax')
     logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.WARNING if flags.FLAGS.is_parsed() and flags.FLAGS.quiet else logging.INFO)
+    logger.setLevel(logging.WARNING if quiet() else logging.INFO)
 
 
 @contextlib.contextmanager

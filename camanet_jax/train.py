@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from camanet_jax import configuration, evaluate, results, sharding
 from camanet_jax.checkpoint import Checkpoints, Selection
 from camanet_jax.data.pipeline import steps_per_epoch
+from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.metrics_log import MetricsLog
 from camanet_jax.progress import Progress
@@ -124,7 +125,8 @@ def train(config: ConfigDict, workdir: Path) -> None:
     results.write_results(workdir, evaluator, evaluate.as_variables(state), best)
 
 
-def validate(evaluator, state: TrainState, source, log: MetricsLog, selection: Selection, step: int, epoch: int) -> None:
+def validate(evaluator: evaluate.Evaluator, state: TrainState, source: Source, log: MetricsLog, selection: Selection,
+             step: int, epoch: int) -> None:
     """Scores the validation split, logs it and tells the selection."""
     began = time.monotonic()
     result = evaluator.run(evaluate.as_variables(state), source, f'Validating epoch {epoch}')

@@ -1,6 +1,6 @@
 """A small real data set of single frontal films in the common layout, trained like MIMIC-CXR at full model size.
 
-    python -m camanet_jax.main --config=configs/nih_sample.py --config.data_dir=/data/nih_sample --config.epochs=1
+    python -m camanet_jax.main --config=configs/nih_sample.py --config.data_dir=/data/nih_sample
 
 Made for NIH ChestX-ray14 films with templated reports (481/52/88 studies): it shows that real films train end to end and
 serves as the pattern for own data. Scores mean little: the reports are templates, and the backbone starts untrained

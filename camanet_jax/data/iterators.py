@@ -1,15 +1,18 @@
 """Iterators over batches: threads or worker processes, a place to resume at, skipped studies."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import grain
 import numpy as np
-from absl import flags, logging
+from absl import flags
 
 from camanet_jax.data.examples import NONE
 from camanet_jax.data.sources import Source
+
+LOG = logging.getLogger(__name__)
 
 Batch = dict[str, np.ndarray]  # pipeline.py
 
@@ -81,7 +84,7 @@ class BatchIterator(Iterator[Batch]):
             study = self._source.studies[position]
             if study.id not in self.skipped:
                 self.skipped.add(study.id)
-                logging.warning(
+                LOG.warning(
                     'Skipped study %s: an image of %s cannot be decoded (%d skipped so far)',
                     study.id,
                     ', '.join(study.image_paths),

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import fcntl
+import io
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 from jaxtyping import Int8
 
 from camanet_jax.data.records import Records
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
+
+LOG = logging.getLogger(__name__)
 
 Builder = tfds.core.DatasetBuilder
 
@@ -120,11 +123,23 @@ def prepare(builder: Builder) -> None:
             return
         for leftover in parent.glob('incomplete.*'):
             shutil.rmtree(leftover)
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP
+        with _without_tfds_bars():
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP
+                )
             )
-        )
+
+
+@contextlib.contextmanager
+def _without_tfds_bars() -> Iterator[None]:
+    """Silences TFDS's bars and lines, which know no totals; the builders show their own progress."""
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
 
 
 @contextlib.contextmanager
@@ -140,7 +155,7 @@ def _locked(folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logging.info('Waiting for another run that prepares %s', folder)
+            LOG.info('Waiting for another run that prepares %s', folder)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
 

@@ -7,14 +7,13 @@ import dataclasses
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
-from absl import logging
 
 from camanet_jax.data.schema import (
     OBSERVATIONS,
@@ -23,6 +22,9 @@ from camanet_jax.data.schema import (
     read_annotation,
     summarise,
 )
+from camanet_jax.progress import Progress
+
+LOG = logging.getLogger(__name__)
 
 
 class StudyFolder(tfds.core.GeneratorBasedBuilder):
@@ -81,14 +83,8 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
 
     def download_and_prepare(self, **options: Any) -> None:
         """Copies the studies' files into records, with one progress bar over all of them."""
-        tfds.disable_progress_bar()  # TFDS's bars know no totals
-        try:
-            with tqdm.tqdm(
-                desc='Preparing studies', total=len(self.studies), unit=' studies'
-            ) as self._progress:
-                super().download_and_prepare(**options)
-        finally:
-            tfds.enable_progress_bar()
+        with Progress('Preparing studies', len(self.studies)) as self._progress:
+            super().download_and_prepare(**options)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         del dl_manager  # nothing is downloaded
@@ -98,7 +94,7 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         of_split = (study for study in self.studies if study.split == split)
         for number, study in enumerate(of_split):
-            self._progress.update()
+            self._progress.advance()
             labels = study.labels or (UNLABELLED,) * len(OBSERVATIONS)
             encoded = [(self._images_dir / path).read_bytes() for path in study.image_paths]
             yield number, {
@@ -118,7 +114,7 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
         if not kept:
             raise ValueError(f'{self._images_dir}: no study has all its image files')
         if dropped := len(studies) - len(kept):
-            logging.warning(
+            LOG.warning(
                 'Left out %d of %d studies whose image files are not in %s',
                 dropped,
                 len(studies),

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-import tqdm
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.synthetic_studies import make_record
+from camanet_jax.progress import Progress
 
 _CHUNK = 8  # studies sent to a process at a time
 _FEW_STUDIES = 100  # made sooner than another process has started
@@ -90,19 +90,9 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
 
     def download_and_prepare(self, **options: Any) -> None:
         """Makes the studies, with one progress bar over all of them."""
-        tfds.disable_progress_bar()  # TFDS's bars know no totals
-        try:
-            with (
-                _open_pool(self._processes) as self._pool,
-                tqdm.tqdm(
-                    desc='Drawing synthetic studies',
-                    total=sum(self._counts.values()),
-                    unit='study',
-                ) as self._progress,
-            ):
-                super().download_and_prepare(**options)
-        finally:
-            tfds.enable_progress_bar()
+        progress = Progress('Drawing synthetic studies', sum(self._counts.values()))
+        with _open_pool(self._processes) as self._pool, progress as self._progress:
+            super().download_and_prepare(**options)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         del dl_manager  # nothing is downloaded
@@ -110,7 +100,7 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, record in enumerate(self._make_records(split)):
-            self._progress.update()
+            self._progress.advance()
             yield index, _as_files(record)
 
     def _make_records(self, split: str) -> Iterator[dict[str, Any]]:
