@@ -87,7 +87,8 @@ class Reporter:
     @cached_property
     def _search(self):
         def search(variables, films, key, beam_size):
-            options = self._run.experiment.decoding_options(beam_size=beam_size)
+            whole = {'full_list': True} if self.config.search.name == 'beam' else {}  # all beams, for the alternatives
+            options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)
             return decoding.generate(variables, films, key, model=self._model, **options)
 
         return jax.jit(search, static_argnames='beam_size')
