@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from camanet_jax.models.camanet import Camanet, Encoding
+from camanet_jax.models.camanet import Camanet
+from camanet_jax.models.outputs import Encoding
 
 END = 0
 Step = Callable[[Array, Array, Any], tuple[Array, Any]]

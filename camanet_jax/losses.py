@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from camanet_jax.models.camanet import CamanetOutput
+from camanet_jax.models.outputs import CamanetOutput
 from camanet_jax.models.vtac import SelectionCounts
 
 

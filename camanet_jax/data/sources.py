@@ -29,7 +29,7 @@ def _study_folder(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
 
 
 def _synthetic(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
-    from camanet_jax.data.synthetic_chest import SyntheticChest
+    from camanet_jax.data.synthetic.chest import SyntheticChest
 
     del data_dir  # these studies are made, not read
     return SyntheticChest(data_dir=cache_dir, **options)

@@ -1,5 +1,6 @@
 """The model of CAMANet as Flax modules and pure functions."""
 
-from camanet_jax.models.camanet import Camanet, CamanetOutput
+from camanet_jax.models.camanet import Camanet
+from camanet_jax.models.outputs import CamanetOutput, Encoding
 
-__all__ = ['Camanet', 'CamanetOutput']
+__all__ = ['Camanet', 'CamanetOutput', 'Encoding']

@@ -6,7 +6,7 @@ convolution kernels are [out, in, height, width], and our 1x1 convolutions are m
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -84,29 +84,31 @@ def flatten(variables: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
             for path, value in traverse_util.flatten_dict(tree, sep='/').items()}
 
 
-def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any]) -> dict[str, Any]:
+def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any],
+                   name_of: Callable[[str], str] = torch_name) -> dict[str, Any]:
     """Our variables from an official state dict.
 
     Args:
       state_dict: arrays by the official program's names.
       template: our variables (arrays or shapes) as `Camanet.init` makes them; gives names, shapes and dtypes.
+      name_of: the name under which the state dict holds the variable at a path.
 
     Raises:
       ValueError: names missing, left over or misshaped, both sides listed.
     """
-    wanted = {torch_name(path): (collection, path) for collection, path in flatten(template)}
     slots = flatten(template)
+    wanted = {name_of(path): (collection, path) for collection, path in slots}
     missing = sorted(set(wanted) - set(state_dict))
     extra = sorted(name for name in set(state_dict) - set(wanted) if not IGNORED.search(name))
     misshaped, loaded = [], {}
     for name in sorted(set(wanted) & set(state_dict)):
         collection, path = wanted[name]
-        value = from_torch(np.asarray(state_dict[name]), path)
-        slot = slots[collection, path]
-        if value.shape != slot.shape:
-            expected = to_torch(path, np.empty(slot.shape, bool)).shape
-            misshaped.append(f'{name}: expected {expected}, got {np.shape(state_dict[name])}')
-        loaded.setdefault(collection, {})[path] = value.astype(slot.dtype)
+        slot, value = slots[collection, path], np.asarray(state_dict[name])
+        expected = to_torch(path, np.empty(slot.shape, bool)).shape
+        if value.shape != expected:
+            misshaped.append(f'{name}: expected {expected}, got {value.shape}')
+        else:
+            loaded.setdefault(collection, {})[path] = from_torch(value, path).astype(slot.dtype)
     if missing or extra or misshaped:
         raise ValueError(describe_mismatch(missing, extra, misshaped))
     return {collection: traverse_util.unflatten_dict(tree, sep='/') for collection, tree in loaded.items()}

@@ -54,7 +54,7 @@ NORMAL = {
     ],
 }
 
-# What is said of a finding; synthetic_reports.py fills the names in braces.
+# What is said of a finding; reports.py fills the names in braces.
 ABNORMAL = {
     'cardiomegaly': [
         (0.5, 'The heart is {degree} enlarged.'),

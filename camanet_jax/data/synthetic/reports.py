@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camanet_jax.data.synthetic_findings import Finding
-from camanet_jax.data.synthetic_wording import ABNORMAL, ASIDES, NORMAL, ORDERS, SECTIONS
+from camanet_jax.data.synthetic.findings import Finding
+from camanet_jax.data.synthetic.wording import ABNORMAL, ASIDES, NORMAL, ORDERS, SECTIONS
 
 _DEGREE = {'small': 'mildly', 'moderate': 'moderately', 'large': 'markedly'}
 _EXTENT = {'small': 'mild', 'moderate': 'moderate', 'large': 'severe'}

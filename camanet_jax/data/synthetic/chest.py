@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.data.synthetic_studies import make_record
+from camanet_jax.data.synthetic.studies import make_record
 from camanet_jax.progress import Progress
 
 _CHUNK = 8  # studies sent to a process at a time

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from camanet_jax.data import synthetic_devices as devices
-from camanet_jax.data import synthetic_pleura as pleura
-from camanet_jax.data.synthetic_anatomy import SIDES, Anatomy, Film
-from camanet_jax.data.synthetic_film import Picture, View, clouds, edge, ellipse, strokes
-from camanet_jax.data.synthetic_findings import Finding
-from camanet_jax.data.synthetic_frontal import cage_width
+from camanet_jax.data.synthetic import devices as devices
+from camanet_jax.data.synthetic import pleura as pleura
+from camanet_jax.data.synthetic.anatomy import SIDES, Anatomy, Film
+from camanet_jax.data.synthetic.film import Picture, View, clouds, edge, ellipse, strokes
+from camanet_jax.data.synthetic.findings import Finding
+from camanet_jax.data.synthetic.frontal import cage_width
 
 HEART_GROWTH = {'small': 1.27, 'moderate': 1.42, 'large': 1.58}
 ZONE_HEIGHT = {'upper': 0.3, 'mid': 0.53, 'lower': 0.8}  # 0 at the apex, 1 at the diaphragm

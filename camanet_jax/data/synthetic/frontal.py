@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from camanet_jax.data.synthetic_anatomy import (
+from camanet_jax.data.synthetic.anatomy import (
     SIDES,
     Anatomy,
     Film,
@@ -10,7 +10,7 @@ from camanet_jax.data.synthetic_anatomy import (
     grow_vessel,
     rib_section,
 )
-from camanet_jax.data.synthetic_film import Picture, View, clouds, edge, ellipse, strokes
+from camanet_jax.data.synthetic.film import Picture, View, clouds, edge, ellipse, strokes
 
 
 def draw_frontal(anatomy: Anatomy, view: View) -> Film:

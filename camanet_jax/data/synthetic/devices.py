@@ -1,10 +1,10 @@
-"""Support devices, drawn as synthetic_lesions.py says: metal and plastic, brighter than bone."""
+"""Support devices, drawn as lesions.py says: metal and plastic, brighter than bone."""
 
 import numpy as np
 
-from camanet_jax.data.synthetic_anatomy import SIDES, Anatomy, Film
-from camanet_jax.data.synthetic_film import Picture, ellipse, strokes
-from camanet_jax.data.synthetic_findings import Finding
+from camanet_jax.data.synthetic.anatomy import SIDES, Anatomy, Film
+from camanet_jax.data.synthetic.film import Picture, ellipse, strokes
+from camanet_jax.data.synthetic.findings import Finding
 
 # Landmarks as (u frontal, v, u lateral); sides are written for the left and mirrored.
 CHIN, CARINA = (0.0, -1.05, 0.02), (0.0, -0.34, 0.06)

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS
-from camanet_jax.data.synthetic_anatomy import Anatomy, sample_anatomy
-from camanet_jax.data.synthetic_film import develop, pose_view
-from camanet_jax.data.synthetic_findings import OBSERVED, Finding, labels_of, sample_findings
-from camanet_jax.data.synthetic_frontal import draw_frontal
-from camanet_jax.data.synthetic_lateral import draw_lateral
-from camanet_jax.data.synthetic_lesions import add_finding, grow_anatomy
-from camanet_jax.data.synthetic_reports import write_report
+from camanet_jax.data.synthetic.anatomy import Anatomy, sample_anatomy
+from camanet_jax.data.synthetic.film import develop, pose_view
+from camanet_jax.data.synthetic.findings import OBSERVED, Finding, labels_of, sample_findings
+from camanet_jax.data.synthetic.frontal import draw_frontal
+from camanet_jax.data.synthetic.lateral import draw_lateral
+from camanet_jax.data.synthetic.lesions import add_finding, grow_anatomy
+from camanet_jax.data.synthetic.reports import write_report
 
 _SHOWN = 0.3  # of a soft mask; less is too faint to count
 

@@ -1,6 +1,6 @@
 """A synthetic patient: the measures that vary, and what both of its films are built from.
 
-Lengths are in patient coordinates of synthetic_film.py. The films share the levels (v) of apex,
+Lengths are in patient coordinates of film.py. The films share the levels (v) of apex,
 heart and diaphragm, so a finding placed once lies at the same height in both.
 """
 
@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from camanet_jax.data.synthetic_film import Path, Picture, View, edge
+from camanet_jax.data.synthetic.film import Path, Picture, View, edge
 
 _ALONG = np.linspace(0, 1, 5)[:, None]  # how far along a vessel its points lie
 

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from camanet_jax.data.synthetic_findings import (
+from camanet_jax.data.synthetic.findings import (
     BILATERAL_SHARE,
     OBSERVED,
     Finding,
     labels_of,
     sample_findings,
 )
-from camanet_jax.data.synthetic_reports import write_report
-from camanet_jax.data.synthetic_wording import ABNORMAL, NORMAL, ORDERS, SECTIONS
+from camanet_jax.data.synthetic.reports import write_report
+from camanet_jax.data.synthetic.wording import ABNORMAL, NORMAL, ORDERS, SECTIONS
 from camanet_jax.data.tokenizer import clean_iu_xray
 from camanet_jax.metrics.labeler import label_reports, positives
 

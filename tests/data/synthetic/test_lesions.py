@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from camanet_jax.data.synthetic_anatomy import sample_anatomy
-from camanet_jax.data.synthetic_film import pose_view
-from camanet_jax.data.synthetic_findings import BILATERAL_SHARE, OBSERVED, Finding
-from camanet_jax.data.synthetic_frontal import draw_frontal
-from camanet_jax.data.synthetic_lateral import draw_lateral
-from camanet_jax.data.synthetic_lesions import add_finding, grow_anatomy
+from camanet_jax.data.synthetic.anatomy import sample_anatomy
+from camanet_jax.data.synthetic.film import pose_view
+from camanet_jax.data.synthetic.findings import BILATERAL_SHARE, OBSERVED, Finding
+from camanet_jax.data.synthetic.frontal import draw_frontal
+from camanet_jax.data.synthetic.lateral import draw_lateral
+from camanet_jax.data.synthetic.lesions import add_finding, grow_anatomy
 
 DRAW = {'frontal': draw_frontal, 'lateral': draw_lateral}
 LUNG_KINDS = ('opacity', 'consolidation', 'pneumonia', 'atelectasis', 'nodule')

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.data.synthetic_findings import OBSERVED
-from camanet_jax.data.synthetic_studies import VIEWS, make_record, make_study
+from camanet_jax.data.synthetic.findings import OBSERVED
+from camanet_jax.data.synthetic.studies import VIEWS, make_record, make_study
 
 SIZE = 48
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.data.synthetic_findings import OBSERVED, Finding, labels_of, sample_findings
+from camanet_jax.data.synthetic.findings import OBSERVED, Finding, labels_of, sample_findings
 
 
 def _positive(*kinds):

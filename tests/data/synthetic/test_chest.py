@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from camanet_jax.data.records import Records
-from camanet_jax.data.synthetic_chest import SyntheticChest
-from camanet_jax.data.synthetic_studies import make_study
+from camanet_jax.data.synthetic.chest import SyntheticChest
+from camanet_jax.data.synthetic.studies import make_study
 
 SIZES = {'image_size': 32, 'train_studies': 20, 'val_studies': 3, 'test_studies': 0}
 

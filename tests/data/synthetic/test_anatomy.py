@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from camanet_jax.data.synthetic_anatomy import sample_anatomy
-from camanet_jax.data.synthetic_film import develop, pose_view
-from camanet_jax.data.synthetic_frontal import draw_frontal
-from camanet_jax.data.synthetic_lateral import draw_lateral
+from camanet_jax.data.synthetic.anatomy import sample_anatomy
+from camanet_jax.data.synthetic.film import develop, pose_view
+from camanet_jax.data.synthetic.frontal import draw_frontal
+from camanet_jax.data.synthetic.lateral import draw_lateral
 
 DRAW = {'frontal': draw_frontal, 'lateral': draw_lateral}
 
