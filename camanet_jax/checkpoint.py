@@ -46,6 +46,11 @@ class LastAndBest(PreservationPolicy):
         return [info.step in (newest, self.selection.best_step) for info in checkpoints]
 
 
+def has_checkpoint(workdir: str | Path) -> bool:
+    """Whether a finished checkpoint is in this workdir; unlike `Checkpoints` it makes no folder."""
+    return any(folder.name.isdigit() for folder in (Path(workdir) / 'checkpoints').glob('*'))
+
+
 class Checkpoints:
     """The checkpoints of one workdir; `selection` is the run's, updated by the training loop."""
 

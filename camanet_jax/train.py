@@ -14,10 +14,11 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration, evaluate, results, sharding
-from camanet_jax.checkpoint import Checkpoints, Selection
+from camanet_jax.checkpoint import Checkpoints, Selection, has_checkpoint
 from camanet_jax.data.pipeline import steps_per_epoch
 from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
+from camanet_jax.initialise import read_initial_weights, with_initial_weights
 from camanet_jax.metrics_log import MetricsLog
 from camanet_jax.progress import Progress
 from camanet_jax.train_step import TrainState, init_state, train_step
@@ -51,6 +52,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     total_steps = config.epochs * epoch_steps
     LOG.info('%d training and %d validation studies, %d words, %d steps an epoch', len(train_source),
                  len(val_source), len(experiment.tokenizer), epoch_steps)
+    weights = None if has_checkpoint(workdir) else read_initial_weights(experiment)
     claim_workdir(workdir, config, experiment.tokenizer)
 
     # 2. Model, optimiser and the one jitted step.
@@ -68,7 +70,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
                          out_shardings=sharding.replicated(mesh))
     start = checkpoints.latest_step()
     if start is None:
-        start, state = 0, make_state()
+        start, state = 0, with_initial_weights(make_state(), weights, mesh)
     else:
         run = checkpoints.read_run()
         state = checkpoints.restore_state(sharding.on_devices(jax.eval_shape(make_state), mesh))

@@ -21,14 +21,20 @@ from camanet_jax.metrics_log import replace_text
 from camanet_jax.train_step import init_state
 
 CONFIG, VOCABULARY = 'config.json', 'vocabulary.json'
+# Only in a converted workdir: the arrays of the PyTorch checkpoint that the model has no use for.
+TORCH_BUFFERS = 'torch_buffers.safetensors'
 
 
 def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> None:
     """Makes the folder this configuration's, or checks that it is.
 
     Raises:
-      ValueError: another configuration or vocabulary was used in it; the differing keys are named.
+      ValueError: another configuration or vocabulary was used in it (the differing keys are named), or it holds a
+        converted checkpoint, which training would replace.
     """
+    if (workdir / TORCH_BUFFERS).exists():
+        raise ValueError(f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '
+                         f'another --workdir, and --config.init_from={workdir}.')
     data = configuration.as_data(config)
     if (workdir / CONFIG).exists():
         changed = configuration.differences(json.loads((workdir / CONFIG).read_text()), data)

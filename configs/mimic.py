@@ -27,6 +27,8 @@ def get_config() -> ConfigDict:
     config.dtype = 'float32'  # or 'bfloat16': of the computation; parameters, losses and statistics stay float32
     config.deterministic = False  # True: bit-identical runs on GPU too, slower
     config.checkpoint_every_minutes = 10.0  # beside once an epoch
+    config.backbone_weights = ''  # a DenseNet-121 file to start from: torchvision's ImageNet weights, or CheXNet-style
+    config.init_from = ''  # a trained or converted workdir to start from; words are matched
     config.compile_cache = 'auto'  # a folder; 'auto' is beside the workdir, 'off' is none
 
     config.data_dir = 'data/mimic_cxr'

@@ -6,7 +6,7 @@ from pathlib import Path
 import ml_dtypes  # noqa: F401  makes NumPy know bfloat16, which the library asks it for
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -23,4 +23,11 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
     """Writes tensors by name."""
     # The library takes the bytes as they lie; a transposed view must be laid out first.
-    save_file({name: np.asarray(array, order='C') for name, array in arrays.items()}, path, dict(metadata or {}))
+    laid_out = {name: np.asarray(array, order='C') for name, array in arrays.items()}
+    path.write_bytes(save(laid_out, dict(metadata or {})))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that were written beside the tensors."""
+    with safe_open(path, 'numpy') as file:
+        return file.metadata() or {}

@@ -44,7 +44,7 @@ def read_record(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def write_zip(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes a state dict that `torch.load(path, weights_only=True)` reads; one array under two names is stored once."""
+    """Writes a state dict that `torch.load(path, weights_only=True)` reads; an array under two names is stored once."""
     storages = list({id(array): array for array in arrays.values()}.values())
     keys = {id(array): str(number) for number, array in enumerate(storages)}
     with zipfile.ZipFile(path, 'w') as archive:
@@ -61,7 +61,7 @@ def add_record(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def pickled_state_dict(arrays: Mapping[str, np.ndarray], keys: Mapping[int, str]) -> bytes:
-    """The pickle of an OrderedDict of tensors, written opcode by opcode: `pickle` would import torch to name its parts."""
+    """The pickle of an OrderedDict of tensors, opcode by opcode: `pickle` would import torch to name its parts."""
     items = b''.join(text(name) + tensor(array, keys[id(array)]) for name, array in arrays.items())
     return pickle.PROTO + b'\x02' + empty_ordered_dict() + pickle.MARK + items + pickle.SETITEMS + pickle.STOP
 
