@@ -12,10 +12,8 @@ import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.labeling.label_values import BLANK, NEGATIVE, POSITIVE, UNCERTAIN
 from camanet_jax.metrics import labeler_rules as rules
-
-POSITIVE, NEGATIVE, UNCERTAIN, BLANK = 1, 0, -1, -2
-UNCERTAIN_POLICIES = ('negative', 'positive')
 
 _NO_FINDING = 'No Finding'
 _OTHER = 'Other'  # a finding outside the 14
@@ -38,19 +36,6 @@ def label_report(text: str) -> dict[str, int]:
     labels[_NO_FINDING] = _no_finding(labels)
     del labels[_OTHER]
     return labels
-
-
-def positives(
-    labels: Int[np.ndarray, 'B Y'], uncertain: str = 'negative'
-) -> Int[np.ndarray, 'B Y']:
-    """Binary labels; uncertain ones count as told, blank ones as negative.
-
-    No Finding stays what the labeler said: an uncertain observation denies it under either policy.
-    """
-    if uncertain not in UNCERTAIN_POLICIES:
-        raise ValueError(f'Expected uncertain as one of {UNCERTAIN_POLICIES}, got {uncertain!r}.')
-    counted = (POSITIVE,) if uncertain == 'negative' else (POSITIVE, UNCERTAIN)
-    return np.isin(labels, counted).astype(np.int8)
 
 
 def _no_finding(labels: dict[str, int]) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.labeling.label_values import positives, without_ignored
 from camanet_jax.metrics import classification, labeler
 from camanet_jax.metrics.bootstrap import StudyStatistics
 from camanet_jax.metrics.nlg import NlgScores, score_reports
@@ -54,13 +55,13 @@ class Scorer:
     tokenizer: Tokenizer  # the train vocabulary, with its cleaner
     max_seq_length: int  # where the protocol `cut` cuts, in ids
     labeler: Labeler = RULES  # reads the observations for clinical efficacy
-    uncertain: str = 'negative'  # or 'positive': what an uncertain observation counts as
+    uncertain: str = 'negative'  # or 'positive': what an uncertain observation counts as; or 'ignore'
     with_meteor: bool = True  # False saves starting Java
 
     def score(self, reports: Sequence[str], references: Sequence[str]) -> SetScores:
         """Score reports against whole references, both as written or cleaned."""
         nlg = {name: self._nlg(name, reports, references) for name in PROTOCOLS}
-        predicted, target = self._positives(reports), self._positives(references)
+        predicted, target = without_ignored(self._positives(reports), self._positives(references))
         clinical = {
             'labeler': self.labeler.name,
             f'uncertain_{self.uncertain}': classification.classification_scores(predicted, target),
@@ -82,4 +83,4 @@ class Scorer:
     def _positives(self, texts: Sequence[str]) -> Int[np.ndarray, 'B Y']:
         # Both sides are labelled in cleaned form: a written reference would give more away.
         cleaned = [full_string(text, self.tokenizer) for text in texts]
-        return labeler.positives(self.labeler.label(cleaned), self.uncertain)
+        return positives(self.labeler.label(cleaned), self.uncertain)

@@ -3,8 +3,9 @@ import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS, read_annotation
 from camanet_jax.data.tokenizer import clean_iu_xray
+from camanet_jax.labeling.label_values import positives
 from camanet_jax.metrics.classification import classification_scores
-from camanet_jax.metrics.labeler import label_report, label_reports, positives
+from camanet_jax.metrics.labeler import label_report, label_reports
 
 SENTENCES = [
     ('There is a moderate right pleural effusion.', 'Pleural Effusion', 1),
@@ -72,14 +73,6 @@ def test_array_in_the_order_of_the_observations():
     assert labels[0, OBSERVATIONS.index('Pleural Effusion')] == 1
     assert labels[1, OBSERVATIONS.index('Pneumonia')] == -1
     assert label_reports([]).shape == (0, 14)
-
-
-def test_positives_by_policy():
-    labels = np.array([[1, 0, -1, -2]])
-    np.testing.assert_array_equal(positives(labels), [[1, 0, 0, 0]])
-    np.testing.assert_array_equal(positives(labels, 'positive'), [[1, 0, 1, 0]])
-    with pytest.raises(ValueError, match='got .ignore'):
-        positives(labels, 'ignore')
 
 
 def test_agreement_with_the_pseudo_labels_of_iu_xray(shared_dir):

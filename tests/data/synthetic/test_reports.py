@@ -11,7 +11,8 @@ from camanet_jax.data.synthetic.findings import (
 from camanet_jax.data.synthetic.reports import write_report
 from camanet_jax.data.synthetic.wording import ABNORMAL, NORMAL, ORDERS, SECTIONS
 from camanet_jax.data.tokenizer import clean_iu_xray
-from camanet_jax.metrics.labeler import label_reports, positives
+from camanet_jax.labeling.label_values import positives
+from camanet_jax.metrics.labeler import label_reports
 
 
 def _report(*findings, seed=0):
