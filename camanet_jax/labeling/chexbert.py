@@ -1,0 +1,117 @@
+"""CheXbert's network (Smit et al., 2020): BERT-base, and a linear head per observation on the first token.
+
+BERT is Devlin et al. (2019) without its pooler: token, position and type embeddings, then post-norm layers.
+
+B reports, L tokens (positions), V vocabulary, D width, F feed-forward, H heads, K head size, Y observations.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Int
+
+HEAD_CLASSES = (4,) * 13 + (2,)  # blank, positive, negative, uncertain; No Finding has the first two only
+LAYER_NORM_EPSILON = 1e-12
+TOKEN_TYPES = 2
+
+
+class ChexBertOutput(NamedTuple):
+    """What the network makes of a batch of reports.
+
+    Attributes:
+      first_token: the last layer's first token [B, D], which the heads read.
+      logits: [B, Y, 4] in the order of CheXbert's heads; -inf where a head has no such class.
+    """
+
+    first_token: Float[Array, 'B D']
+    logits: Float[Array, 'B Y 4']
+
+
+class ChexBert(nn.Module):
+    """The labeler's network; field defaults are BERT-base's, computing in `dtype` with norms in float32 or more."""
+
+    vocabulary_size: int = 30522
+    positions: int = 512  # the longest input, in tokens
+    width: int = 768
+    feed_forward: int = 3072
+    layers: int = 12
+    heads: int = 12
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    def setup(self):
+        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        self.embeddings = Embeddings(self.vocabulary_size, self.positions, self.width, **kinds)
+        self.layer = [EncoderLayer(self.width, self.feed_forward, self.heads, **kinds) for _ in range(self.layers)]
+        self.linear_heads = [nn.Dense(classes, **kinds) for classes in HEAD_CLASSES]
+
+    def __call__(self, ids: Int[Array, 'B L'], mask: Bool[Array, 'B L']) -> ChexBertOutput:
+        """Reads padded reports; `mask` is True on tokens, False on padding."""
+        x = self.embeddings(ids)
+        for layer in self.layer:
+            x = layer(x, mask)
+        first = x[:, 0]
+        logits = [head(first) for head in self.linear_heads]
+        widest = max(HEAD_CLASSES)
+        padded = [jnp.pad(each, ((0, 0), (0, widest - each.shape[1])), constant_values=-jnp.inf) for each in logits]
+        return ChexBertOutput(first, jnp.stack(padded, axis=1))
+
+
+class Embeddings(nn.Module):
+    """Sum of token, position and type embeddings, normalised; every token is of type 0."""
+
+    vocabulary_size: int
+    positions: int
+    width: int
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, ids):
+        def table(rows, name):
+            return nn.Embed(rows, self.width, dtype=self.dtype, param_dtype=self.param_dtype, name=name)
+
+        tokens = table(self.vocabulary_size, 'word_embeddings')(ids)
+        positions = table(self.positions, 'position_embeddings')(jnp.arange(ids.shape[1]))
+        types = table(TOKEN_TYPES, 'token_type_embeddings')(jnp.zeros_like(ids))
+        return layer_norm('LayerNorm', self)(tokens + types + positions)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a feed-forward block, each added to its input and then normalised."""
+
+    width: int
+    feed_forward: int
+    heads: int
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, mask):
+        def dense(features, name):
+            return nn.Dense(features, dtype=self.dtype, param_dtype=self.param_dtype, name=name)
+
+        query, key, value = (rearrange(dense(self.width, name)(x), 'B L (H K) -> B L H K', H=self.heads)
+                             for name in ('query', 'key', 'value'))
+        attended = rearrange(attention(query, key, value, mask), 'B L H K -> B L (H K)')
+        x = layer_norm('attention_norm', self)(x + dense(self.width, 'attention_output')(attended))
+        inner = jax.nn.gelu(dense(self.feed_forward, 'intermediate')(x), approximate=False)
+        return layer_norm('output_norm', self)(x + dense(self.width, 'output')(inner))
+
+
+def attention(query: Float[Array, 'B L H K'], key: Float[Array, 'B L H K'], value: Float[Array, 'B L H K'],
+              mask: Bool[Array, 'B L']) -> Float[Array, 'B L H K']:
+    """Scaled dot-product attention to the tokens that `mask` keeps, its softmax in at least float32."""
+    scores = jnp.einsum('bqhk,blhk->bhql', query, key) * query.shape[-1] ** -0.5
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    weights = jax.nn.softmax(scores, where=mask[:, None, None], axis=-1)  # --> [B, H, L, L]
+    return jnp.einsum('bhql,blhk->bqhk', weights.astype(value.dtype), value)
+
+
+def layer_norm(name: str, module: nn.Module) -> nn.LayerNorm:
+    """BERT's LayerNorm; the variance is of centred values, since the quicker difference of means loses digits."""
+    return nn.LayerNorm(LAYER_NORM_EPSILON, dtype=module.dtype, param_dtype=module.param_dtype,
+                        use_fast_variance=False, name=name)
