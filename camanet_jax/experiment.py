@@ -1,6 +1,7 @@
 """From a configuration to the objects of a run: data, model, optimiser, objective, search."""
 
 import dataclasses
+import logging
 from typing import Any
 
 import jax
@@ -16,6 +17,9 @@ from camanet_jax.data.sources import Source, open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.models import Camanet
 from camanet_jax.models.vtac import selection_counts
+from camanet_jax.preparation.image_store import why_originals
+
+LOG = logging.getLogger(__name__)
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
@@ -112,8 +116,12 @@ def observation_index(name: str) -> int:
 def open_split(config: ConfigDict, split: str) -> Source:
     """One split of the configured data set, prepared on first use."""
     data = config.data
-    return open_source(name=data.name, data_dir=config.data_dir, split=split, views=data.views,
-                       cache_dir=config.cache_dir or None, extra_views=data.extra_views, **data.options.to_dict())
+    source = open_source(name=data.name, data_dir=config.data_dir, split=split, views=data.views,
+                         cache_dir=config.cache_dir or None, extra_views=data.extra_views, **data.options.to_dict())
+    if reason := why_originals(source.store, data.eval_transform, data.resize_size):
+        LOG.warning('%s holds small films where this run wants originals: %s. Images will differ a little; '
+                    'scripts/prepare_data.py --store=original keeps the films as they are.', config.data_dir, reason)
+    return source
 
 
 def build_tokenizer(config: ConfigDict, train: Source) -> Tokenizer:

@@ -49,6 +49,7 @@ class Source:
     records: Records
     studies: tuple[Study, ...]
     prepared_dir: str  # where the records lie; removing it has them prepared again
+    store: str = 'original'  # how films lie in the records (preparation/image_store.py)
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -107,14 +108,18 @@ def open_source(
     studies = records.read_studies() if known is None else known
     of_split = tuple(study for study in studies if study.split == split)
     _check_views(of_split, views, exact=extra_views == 'error')
-    return Source(records, of_split, str(builder.data_dir))
+    return Source(records, of_split, str(builder.data_dir), getattr(builder, 'store', 'original'))
 
 
-def prepare(builder: Builder) -> None:
+def prepare(builder: Builder, **download_options: Any) -> None:
     """Writes the builder's records once; safe against kills and against runs side by side.
 
     TFDS writes into a folder 'incomplete.*' and renames it at the end; the lock keeps a second run
     waiting, and what a killed run left is removed under it.
+
+    Args:
+        builder: Of the data set.
+        **download_options: For `tfds.download.DownloadConfig`, such as a `beam_runner`.
     """
     if builder.data_path.exists():
         return
@@ -126,7 +131,9 @@ def prepare(builder: Builder) -> None:
         with _without_tfds_bars():
             builder.download_and_prepare(
                 download_config=tfds.download.DownloadConfig(
-                    try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP
+                    try_download_gcs=False,
+                    compute_stats=tfds.download.ComputeStatsMode.SKIP,
+                    **download_options,
                 )
             )
 

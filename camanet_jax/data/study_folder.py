@@ -1,33 +1,29 @@
 """TFDS builder for a folder in the community's layout (schema.py): IU X-Ray, MIMIC-CXR, own data.
 
-Images are stored as the bytes of their files, never encoded again.
+Images are stored as the bytes of their files, never encoded again, unless the folder's `dataset.json` names another
+store (preparation/image_store.py).
 """
 
 import dataclasses
 import hashlib
-import io
 import json
 import logging
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
-from camanet_jax.data.schema import (
-    OBSERVATIONS,
-    UNLABELLED,
-    Study,
-    read_annotation,
-    summarise,
-)
-from camanet_jax.progress import Progress
+from camanet_jax.data.schema import Study, read_annotation, summarise
+from camanet_jax.preparation.dataset_file import read_store
+from camanet_jax.preparation.study_shards import StudyShard, cut_into_shards, study_features, write_shards
 
 LOG = logging.getLogger(__name__)
 
 
-class StudyFolder(tfds.core.GeneratorBasedBuilder):
+class StudyFolder(tfds.core.ShardBasedBuilder):
     """Prepares a study folder under `cache_dir`, keyed by what its annotation says."""
 
     VERSION = tfds.core.Version('1.0.0')
@@ -39,6 +35,7 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
         cache_dir: str | Path,
         only_existing_images: bool = False,
         labels_required: bool = True,
+        processes: int | None = None,
     ):
         """Reads and checks the annotation; nothing is written yet.
 
@@ -47,11 +44,14 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
             cache_dir: Where prepared data go; changed annotations go to a new place in it.
             only_existing_images: Leave out, and log, the studies whose image files are absent.
             labels_required: Refuse a folder without labels.json.
+            processes: Shards written at a time, by default the available cores.
 
         Raises:
             ValueError: the annotation has problems, labels are missing, or image files are.
         """
-        self._images_dir = Path(folder) / 'images'
+        self.images_dir = Path(folder) / 'images'
+        self.store = read_store(folder)
+        self._processes = processes
         self.studies = read_annotation(folder)
         if labels_required and self.studies and self.studies[0].labels is None:
             raise ValueError(
@@ -60,65 +60,78 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
             )
         if only_existing_images:
             self.studies = self._with_images(self.studies)
-        super().__init__(
-            data_dir=Path(cache_dir) / _fingerprint(self.studies), file_format='array_record'
-        )
+        fingerprint = _fingerprint(self.studies, self.store)
+        super().__init__(data_dir=Path(cache_dir) / fingerprint, file_format='array_record')
         if not self.data_path.exists():
             self._check_images_exist()
 
+    @property
+    def shards_dir(self) -> Path:
+        """Where finished shards wait until all are there."""
+        return Path(self.data_path.parent) / 'shards'
+
     def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                'id': tfds.features.Text(),
-                'report': tfds.features.Text(),
-                'labels': tfds.features.Tensor(shape=(len(OBSERVATIONS),), dtype=np.int8),
-                'images': tfds.features.Sequence(
-                    tfds.features.Image(shape=(None, None, None))  # in view order
-                ),
-                'image_paths': tfds.features.Sequence(tfds.features.Text()),
-            }
-        )
         # Unshuffled: a record's index is the study's place in its split of the annotation.
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=study_features(),
+            metadata=tfds.core.MetadataDict(store=self.store),
+            disable_shuffling=True,
+        )
 
     def download_and_prepare(self, **options: Any) -> None:
-        """Copies the studies' files into records, with one progress bar over all of them."""
-        with Progress('Preparing studies', len(self.studies)) as self._progress:
-            super().download_and_prepare(**options)
+        """Copies the studies' films into records, all cores at work; finished shards of a stopped run are kept."""
+        super().download_and_prepare(**options)
+        shutil.rmtree(self.shards_dir, ignore_errors=True)
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+    def _shard_iterators_per_split(self, dl_manager: Any) -> dict[str, list[StudyShard]]:
         del dl_manager  # nothing is downloaded
-        splits = dict.fromkeys(study.split for study in self.studies)
-        return {split: self._generate_examples(split) for split in splits}
+        return cut_into_shards(self.studies, self.images_dir, self.store)
 
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        of_split = (study for study in self.studies if study.split == split)
-        for number, study in enumerate(of_split):
-            self._progress.advance()
-            labels = study.labels or (UNLABELLED,) * len(OBSERVATIONS)
-            encoded = [(self._images_dir / path).read_bytes() for path in study.image_paths]
-            yield number, {
-                'id': study.id,
-                'report': study.report,
-                'labels': np.array(labels, np.int8),
-                'images': [io.BytesIO(image) for image in encoded],
-                'image_paths': list(study.image_paths),
-            }
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
+        """TFDS's own way with a Beam runner; else threads, into a folder that outlives a kill."""
+        if download_config.beam_runner or download_config.beam_options:
+            super()._download_and_prepare(dl_manager, download_config)
+            return
+        self.shards_dir.mkdir(exist_ok=True)
+        shards = self._shard_iterators_per_split(dl_manager)
+        places = {self.shards_dir / name: shard for name, shard in self._named(shards)}
+        write_shards(places, self._processes)
+        for path in places:
+            _place(path, Path(self.data_path) / path.name)
+        self.info.set_splits(tfds.core.SplitDict([self._split_info(split, shards[split]) for split in shards]))
+
+    def _named(self, shards: dict[str, list[StudyShard]]) -> Iterator[tuple[str, StudyShard]]:
+        """The shards with TFDS's names of their files."""
+        for split, of_split in shards.items():
+            template = self._get_filename_template(split)
+            for number, shard in enumerate(of_split):
+                path = template.sharded_filepath(shard_index=number, num_shards=len(of_split))
+                yield path.name, shard
+
+    def _split_info(self, split: str, shards: list[StudyShard]) -> tfds.core.SplitInfo:
+        paths = [Path(self.data_path) / name for name, _ in self._named({split: shards})]
+        return tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[len(shard.studies) for shard in shards],
+            num_bytes=sum(path.stat().st_size for path in paths),
+            filename_template=self._get_filename_template(split),
+        )
 
     def _missing_images(self, study: Study) -> list[str]:
-        paths = [self._images_dir / path for path in study.image_paths]
+        paths = [self.images_dir / path for path in study.image_paths]
         return [str(path) for path in paths if not path.is_file()]
 
     def _with_images(self, studies: Sequence[Study]) -> list[Study]:
         kept = [study for study in studies if not self._missing_images(study)]
         if not kept:
-            raise ValueError(f'{self._images_dir}: no study has all its image files')
+            raise ValueError(f'{self.images_dir}: no study has all its image files')
         if dropped := len(studies) - len(kept):
             LOG.warning(
                 'Left out %d of %d studies whose image files are not in %s',
                 dropped,
                 len(studies),
-                self._images_dir,
+                self.images_dir,
             )
         return kept
 
@@ -131,6 +144,16 @@ class StudyFolder(tfds.core.GeneratorBasedBuilder):
             )
 
 
-def _fingerprint(studies: Sequence[Study]) -> str:
+def _place(shard: Path, target: Path) -> None:
+    """Gives a finished shard its second name, so that a kill before the end of all leaves the first."""
+    try:
+        os.link(shard, target)
+    except OSError:  # a file system without hard links
+        os.replace(shard, target)
+
+
+def _fingerprint(studies: Sequence[Study], store: str) -> str:
     content = json.dumps([dataclasses.astuple(study) for study in studies])
+    if store != 'original':
+        content += store
     return hashlib.sha256(content.encode()).hexdigest()[:16]

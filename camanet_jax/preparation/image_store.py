@@ -1,0 +1,57 @@
+"""How films are kept in records: as their files are, or as small JPEGs that training decodes quickly."""
+
+import io
+import logging
+
+from camanet_jax.data.image_files import DamagedImageError, open_grey
+from camanet_jax.data.transforms import resize_short_side
+
+LOG = logging.getLogger(__name__)
+
+STORES = ('original', '256')
+SHORT_SIDE = 256  # pixels, of store '256'
+_JPEG_QUALITY = 95
+
+
+def check_store(store: str) -> str:
+    """The name itself, where it is one of `STORES`."""
+    if store not in STORES:
+        raise ValueError(f'expected store as one of {STORES}, got {store!r}')
+    return store
+
+
+def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
+    """What is kept of an image file.
+
+    Store '256' is the film in 8-bit grey, brought to a short side of 256 pixels as training does it, in JPEG of quality
+    95. A film that is no larger stays as it is, and so does a damaged one: training names it, or skips it.
+
+    Args:
+      encoded: the file's bytes.
+      name: of the file, for messages.
+      store: one of `STORES`.
+    """
+    if store == 'original':
+        return encoded
+    try:
+        film = open_grey(encoded, name)
+    except DamagedImageError as error:
+        LOG.warning('%s; kept as it is', error)
+        return encoded
+    if min(film.size) <= SHORT_SIDE:
+        return encoded
+    small = io.BytesIO()
+    resize_short_side(film, SHORT_SIDE).save(small, 'JPEG', quality=_JPEG_QUALITY)
+    return small.getvalue()
+
+
+def why_originals(store: str, eval_transform: str, resize_size: int) -> str | None:
+    """Why a run would need original films where it has small ones; None where these serve it."""
+    if store == 'original':
+        return None
+    if eval_transform == 'official':
+        return (f"eval_transform='official' resizes whole films to the square, and these were already resized to "
+                f'{SHORT_SIDE} pixels')
+    if resize_size != SHORT_SIDE:
+        return f'resize_size is {resize_size}, and these films have {SHORT_SIDE} pixels on the short side'
+    return None
