@@ -1,0 +1,76 @@
+"""The command, from its front door."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.labeling.label_files import read_label_json
+from camanet_jax.labeling.report_files import read_reports
+
+SCRIPT = Path(__file__).parents[2] / 'scripts/label_reports.py'
+
+
+def run(monkeypatch, *arguments):
+    spec = importlib.util.spec_from_file_location('label_reports', SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(sys, 'argv', ['label_reports.py', *map(str, arguments)])
+    script.main()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def entry(name, report):
+        return {'id': name, 'report': report, 'image_path': ['x.png']}
+
+    annotation = {'train': [entry('a-1-x', 'Small effusion.')], 'val': [], 'test': [entry('b-1-x', 'Lungs are clear.')]}
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/annotation.json').write_text(json.dumps(annotation))
+    return tmp_path / 'data'
+
+
+def test_rules_on_a_data_folder_compared(folder, tmp_path, monkeypatch, capsys):
+    target = {'a-1': [int(name == 'Pleural Effusion') for name in OBSERVATIONS]}
+    (tmp_path / 'other.json').write_text(json.dumps(target))
+    run(monkeypatch, '--input', folder, '--output', tmp_path / 'out', '--compare', tmp_path / 'other.json')
+    labels = read_label_json(tmp_path / 'out/labels.json')
+    assert list(labels) == ['a-1-x', 'b-1-x']
+    assert labels['a-1-x'] == tuple(target['a-1'])
+    assert '| Pleural Effusion | 1 | 1.000 | 1.000 | 1.000 |' in capsys.readouterr().out
+
+
+def test_chexbert_on_a_csv(files, tmp_path, monkeypatch):
+    (tmp_path / 'reports.csv').write_text('id,other,report\n1,x,"No small, effusion"\n2,y,\n')
+    run(monkeypatch, '--input', tmp_path / 'reports.csv', '--output', tmp_path / 'out', '--labeler', 'chexbert',
+        '--weights', files[0], '--vocabulary', files[1])
+    assert list(read_label_json(tmp_path / 'out/labels.json')) == ['1', '2']
+
+
+def test_says_what_is_wrong(tmp_path, monkeypatch):
+    (tmp_path / 'reports.csv').write_text('id,text\n1,x\n')
+    with pytest.raises(SystemExit, match='missing or repeated: report. Its columns are id, text'):
+        run(monkeypatch, '--input', tmp_path / 'reports.csv', '--output', tmp_path / 'out')
+
+
+@pytest.mark.parametrize('text, message', [
+    ('id,report\n1,a\n1,b\n', '1 has two different reports'),
+    ('id,report\n', 'no reports'),
+    ('id,report\n1,a,b\n', 'row 2 has 3 of 2 cells'),
+])
+def test_faults_of_a_csv(tmp_path, text, message):
+    (tmp_path / 'x.csv').write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_reports(tmp_path / 'x.csv')
+
+
+def test_faults_of_a_folder(folder, tmp_path):
+    assert list(read_reports(folder, ('test',))) == ['b-1-x']
+    with pytest.raises(ValueError, match='no such file'):
+        read_reports(tmp_path)
+    (folder / 'annotation.json').write_text('{"train": [{"id": "a"}]}')
+    with pytest.raises(ValueError, match="KeyError.'report'"):
+        read_reports(folder)
