@@ -1,0 +1,1 @@
+"""Comparison of every number with values of the authors' program (`scripts/check_parity.py`)."""

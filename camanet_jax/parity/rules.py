@@ -1,0 +1,103 @@
+"""How a value is compared with its reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Outcome(NamedTuple):
+    """Largest absolute and relative error, and whether the value passes; `note` names the worst place."""
+
+    absolute: float
+    relative: float
+    ok: bool
+    note: str = ''
+
+
+def whole(array: np.ndarray) -> np.ndarray:
+    """All of the array."""
+    return array
+
+
+def largest_value(reference: np.ndarray) -> np.ndarray:
+    """One scale for an array: its largest magnitude (1 where it is all zero)."""
+    return np.asarray(np.abs(reference).max() or 1.0)
+
+
+def own_value(reference: np.ndarray) -> np.ndarray:
+    """Each element's own magnitude as its scale."""
+    return np.abs(reference)
+
+
+def unit(reference: np.ndarray) -> np.ndarray:
+    """Absolute errors count as they are."""
+    return np.ones(())
+
+
+@dataclass(frozen=True)
+class Close:
+    """|value - reference| <= max(tolerance * scale, floor) everywhere.
+
+    Attributes:
+      tolerance: of the relative error.
+      scale: what the error is relative to, from the reference.
+      floor: absolute error that is always allowed.
+      part: which part of the array is compared.
+      places: names of the rows, to say where the largest error is.
+    """
+
+    tolerance: float
+    scale: Callable[[np.ndarray], np.ndarray] = largest_value
+    floor: float = 0.0
+    part: Callable[[np.ndarray], np.ndarray] = whole
+    places: Sequence[str] = ()
+
+    def __call__(self, actual: Any, reference: Any) -> Outcome:
+        actual, reference = np.asarray(actual, np.float64), np.asarray(reference, np.float64)
+        if actual.shape != reference.shape:
+            return Outcome(np.inf, np.inf, False, f'expected shape {actual.shape}, the file has {reference.shape}')
+        scale = self.scale(reference)
+        error = np.abs(self.part(actual) - self.part(reference))
+        if not np.isfinite(error).all():
+            return Outcome(np.inf, np.inf, False, 'not finite')
+        allowed = np.maximum(self.tolerance * scale, self.floor)
+        # Errors within the floor say nothing relative to a reference of almost zero.
+        relative = np.where(error <= self.floor, 0, error / np.maximum(scale, np.finfo(float).tiny))
+        note = f'largest at {self.places[int(np.argmax(relative))]}' if len(self.places) else ''
+        return Outcome(float(error.max()), float(relative.max()), bool((error <= allowed).all()), note)
+
+
+@dataclass(frozen=True)
+class Identical:
+    """Equal in every element, and in shape or structure."""
+
+    tolerance: float = 0.0
+
+    def __call__(self, actual: Any, reference: Any) -> Outcome:
+        if not isinstance(reference, np.ndarray):
+            equal = actual == reference
+            error = 0.0 if equal else np.inf
+            return Outcome(error, error, equal, first_difference(actual, reference))
+        actual = np.asarray(actual)
+        if actual.shape != reference.shape:
+            return Outcome(np.inf, np.inf, False, f'expected shape {actual.shape}, the file has {reference.shape}')
+        wrong = int((actual != reference).sum())
+        note = f'{wrong} of {reference.size} elements differ' if wrong else ''
+        return Outcome(float(wrong), wrong / max(reference.size, 1), not wrong, note)
+
+
+def first_difference(actual: Any, reference: Any) -> str:
+    """Where two nested structures of dicts and lists first differ, as a path of keys; never the contents."""
+    if actual == reference:
+        return ''
+    if isinstance(actual, dict) and isinstance(reference, dict):
+        if odd := sorted(actual.keys() ^ reference.keys()):
+            return f'/{odd[0]} is only on one side'
+        key = next(key for key in actual if actual[key] != reference[key])
+        return f'/{key}{first_difference(actual[key], reference[key])}'
+    if isinstance(actual, list) and isinstance(reference, list) and len(actual) == len(reference):
+        place = next(i for i, pair in enumerate(zip(actual, reference, strict=True)) if pair[0] != pair[1])
+        return f'/{place}{first_difference(actual[place], reference[place])}'
+    return ' differs'

@@ -1,0 +1,72 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from camanet_jax import losses
+
+
+def softplus(x):
+    return np.log1p(np.exp(x))
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_report_nll_sums_over_the_valid_targets(rng, double):
+    logits, targets = rng.normal(size=(2, 3, 5)), np.array([[1, 4, 0], [2, 0, 0]])
+    mask = np.array([[1.0, 1, 1], [1, 1, 0]])
+    chosen = np.take_along_axis(log_softmax(logits), targets[..., None], -1)[..., 0]
+    np.testing.assert_allclose(losses.report_nll(logits, targets, mask), -(chosen * mask).sum(1), rtol=1e-10)
+
+
+def test_pseudo_label_bce_is_a_mean_over_observations(rng, double):
+    logits, labels = rng.normal(size=(2, 4)), np.array([[0, 1, 1, 0], [0, 0, 0, 1.0]])
+    expected = (labels * softplus(-logits) + (1 - labels) * softplus(logits)).mean(1)
+    np.testing.assert_allclose(losses.pseudo_label_bce(logits, labels), expected, rtol=1e-10)
+
+
+def test_vtac_mse_is_a_mean_over_places(rng, double):
+    tdm, vdm = rng.uniform(size=(2, 3, 9))
+    np.testing.assert_allclose(losses.vtac_mse(tdm, vdm), ((tdm - vdm) ** 2).mean(1), rtol=1e-12)
+
+
+def test_contrastive_is_the_mean_of_both_directions(rng, double):
+    image, text = rng.normal(size=(2, 3, 4))
+    image1, text1 = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text))
+    similarity = 7.0 * image1 @ text1.T
+    expected = -(np.diag(log_softmax(similarity)) + np.diag(log_softmax(similarity.T))) / 2
+    np.testing.assert_allclose(losses.contrastive(image, text, 7.0), expected, rtol=1e-10)
+
+
+def test_means_count_targets_studies_and_labelled_studies(tiny, output, double):
+    counts = losses.counts(tiny.batch)
+    assert {name: float(count) for name, count in counts.items()} == {
+        'report_nll': 6 + 4 + 7, 'pseudo_label_bce': 3, 'vtac_mse': 2, 'contrastive': 3}
+    terms = losses.terms(output, tiny.batch)
+    assert terms['vtac_mse'][1] == 0 and (np.asarray(terms['vtac_mse'])[[0, 2]] > 0).all()
+
+
+def test_rows_that_only_pad_the_batch_count_nowhere(tiny, output, double):
+    batch = tiny.batch | {'valid': np.array([True, True, False])}
+    terms, counts = losses.terms(output, batch), losses.counts(batch)
+    assert all(term[2] == 0 for term in terms.values())
+    assert counts['report_nll'] == 6 + 4 and counts['pseudo_label_bce'] == 2 and counts['vtac_mse'] == 1
+
+
+def test_a_batch_without_positive_labels_has_zero_mse(tiny, output, double):
+    batch = tiny.batch | {'labels': np.zeros((3, 5))}
+    mean = losses.terms(output, batch)['vtac_mse'].sum() / losses.counts(batch)['vtac_mse']
+    assert mean == 0
+
+
+def test_the_total_weights_each_term_once(tiny):
+    objective = losses.Objective(2.0, 0.5, 0.1, tiny.counts)
+    means = {name: jnp.float32(value) for name, value in zip(
+        ('report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'), (1, 10, 100, 1000), strict=True)}
+    np.testing.assert_allclose(losses.total(means, objective), 1 + 20 + 50 + 100)
