@@ -1,0 +1,72 @@
+"""The study folder that a preparation makes: annotation.json, labels.json, dataset.json, images/."""
+
+import collections
+import dataclasses
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from camanet_jax.data.schema import SPLITS, Study
+from camanet_jax.labeling.label_files import replaced, write_label_json
+from camanet_jax.preparation.dataset_file import write_facts
+from camanet_jax.preparation.image_store import check_store
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """Studies found in a source."""
+
+    studies: list[Study]
+    images_dir: Path  # what their image paths are relative to
+    facts: dict[str, Any]  # of their origin, for dataset.json
+
+
+def check_output(source: Path, output: Path) -> None:
+    """Refuses an output folder in which the source's own files would be replaced."""
+    if output.resolve() == source.resolve():
+        raise ValueError(f'{output}: expected another folder than --source, whose files would be replaced')
+
+
+def write_study_folder(output: Path, collected: Collected, store: str) -> None:
+    """Writes what `StudyFolder` reads, each file at once; films stay where they are, behind a link `images`.
+
+    Studies without labels leave a labels.json that is there, such as one that label_reports.py has made.
+
+    Args:
+      output: the folder, made where it is missing.
+      collected: the studies; all labelled, or none.
+      store: one of `image_store.STORES`.
+    """
+    check_store(store)
+    output.mkdir(parents=True, exist_ok=True)
+    annotation = {split: [_entry(study) for study in collected.studies if study.split == split] for split in SPLITS}
+    with replaced(output / 'annotation.json') as file:
+        json.dump(annotation, file, ensure_ascii=False)
+    if collected.studies[0].labels is not None:
+        write_label_json(output / 'labels.json', {study.id: study.labels for study in collected.studies})
+    write_facts(output, collected.facts | {'store': store, 'studies': count_splits(collected.studies)})
+    _link_images(output / 'images', collected.images_dir)
+
+
+def count_splits(studies: Sequence[Study]) -> dict[str, int]:
+    """Studies in each split."""
+    counts = collections.Counter(study.split for study in studies)
+    return {split: counts[split] for split in SPLITS}
+
+
+def _entry(study: Study) -> dict[str, Any]:
+    return {'id': study.id, 'report': study.report, 'image_path': list(study.image_paths), 'split': study.split}
+
+
+def _link_images(link: Path, images_dir: Path) -> None:
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
+        link.symlink_to(images_dir.resolve(), target_is_directory=True)
+    elif not link.samefile(images_dir):
+        raise ValueError(f'{link}: expected no such folder, or the films to be in it; they are in {images_dir}. Give '
+                         'another --output')

@@ -1,0 +1,111 @@
+"""IU X-Ray: from Open-i's reports and films to the studies of R2Gen's split.
+
+R2Gen keeps the reports with FINDINGS and at least two films: 2,955 of 3,955. The XMLs do not say which film is the
+frontal view; of three or more films the first two of the XML's order are taken, unless an annotation names others.
+"""
+
+import csv
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from camanet_jax.data.schema import SPLITS, Study, summarise
+from camanet_jax.labeling.label_files import replaced
+from camanet_jax.preparation.folder import Collected
+from camanet_jax.preparation.iu_split import read_iu_split
+from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, OpenIReport, read_reports
+from camanet_jax.preparation.open_i_films import locate_films
+from camanet_jax.preparation.r2gen_annotation import read_entries
+
+LOG = logging.getLogger(__name__)
+
+_VIEWS = 2
+CHOICES_FILE = 'studies_of_more_films.csv'
+
+
+def collect_iu_xray(source: Path, output: Path, *, annotation: Path | None = None, only_existing_images: bool = False,
+                    split: dict[str, list[str]] | None = None, expected: ArchiveCounts = WHOLE_ARCHIVE) -> Collected:
+    """The studies of R2Gen's split, with their films.
+
+    Args:
+      source: holds NLMCXR_reports.tgz and NLMCXR_png.tgz, or what is in them.
+      output: where films of a packed archive are unpacked, and the choice among three or more films is listed.
+      annotation: R2Gen's annotation.json: films that its paths name are taken, and its reports compared.
+      only_existing_images: leave out studies whose films are not there.
+      split: ids of each split, by default R2Gen's.
+      expected: what the archive must hold.
+
+    Raises:
+      ValueError: the archive holds something else, studies differ from the split's, or films are missing.
+    """
+    reports = read_reports(source)
+    check_counts(ArchiveCounts.of(reports), expected)
+    kept = {report.study_id: report for report in reports if report.findings and len(report.films) >= _VIEWS}
+    split = split or read_iu_split()
+    _check_ids(kept, split)
+    entries = {entry['id']: entry for _, entry in read_entries(annotation)} if annotation else {}
+    _compare_reports(kept, entries)
+
+    films = {name: _choose_films(report, entries.get(name, {}).get('image_path', ())) for name, report in kept.items()}
+    _list_choices(kept, films, output / CHOICES_FILE)
+    images_dir, paths = locate_films(source, output, {film for chosen in films.values() for film in chosen})
+    paths_of = {name: tuple(paths.get(film, f'{film}.png') for film in chosen) for name, chosen in films.items()}
+    studies = [Study(name, part, kept[name].findings, None, paths_of[name]) for part in SPLITS for name in split[part]]
+    return Collected(_with_films(studies, set(paths.values()), source, only_existing_images), images_dir,
+                     {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen'})
+
+
+def check_counts(counts: ArchiveCounts, expected: ArchiveCounts) -> None:
+    """Logs what the archive holds; refuses one that holds something else than expected."""
+    LOG.info('Open-i: %s', counts)
+    if counts != expected:
+        raise ValueError(f'expected {expected}; got {counts}. The archive is not whole, or not NLMCXR_reports.tgz')
+
+
+def _check_ids(kept: dict[str, OpenIReport], split: dict[str, list[str]]) -> None:
+    of_split = {name for part in split.values() for name in part}
+    if different := sorted(of_split ^ kept.keys()):
+        raise ValueError('the split and the studies with FINDINGS and two films differ in '
+                         + summarise(different, 'study', 'studies'))
+    sizes = ', '.join(f'{len(split[part]):,} {part}' for part in SPLITS)
+    LOG.info('%d studies have FINDINGS and at least two films, exactly those of the split (%s)', len(kept), sizes)
+
+
+def _compare_reports(kept: dict[str, OpenIReport], entries: dict[str, dict]) -> None:
+    if not entries:
+        return
+    if different := [name for name, report in kept.items() if entries.get(name, {}).get('report') != report.findings]:
+        LOG.warning("The annotation's report is not the XML's FINDINGS (which are taken) in %s",
+                    summarise(different, 'study', 'studies'))
+    LOG.info("%d of %d reports of the annotation equal the XML's FINDINGS", len(kept) - len(different), len(kept))
+
+
+def _choose_films(report: OpenIReport, annotated_paths: Sequence[str]) -> tuple[str, ...]:
+    named = tuple(Path(path).stem for path in annotated_paths)
+    return named if named and set(named) <= set(report.films) else report.films[:_VIEWS]
+
+
+def _list_choices(kept: dict[str, OpenIReport], films: dict[str, tuple[str, ...]], path: Path) -> None:
+    """Writes and logs which films of studies with more than two are taken."""
+    of_more = {name: report for name, report in kept.items() if len(report.films) > _VIEWS}
+    with replaced(path) as file:
+        rows = csv.writer(file, lineterminator='\n')
+        rows.writerow(['id', 'taken', 'left out'])
+        for name, report in of_more.items():
+            left_out = [film for film in report.films if film not in films[name]]
+            rows.writerow([name, ' '.join(films[name]), ' '.join(left_out)])
+    LOG.info('%d studies have three or more films; taken and left out: %s', len(of_more), path)
+
+
+def _with_films(studies: list[Study], existing: set[str], source: Path, only_existing: bool) -> list[Study]:
+    missing = {study.id: [path for path in study.image_paths if path not in existing] for study in studies}
+    if not any(missing.values()):
+        return studies
+    films = summarise([path for paths in missing.values() for path in paths], 'film', 'films')
+    if not only_existing:
+        raise ValueError(f'{source} has not {films} (--only_existing_images leaves such studies out)')
+    whole = [study for study in studies if not missing[study.id]]
+    if not whole:
+        raise ValueError(f'{source}: no study has all its films')
+    LOG.warning('Left out %d of %d studies; %s has not %s', len(studies) - len(whole), len(studies), source, films)
+    return whole

@@ -1,0 +1,106 @@
+"""MIMIC-CXR: from the films and tables of MIMIC-CXR-JPG and the texts of MIMIC-CXR to studies.
+
+Three ways: R2Gen's annotation as it is (a sample for each of 270,790/2,130/3,858 films); or from the raw texts and the
+official split, a sample for each film, or one for each study with its films, frontal first.
+"""
+
+import collections
+import itertools
+import logging
+import operator
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from camanet_jax.data.schema import SPLITS, Study
+from camanet_jax.preparation.folder import Collected
+from camanet_jax.preparation.mimic_reports import MimicReports
+from camanet_jax.preparation.mimic_tables import Film, read_films
+from camanet_jax.preparation.r2gen_annotation import read_entries
+from camanet_jax.preparation.report_sections import find_findings
+from camanet_jax.progress import tracked
+
+LOG = logging.getLogger(__name__)
+
+SAMPLES = ('image', 'study')
+R2GEN_COUNTS = {'train': 270790, 'val': 2130, 'test': 3858}
+_STUDY_IN_PATH = re.compile(r'(?:^|/)s(\d+)/')
+
+
+def collect_mimic_cxr(source: Path, *, reports: Path | None = None, annotation: Path | None = None,
+                      samples: str = 'image', views: str = 'all') -> Collected:
+    """The studies, without labels.
+
+    Args:
+      source: MIMIC-CXR-JPG's folder, with files/ and the tables.
+      reports: MIMIC-CXR's texts (`MimicReports`); by default looked for in `source`.
+      annotation: R2Gen's annotation.json instead of the texts; its samples, texts and split are taken.
+      samples: 'image', one sample a film as R2Gen has it, or 'study'.
+      views: of the films, a key of `mimic_tables.VIEW_CHOICES`.
+
+    Raises:
+      ValueError: files are missing or are not what they should be.
+    """
+    images_dir = source / 'files'
+    if not images_dir.is_dir():
+        raise ValueError(f"{source}: expected MIMIC-CXR-JPG's folder files/ (files/p10/p10.../s.../*.jpg) in it")
+    if annotation:
+        studies = _read_r2gen(annotation)
+        return Collected(studies, images_dir, {'data_set': 'MIMIC-CXR', 'split': 'R2Gen', 'samples': 'image'})
+    if samples not in SAMPLES:
+        raise ValueError(f'expected samples as one of {SAMPLES}, got {samples!r}')
+    films = read_films(source, views)
+    texts = _read_findings(films, MimicReports(reports or source))
+    described = [film for film in films if film.study_id in texts]
+    make = _sample_per_image if samples == 'image' else _sample_per_study
+    studies = sorted(make(described, texts), key=lambda study: SPLITS.index(study.split))
+    if not studies:
+        raise ValueError(f'{source}: no report has FINDINGS')
+    return Collected(studies, images_dir,
+                     {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views})
+
+
+def study_number(study: Study) -> str:
+    """MIMIC-CXR's study_id of a sample, from its first film's path."""
+    found = _STUDY_IN_PATH.search(study.image_paths[0])
+    if not found:
+        raise ValueError(f'{study.id}: expected a path like p10/p10.../s.../*.jpg, got {study.image_paths[0]!r}')
+    return found.group(1)
+
+
+def _read_findings(films: list[Film], reports: MimicReports) -> dict[str, str]:
+    """FINDINGS by study_id, where there are any; logs what there is."""
+    counts, texts = collections.Counter(), {}
+    studies = {film.study_id: film.subject_id for film in films}
+    for study_id, subject_id in tracked(studies.items(), 'Reading reports', len(studies)):
+        report = reports.read(subject_id, study_id)
+        findings = find_findings(report or '')
+        if findings.text:
+            texts[study_id] = findings.text
+        counts['none' if report is None else 'with' if findings.text else 'without'] += 1
+        counts['both'] += findings.with_impression
+    LOG.info('%d reports have FINDINGS (%d of them under one heading with the IMPRESSION), %d have none and are left '
+             'out; %d studies have no report file', *(counts[key] for key in ('with', 'both', 'without', 'none')))
+    return texts
+
+
+def _sample_per_image(films: list[Film], texts: dict[str, str]) -> Iterator[Study]:
+    for film in films:
+        yield Study(film.dicom_id, film.split, texts[film.study_id], None, (film.path,))
+
+
+def _sample_per_study(films: list[Film], texts: dict[str, str]) -> Iterator[Study]:
+    by_study = operator.attrgetter('study_id')
+    for study_id, of_study in itertools.groupby(sorted(films, key=by_study), by_study):
+        in_order = sorted(of_study, key=lambda film: film.place)
+        yield Study(study_id, in_order[0].split, texts[study_id], None, tuple(film.path for film in in_order))
+
+
+def _read_r2gen(annotation: Path) -> list[Study]:
+    studies = [Study(entry['id'], split, entry['report'], None, tuple(entry['image_path']))
+               for split, entry in read_entries(annotation)]
+    counts = collections.Counter(study.split for study in studies)
+    LOG.info('%s: %s samples', annotation, '/'.join(f'{counts[split]:,}' for split in SPLITS))
+    if counts != R2GEN_COUNTS:
+        LOG.warning("R2Gen's published set has %s samples", '/'.join(f'{count:,}' for count in R2GEN_COUNTS.values()))
+    return studies

@@ -1,0 +1,98 @@
+"""From a study folder to its records: what that will take, said beforehand; then the work, and how fast it went."""
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from camanet_jax.data.sources import prepare
+from camanet_jax.data.study_folder import StudyFolder
+from camanet_jax.preparation import disk
+from camanet_jax.preparation.image_store import stored_bytes
+
+LOG = logging.getLogger(__name__)
+
+MIMIC_IMAGES = 377_110  # of MIMIC-CXR-JPG, the largest set there is
+_SAMPLED = 16  # images measured beforehand
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A few images read and stored in memory, on one core."""
+
+    images: int
+    seconds: float
+    read: int  # bytes
+    kept: int  # bytes
+
+    @property
+    def speed(self) -> float:
+        """Images per second and core."""
+        return self.images / max(self.seconds, 1e-9)
+
+
+def write_records(output: Path, *, only_existing_images: bool = False, processes: int | None = None,
+                  **download_options: Any) -> Path:
+    """Writes the records of a study folder in `output`/tfds, where training looks for them, or goes on writing.
+
+    Args:
+      output: the study folder.
+      only_existing_images: leave out studies whose films are not there.
+      processes: shards written at a time, by default the available cores.
+      **download_options: for `tfds.download.DownloadConfig`, such as a `beam_runner`.
+
+    Returns:
+      The folder of the records.
+
+    Raises:
+      ValueError: the folder has faults, or the disk has no room.
+    """
+    builder = StudyFolder(output, cache_dir=output / 'tfds', only_existing_images=only_existing_images,
+                          labels_required=False, processes=processes)
+    paths = [builder.images_dir / path for study in builder.studies for path in study.image_paths]
+    if builder.data_path.exists():
+        LOG.info('The records are there already: %s', builder.data_path)
+        return Path(builder.data_path)
+    cores = processes or len(os.sched_getaffinity(0))
+    sample = measure(paths, builder.store)
+    written = sum(path.stat().st_size for path in builder.shards_dir.glob('*') if path.is_file())
+    disk.require(max(0, _need(paths, sample, builder.store) - written), output, 'records')
+    LOG.info('%d images, store %r: %.1f images/s per core; about %s on %d cores', len(paths), builder.store,
+             sample.speed, as_time(len(paths) / sample.speed / cores), cores)
+    start = time.monotonic()
+    prepare(builder, **download_options)
+    seconds = time.monotonic() - start
+    speed = sample.speed * cores if written else len(paths) / seconds
+    LOG.info('Records written in %s: %s. At %.1f images/s, all %d images of MIMIC-CXR-JPG would take %s on %d cores.',
+             as_time(seconds), builder.data_path, speed, MIMIC_IMAGES, as_time(MIMIC_IMAGES / speed), cores)
+    return Path(builder.data_path)
+
+
+def measure(paths: Sequence[Path], store: str) -> Sample:
+    """Reads and stores a few images, spread over all, as a shard's writer does."""
+    chosen = paths[::max(1, len(paths) // _SAMPLED)][:_SAMPLED]
+    start = time.perf_counter()
+    read = kept = 0
+    for path in chosen:
+        encoded = path.read_bytes()
+        read += len(encoded)
+        kept += len(stored_bytes(encoded, path.name, store))
+    return Sample(len(chosen), time.perf_counter() - start, read, kept)
+
+
+def _need(paths: Sequence[Path], sample: Sample, store: str) -> int:
+    """Bytes of all images as stored: counted for originals, else estimated from the sample."""
+    if store == 'original':
+        return sum(path.stat().st_size for path in paths)
+    return round(len(paths) * sample.kept / sample.images)
+
+
+def as_time(seconds: float) -> str:
+    """'45 s', '12 min', '3 h 20 min'."""
+    if seconds < 100:
+        return f'{seconds:.0f} s'
+    minutes = round(seconds / 60)
+    return f'{minutes} min' if minutes < 60 else f'{minutes // 60} h {minutes % 60} min'
