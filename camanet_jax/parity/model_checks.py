@@ -68,10 +68,16 @@ def training_checks(arrays: Arrays, rows: np.ndarray, updates: Mapping[str, Any]
     def steps(which: slice, tolerance: float, scale: Callable, part: str) -> Check:
         return Check(rows, Close(tolerance, lambda r: scale(r[which]), part=lambda r: r[which]), part)
 
-    names = arrays['grad_names'].tolist()
-    return {'trajectory': [
-                steps(slice(1), tolerances.forward, own_value, 'step 1'),
-                steps(slice(1, 2), tolerances.second_step, tolerances.second_step_scale, 'step 2'),
-                steps(slice(2, None), tolerances.later_steps, own_value, f'steps 3 to {len(rows)}')],
-            'update_norm_proj': projection_checks(
-                names, updates, tolerances.update_norm, tolerances.update_projection, tolerances.floor)}
+    trajectory = [
+        steps(slice(1), tolerances.forward, own_value, 'step 1'),
+        steps(slice(1, 2), tolerances.second_step, tolerances.second_step_scale, 'step 2'),
+        steps(slice(2, None), tolerances.later_steps, own_value, f'steps 3 to {len(rows)}')]
+    moved = projection_checks(arrays['grad_names'].tolist(), updates, tolerances.update_norm,
+                              tolerances.update_projection, tolerances.floor)
+    together = Close(tolerances.update_total, total_norm, part=total_norm)
+    return {'trajectory': trajectory, 'update_norm_proj': [Check(moved[0].actual, together, 'total norm'), *moved]}
+
+
+def total_norm(rows: np.ndarray) -> np.ndarray:
+    """The norm of all parameters together, from rows of norms and projections."""
+    return np.linalg.norm(rows[:, 0])

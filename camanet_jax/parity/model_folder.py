@@ -96,7 +96,7 @@ def check_batch(arrays: Arrays, settings: Mapping[str, Any]):
 
 
 def all_checks(case: Case, arrays: Mapping[str, Arrays], x64: bool,
-               progress: Callable[[str], Any] = str) -> dict[str, dict[str, list[Check]]]:
+               progress: Callable[[str], Any] = lambda part: None) -> dict[str, dict[str, list[Check]]]:
     """Computes everything: {file: {key: checks}} of every key that each file must hold.
 
     `progress` is told what is computed next: at full size each part takes minutes.

@@ -22,6 +22,7 @@ class Tolerances(NamedTuple):
       floor: absolute error allowed in gradients, for parameters that have no true one (attention key biases).
       second_step: of the losses after one update, relative to `second_step_scale`.
       later_steps: of the losses after that, each relative to itself.
+      update_total: of the norm of all updates together.
       update_norm, update_projection: of what training changed, relative to the norm of each parameter's update.
     """
 
@@ -32,11 +33,12 @@ class Tolerances(NamedTuple):
     second_step: float
     second_step_scale: Callable[[np.ndarray], np.ndarray]
     later_steps: float
+    update_total: float
     update_norm: float
     update_projection: float
 
 
-SINGLE = Tolerances(1e-4, 1e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 0.3, 4.0)
-DOUBLE = Tolerances(1e-7, 1e-7, 1e-7, 1e-12, 1e-7, own_value, 1e-7, 1e-7, 1e-7)
+SINGLE = Tolerances(1e-4, 1e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 1e-2, 0.3, 2.5)
+DOUBLE = Tolerances(1e-7, 1e-7, 1e-7, 1e-12, 1e-7, own_value, *[1e-7] * 4)
 RUNNING_STATISTICS = 1e-5
 BEAM_SCORE = 1e-2  # absolute, in nats
