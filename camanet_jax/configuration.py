@@ -1,6 +1,7 @@
 """Configurations as data: written with a run, read back, compared."""
 
 import json
+import traceback
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -40,3 +41,16 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)
     return [f'{key}: {old.get(key, absent)!r} in the workdir, {new.get(key, absent)!r} now'
             for key in keys if old.get(key, absent) != new.get(key, absent)]
+
+
+def unknown_field(error: BaseException) -> str | None:
+    """Where `error` comes of naming a field that a configuration does not have: a message that lists those it has."""
+    message, caller = None, ''
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        holder, file = frame.f_locals.get('self'), frame.f_code.co_filename
+        name = frame.f_locals.get('key', frame.f_locals.get('attribute'))
+        if not isinstance(holder, ConfigDict):
+            caller = '' if 'ml_collections' in file else f'{file}, line {line}: '
+        elif isinstance(name, str) and name not in holder:
+            message = f'{caller}the configuration has no field {name!r} here; there are {", ".join(holder)}.'
+    return message

@@ -41,20 +41,32 @@ def main(argv: list[str]) -> None:
             generate.generate(config, workdir, IMAGES.value, Path(OUTPUT.value or workdir / 'generated'))
 
 
-def with_recorded_config(argv: list[str]) -> list[str]:
-    """Without --config, the one that the workdir holds."""
-    given = dict(argument.lstrip('-').split('=', 1) for argument in argv if '=' in argument)
-    if 'config' in given or 'workdir' not in given:
-        return argv
-    reader = Path(__file__).with_name('workdir.py')
-    return [argv[0], f'--config={reader}:{given["workdir"]}', *argv[1:]]
+def flag_value(argv: list[str], name: str) -> str | None:
+    """The value of --name=value or --name value; None where it is not given."""
+    for argument, following in zip(argv, [*argv[1:], ''], strict=True):
+        flag, equals, value = argument.partition('=')
+        if flag in (f'--{name}', f'-{name}'):
+            return value if equals else following
+    return None
+
+
+def with_config(argv: list[str]) -> list[str]:
+    """Without --config, the one that the workdir holds; exits where there is none."""
+    config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
+    if config is None and workdir is not None:
+        if not (Path(workdir) / 'config.json').is_file():
+            sys.exit(f'Error: no run in {workdir}. Give --config=FILE to begin one, or check --workdir.')
+        return [argv[0], f'--config={Path(__file__).with_name("workdir.py")}:{workdir}', *argv[1:]]
+    if config is None and not any(argument.lstrip('-').startswith('help') for argument in argv[1:]):
+        sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')
+    if config is not None and not Path(config.split(':')[0]).is_file():
+        sys.exit(f'Error: no configuration file {config}. Check --config.')
+    return argv
 
 
 def run() -> None:
     """The command's entry point."""
-    argv = with_recorded_config(sys.argv)
-    if not any(argument.lstrip('-').startswith(('config=', 'help')) for argument in argv[1:]):
-        sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')
+    argv = with_config(sys.argv)
     from camanet_jax import runtime
 
     with runtime.errors_for_people():

@@ -12,6 +12,7 @@ import jax
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
+from camanet_jax.configuration import unknown_field
 from camanet_jax.progress import quiet
 
 CACHE_FOLDER = '.jax_cache'
@@ -49,10 +50,10 @@ def errors_for_people() -> Iterator[None]:
     try:
         yield
     except (ValueError, AttributeError, KeyError, RuntimeError) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        if not raised_here(frames):
+        message = unknown_field(error)
+        if message is None and not raised_here(traceback.extract_tb(error.__traceback__)):
             raise
-        sys.exit(f'Error: {error}')
+        sys.exit(f'Error: {message or error}')
 
 
 def raised_here(frames: traceback.StackSummary) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import math
 import signal
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -98,16 +99,18 @@ def train(config: ConfigDict, workdir: Path) -> None:
         rates = experiment.learning_rates(step, epoch_steps)
         state, metrics = step_function(state, batch, key, objective, rates)
         records.add(step + 1, metrics, rates)
+        stopping = stop.requested(step)  # asked once: a signal that comes later is for the next step
         if (step + 1) % epoch_steps == 0:
             records.flush()
             validate(evaluator, state, val_source, log, selection, step + 1, (step + 1) // epoch_steps)
             save(step + 1)
             clock.restart()
-        elif stop.requested(step) or clock.due(step):
+            records.restart_clock()
+        elif stopping or clock.due(step):
             records.flush()
             save(step + 1)
             clock.restart()
-        if stop.requested(step):
+        if stopping:
             checkpoints.wait()
             LOG.warning('Stopped by SIGTERM after step %d; the same command goes on from here', step + 1)
             return
@@ -116,6 +119,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     batches.close()
     checkpoints.wait()
     log.close()
+    stop.exit_at_once()
 
     # 5. Scores of the selected epoch, on val and test.
     best = selection.best_step
@@ -154,6 +158,10 @@ class StepRecords:
         self.flush()
         self._pending = step, metrics, rates
 
+    def restart_clock(self) -> None:
+        """Leaves the time since the last step out of the next one's."""
+        self._last = time.monotonic()
+
     def flush(self) -> None:
         """Writes what is pending; raises NonFiniteLoss where training has diverged."""
         if self._pending is None:
@@ -161,7 +169,7 @@ class StepRecords:
         step, metrics, rates = self._pending
         self._pending = None
         values = {name: float(value) for name, value in sorted(jax.device_get(metrics).items())}
-        if not (math.isfinite(values['loss']) and math.isfinite(values['gradient_norm'])):
+        if not all(map(math.isfinite, values.values())):  # the update's norm too: it is part of the state by now
             raise NonFiniteLoss(self._describe(step, values))
         seconds, self._last = time.monotonic() - self._last, time.monotonic()
         values |= {'lr_backbone': rates.backbone, 'lr_decoder': rates.decoder, 'time/seconds': seconds,
@@ -187,6 +195,12 @@ class StopSignal:
 
     def _note(self, *_: Any) -> None:
         self._received = True
+
+    def exit_at_once(self) -> None:
+        """From now on, with everything saved, the signal ends the process."""
+        if self._received:
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     def requested(self, step: int) -> bool:
         """Whether to stop after `step`."""

@@ -78,7 +78,7 @@ def train_step(
     updates, opt_state = tx.update(grads, state.opt_state, state.params, rates=rates)
     params = optax.apply_updates(state.params, updates)
     metrics |= {'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
-                'gradient_norm': optax.global_norm(grads), 'update_norm': optax.global_norm(updates)}
+                'gradient_norm': optax.tree.norm(grads), 'update_norm': optax.tree.norm(updates)}
     return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
 

@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
-from camanet_jax.checkpoint import Checkpoints
+from camanet_jax.checkpoint import Checkpoints, has_checkpoint
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.evaluate import as_variables
 from camanet_jax.experiment import Experiment
@@ -71,7 +71,13 @@ class TrainedRun:
 
 
 def open_trained(workdir: str | Path, config: ConfigDict | None = None) -> TrainedRun:
-    """The best checkpoint of a run; `config` replaces the recorded configuration."""
+    """The best checkpoint of a run; `config` replaces the recorded configuration.
+
+    Raises:
+      ValueError: there is no checkpoint.
+    """
+    if not has_checkpoint(workdir):
+        raise ValueError(f'Expected a checkpoint in {workdir}, found none. Train first, or check the path.')
     checkpoints = Checkpoints(workdir)
     step = checkpoints.best_step()
     run = checkpoints.read_run(step)

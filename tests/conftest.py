@@ -2,8 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+# Compiling is most of the time of tiny tests. Set before JAX starts; programs that tests start inherit it.
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+
+import jax
 import pytest
+import tiny
+from front_door import TINY, succeed
+
+from camanet_jax.variants import fill_variant
 
 
 @pytest.fixture(scope='session')
@@ -13,3 +23,40 @@ def shared_dir() -> Path:
     if not path or not Path(path).is_dir():
         pytest.skip('set CAMANET_SHARED to the folder with data/ and reference/ to run this test')
     return Path(path)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def compile_cache(tmp_path_factory) -> Path:
+    """One cache of compiled functions for this process and for all that tests start."""
+    folder = tmp_path_factory.mktemp('compile_cache')
+    jax.config.update('jax_compilation_cache_dir', str(folder))
+    return folder
+
+
+@pytest.fixture(scope='session')
+def tiny_arguments(tmp_path_factory, compile_cache) -> list[str]:
+    """The command's arguments for the tiny run, all but --workdir; its data are made once."""
+    data_dir = tmp_path_factory.mktemp('data')
+    return [f'--config={TINY}', f'--config.data_dir={data_dir}', f'--config.compile_cache={compile_cache}']
+
+
+@pytest.fixture
+def make_config(tiny_arguments):
+    """Makes the tiny configuration, resolved, with changes such as {'model.vtac': False}."""
+    settings = dict(argument.removeprefix('--config.').split('=') for argument in tiny_arguments[1:])
+
+    def make(changes: dict[str, Any] | None = None):
+        config = tiny.get_config()
+        config.update_from_flattened_dict(settings | (changes or {}))
+        return fill_variant(config)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory, tiny_arguments) -> Path:
+    """The workdir of a finished, unbroken tiny run. Tests read it; those that write take a copy."""
+    workdir = tmp_path_factory.mktemp('runs') / 'unbroken'
+    output = succeed(f'--workdir={workdir}', *tiny_arguments)
+    (workdir.parent / 'unbroken.log').write_text(output)
+    return workdir

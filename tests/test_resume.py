@@ -1,0 +1,76 @@
+"""Killed or stopped at any moment, a run that is started again ends as if nothing had happened."""
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from front_door import SIGNAL_AT, checkpoint_steps, records, run_main, succeed
+
+LOG_LINE = 'camanet_jax.metrics_log.MetricsLog.write'
+# What a run is doing when it is killed: the Nth call of a function, and the steps after which it may have begun.
+KILLS = [
+    ('training the first epoch, saving after every step', LOG_LINE, 3, (0,)),
+    ('validating', 'camanet_jax.evaluate.Evaluator.collect', 1, (1, 2)),
+    ('saving the first epoch', 'after:camanet_jax.checkpoint.Checkpoints.save', 1, (1, 2)),
+    ('saving the second epoch', 'after:camanet_jax.checkpoint.Checkpoints.save', 2, (1, 2)),
+    ('training the second epoch', LOG_LINE, 2, (3,)),
+    ('writing the last reports', 'camanet_jax.evaluate.write_predictions', 2, (3,)),
+]
+
+
+def signalled(name: str, function: str, number: int, *arguments: str):
+    """The command, sent a signal at the Nth call of a function."""
+    return run_main(*arguments, program=(str(SIGNAL_AT), name, function, str(number)))
+
+
+def began_after(output: str) -> int:
+    """The step after which a run went on, by its log."""
+    found = re.search(r'Going on after step (\d+)\n', output)
+    return int(found[1]) if found else 0
+
+
+def assert_ended_alike(workdir: Path, unbroken: Path) -> None:
+    """The same record, reports and scores, bit for bit."""
+    assert records(workdir) == records(unbroken)
+    for name in ('predictions/val.jsonl', 'predictions/test.jsonl', 'vocabulary.json'):
+        assert (workdir / name).read_text() == (unbroken / name).read_text(), name
+    scores, expected = (json.loads((folder / 'scores.json').read_text()) for folder in (workdir, unbroken))
+    assert scores['test'] == expected['test'] and scores['val'] == expected['val']
+    assert checkpoint_steps(workdir) == checkpoint_steps(unbroken)
+
+
+def test_killed_again_and_again_a_run_ends_as_the_unbroken_one(trained, tiny_arguments, tmp_path):
+    command = f'--workdir={tmp_path / "run"}', *tiny_arguments
+    for doing, function, number, starts in KILLS:
+        minutes = 0 if 'every step' in doing else 10
+        done = signalled('SIGKILL', function, number, *command, f'--config.checkpoint_every_minutes={minutes}')
+        assert done.returncode == -signal.SIGKILL, f'while {doing}:\n{done.stdout}'
+        assert began_after(done.stdout) in starts, f'while {doing}:\n{done.stdout}'
+    output = succeed(f'--workdir={tmp_path / "run"}')  # the workdir holds the configuration
+    assert began_after(output) == 6
+    assert_ended_alike(tmp_path / 'run', trained)
+
+
+def test_sigterm_saves_first_and_exits_cleanly(trained, tiny_arguments, tmp_path):
+    command = f'--workdir={tmp_path / "run"}', *tiny_arguments
+    done = signalled('SIGTERM', LOG_LINE, 5, *command)  # step 4's line, written while step 5 runs
+    assert done.returncode == 0 and 'Stopped by SIGTERM after step 5' in done.stdout, done.stdout
+    assert checkpoint_steps(tmp_path / 'run') == [3, 5]
+    done = signalled('SIGTERM', 'camanet_jax.evaluate.write_predictions', 2, *command)  # all is saved by then
+    assert done.returncode == 0 and not (tmp_path / 'run' / 'scores.json').exists(), done.stdout
+    assert began_after(done.stdout) == 5
+    assert records(tmp_path / 'run') == records(trained)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seconds', [3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+def test_killed_by_the_clock(trained, tiny_arguments, tmp_path, seconds):
+    command = f'--workdir={tmp_path / "run"}', *tiny_arguments
+    with contextlib.suppress(subprocess.TimeoutExpired):  # the process is killed first
+        run_main(*command, '--config.checkpoint_every_minutes=0', timeout=seconds)
+    succeed(*command)
+    assert_ended_alike(tmp_path / 'run', trained)
