@@ -26,7 +26,8 @@ def main() -> None:
     parser.add_argument('--splits', nargs='+', default=('train', 'val', 'test'), help='of a data folder')
     parser.add_argument('--batch_size', type=int, default=64, help='reports at a time, all devices together')
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='chexbert: of the network')
-    parser.add_argument('--compare', type=Path, metavar='labels.json', help='prints agreement with these labels')
+    parser.add_argument('--compare', type=Path, metavar='FILE',
+                        help="prints agreement with labels.json, or with the indexing in Open-i's NLMCXR_reports.tgz")
     options = parser.parse_args()
     if options.labeler == 'chexbert' and not (options.weights and options.vocabulary):
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')

@@ -6,30 +6,33 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.labeling.label_values import positives, without_ignored
+from camanet_jax.labeling.label_values import IGNORED, positives, without_ignored
 from camanet_jax.metrics.classification import classification_scores
 
 
 def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Sequence[int]], uncertain: str) -> str:
     """Precision, recall and F1 per class of `labels` (1, 0, -1, -2) against `others` (0, 1, or -1 for ignored).
 
-    Reports that have no other label, under their id or its first two dash-separated parts, are left out.
+    Reports without another label are left out. An observation that the others ignore everywhere has no row.
     """
     pairs = [(row, other) for name, row in labels.items() if (other := other_row(others, name)) is not None]
     if not pairs:
         raise ValueError('none of the reports has a label to compare with; are the ids those of the same data set?')
     ours, theirs = (np.array(side) for side in zip(*pairs, strict=True))
-    ignored = without_ignored(positives(ours, uncertain), theirs)
-    scores = classification_scores(*ignored)
+    places = np.flatnonzero((theirs != IGNORED).any(0))
+    compared = [OBSERVATIONS[place] for place in places]
+    both = without_ignored(positives(ours, uncertain), theirs)
+    scores = classification_scores(*(side[:, places] for side in both), compared)
     lines = ['| observation | positive | precision | recall | F1 |', '|---|---:|---:|---:|---:|']
-    lines += [table_row(name, scores['per_class'][name]) for name in OBSERVATIONS]
+    lines += [table_row(name, scores['per_class'][name]) for name in compared]
     lines += [table_row(f'**{kind}**', scores[kind]) for kind in ('micro', 'macro')]
     return '\n'.join([f'{len(pairs)} reports, uncertain counted as {uncertain}', '', *lines])
 
 
 def other_row(others: Mapping[str, Sequence[int]], name: str) -> Sequence[int] | None:
-    """The row of a study, found as `data.schema` finds it."""
-    return others.get(name, others.get('-'.join(name.split('-')[:2])))
+    """The row under the whole id, its first two dash-separated parts (IU X-Ray's file), or Open-i's id of the study."""
+    names = name, '-'.join(name.split('-')[:2]), name.split('_')[0]
+    return next((others[each] for each in names if each in others), None)
 
 
 def table_row(name: str, scores: Mapping[str, Any]) -> str:

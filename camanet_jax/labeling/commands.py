@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from camanet_jax.labeling.agreement import agreement_table
-from camanet_jax.labeling.label_files import read_label_json
+from camanet_jax.labeling.label_files import Labels, read_label_json
+from camanet_jax.labeling.openi_index import read_openi_index
 from camanet_jax.labeling.report_files import read_reports
 from camanet_jax.labeling.runs import label_to_files
 from camanet_jax.metrics import labeler_rules, scorer
@@ -22,12 +23,17 @@ def label_reports(*, source: Path, output: Path, labeler: str, weights: Path | N
                   uncertain: str, splits: tuple[str, ...], batch_size: int, dtype: str, compare: Path | None) -> None:
     """Labels the reports of `source` into `output`, and prints how far the labels agree with those of `compare`."""
     reports = read_reports(source, tuple(splits))
-    others = read_label_json(compare) if compare else None
+    others = read_others(compare) if compare else None
     chosen = rules() if labeler == 'rules' else chexbert(weights, vocabulary, batch_size, dtype)
     labels = label_to_files(reports, chosen.labeler, output, made_by=chosen.made_by, uncertain=uncertain,
                             batch_size=batch_size)
     if others is not None:
         print(agreement_table(labels, others, uncertain))
+
+
+def read_others(path: Path) -> Labels:
+    """Labels to compare with: a JSON label file, or Open-i's reports with their indexing."""
+    return read_label_json(path) if path.suffix == '.json' else read_openi_index(path)
 
 
 def rules() -> Choice:

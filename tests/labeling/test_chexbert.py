@@ -58,7 +58,7 @@ def test_refuses_other_weights(state_dict):
     with pytest.raises(ValueError, match="expected CheXbert's weights, got 1 arrays"):
         load_chexbert({'conv.weight': np.zeros(3)})
     broken = {name: array for name, array in state_dict.items() if name != 'linear_heads.3.bias'}
-    with pytest.raises(ValueError, match=r'lacks:\n  linear_heads\.3\.bias'):
+    with pytest.raises(ValueError, match=r'linear_heads\.3\.bias'):
         load_chexbert(broken)
 
 
