@@ -2,6 +2,15 @@
 
 Written from radiological usage. They must hold for written reports and for cleaned ones, which have
 lost their commas, so no rule needs punctuation inside a sentence.
+
+What a radiologist reading CheXpert's definitions would mark decided what usage leaves open:
+  - A fracture is positive, healed or not: it is on the film. So is a nodule, calcified or not, but not
+    what the sentence calls a granuloma.
+  - "Scarring or atelectasis" is an uncertain atelectasis; scarring alone is none of the 14.
+  - An opacity is no pneumonia and no edema, and a blunted angle no effusion, until the report says so.
+  - A borderline heart is an uncertain cardiomegaly; the upper limit of normal is normal.
+  - Devices that hold or watch the patient's life count (valves, stimulators, monitor leads); stents,
+    clips, wires and the hardware of bones do not.
 """
 
 # One word or more between the parts of a phrase, but not into another statement.
@@ -12,24 +21,21 @@ _VESSELS = r'(?:vascular\w*|vasculature|vessels)'
 _AT_BASE = r'(?:bi)?(?:basilar|basal|bases|base|lower lobes?)'
 _STREAKY = r'(?:streaky|linear|band ?-?like|plate ?-?like|discoid|subsegmental)'
 _OPACITY = r'opaci(?:ty|ties|fications?|fied)'
+# What makes a density one of the lung, not of bone.
+_SHADOW = r'(?:vague|patchy|streaky|linear|hazy|ill-?defined|nodular|perihilar|retrocardiac|midlung|(?:bi)?basilar|base)'
 
 # Text that names a finding without its presence being meant; blanked before anything is searched.
 DECOYS = (
     r'pericardial (?:fluid|effusions?)',
     r'granulomatous (?:disease|infection|process\w*)',
-    r'(?:soft tissue|breast) (?:mass|lesion)(?:es|s)?|mass effect',
+    r'(?:soft tissue|breast|thyroid|rib|bony?) (?:mass|lesion)(?:es|s)?|mass effect',
+    r'vascular engorgement (?:\w+ )?within (?:the )?(?:normal limits|limits of normal)',
+    r'obscur\w+ (?:\w+ ){0,3}nodules?',
     r'(?:mediastinal|pleural|skin) lines?',
-    # Calcified nodules and densities are healed granulomas.
-    r'(?<!non)(?<!not )(?<!un)(?<!non-)calcifi\w+ (?:\w+ ){0,4}?(?:nod\w+|opacit\w+|lesions?)',
-    r'(?:dense|granulomatous) nodul\w+',
-    r'(?:nod\w+|opacit\w+) (?:(?!not\b)\w+ ){0,6}(?:granulom\w+|calcified)',
-    # "Scarring or atelectasis" is how a chronic, harmless band is written.
-    r'scar\w* ?(?:/|and/or|and|or|versus) ?(?:\w+ ){0,2}atelecta\w+',
-    r'atelecta\w+ ?(?:/|and/or|and|or|versus) ?(?:\w+ ){0,2}scar\w*',
-    # Healed fractures are history; the observation means injuries.
-    r'(?:old|healed|remote|prior|previous|chronic)\b[a-z0-9 -]{0,40}fractures?',
-    r'fractures?[a-z0-9 -]{0,25}(?:old|healed|remote)\b',
-    r'(?:ekg|ecg|monitor\w*|telemetry|overlying) (?:\w+ )?leads?',
+    r'(?<!non)(?<!not )(?<!un)(?<!non-)calcifi(?:c|ed) (?:\w+ ){0,2}?(?:opacit\w+|densit\w+)',
+    # A nodule that the same breath calls a granuloma is a healed infection.
+    r'granulomatous nodul\w+',
+    r'(?:nod\w+|opacit\w+|densit\w+)(?:,? (?!(?:not|no|and|with)\b)[\w-]+){0,8},? granulom\w+',
     r'(?:history|evaluat\w+|assess\w*|exam\w*) (?:of|for) [a-z ]{3,30}',
 )
 
@@ -54,7 +60,8 @@ MENTIONS = {
         r'(?:vascular|venous|pulmonary|interstitial) congestion|congesti(?:ve|on)\b',
         r'(?:heart|cardiac|ventricular) failure|\bchf\b|fluid overload|volume overload',
         rf'(?:prominen\w+|increased|engorged|indistinct) (?:\w+ ){{0,3}}{_VESSELS}',
-        rf'{_VESSELS} (?:is|are|appears?) (?:\w+ )?(?:prominent|increased|indistinct|congested)',
+        rf'{_VESSELS} (?:markings? )?(?:(?:is|are|appears?) )?(?:\w+ )?'
+        r'(?:prominen\w+|increased|indistinct|congested|accentuated|engorge\w+)',
         r'kerley|\bb lines\b|cephali[sz]ation|vascular redistribution',
     ),
     'Enlarged Cardiomediastinum': (
@@ -65,11 +72,12 @@ MENTIONS = {
     'Lung Lesion': (
         r'\bnodul(?:e|es|arity|ar)\b',
         r'\bmass(?:es)?\b|mass ?-?like',
-        r'(?:lung|pulmonary|cavitary|cystic|lobe) lesions?|neoplas\w+|malignan\w+|carcinoma|cancer',
-        r'metasta\w+|tumou?rs?\b',
+        r'(?:lung|pulmonary|cystic|lobe) lesions?|\bcavit(?:y|ies|ary|ations?)\b',
+        r'neoplas\w+|malignan\w+|carcinoma|cancer|metasta\w+|tumou?rs?\b',
     ),
     'Lung Opacity': (
         rf'{_OPACITY}',
+        rf'{_SHADOW} (?:\w+ ){{0,2}}densit(?:y|ies)',
         r'infiltrat\w+',
         r'air ?-?space (?:disease|process|changes?)',
         r'interstitial (?:lung )?(?:disease|pattern)',
@@ -81,7 +89,9 @@ MENTIONS = {
     ),
     'Pleural Other': (
         r'pleural (?:\w+ ){0,2}(?:thickening|scarring|plaques?|calcification|scar|fibrosis)',
-        r'fibrothorax|pleuro ?-?parenchymal|thickening of the (?:\w+ )?pleura',
+        r'pleur(?:al|o) ?-? ?(?:parenchymal|peripheral) (?:\w+ )?(?:scar\w*|thickening|fibrosis)',
+        r'fibrothorax|pleural capping|apical cap(?:s|ping)?\b',
+        r'thickening of the (?:\w+ )?pleura',
     ),
     'Pneumonia': (
         r'pneumonias?\b|pneumonitis|bronchopneumonia',
@@ -94,7 +104,8 @@ MENTIONS = {
         r'(?:nasogastric|orogastric|\bng|\bet) (?:tube|tip)',
         r'(?:central|picc|venous|jugular|subclavian|dialysis|swan) lines?',
         r'\bpace ?-?maker|\bpacer\b|\bdefibrillator|\baicd\b|\bicd\b|\bleads?\b|generator',
-        r'balloon pump|\bshunt\b',
+        r'balloon pump|\bshunt\b|(?:neuro|nerve )?stimulator|(?:closure|assist|cardiac|support) devices?',
+        r'(?:prosthetic|mechanical|artificial) (?:\w+ )?valves?|valve (?:replacement|prosthes[ie]s)|gastrostomy tube',
     ),
 }
 
@@ -105,14 +116,14 @@ HINTS = {
         rf'{_STREAKY} {_OPACITY} (?:\w+ ){{0,4}}{_AT_BASE}',
         rf'{_AT_BASE} (?:\w+ )?{_OPACITY}',
     ),
-    'Edema': (rf'interstitial (?:\w+ ){{0,3}}{_OPACITY}',),
-    'Pneumonia': (
-        rf'(?:air ?-?space|alveolar|patchy) (?:\w+ )?{_OPACITY}|consolidat\w+|patchy infiltrat\w+',
-    ),
+    'Cardiomegaly': (rf'borderline (?:\w+ ){{0,2}}{_HEART}', rf'{_HEART} {_GAP}borderline'),
 }
 
 # Disease of the chest outside the 14 observations; it denies No Finding and nothing else.
-OTHER_FINDINGS = (r'emphysem\w+|\bcopd\b|chronic obstructive|hiatal hernia',)
+OTHER_FINDINGS = (
+    r'emphysem\w+|\bcopd\b|chronic obstructive|\bbull(?:a|ae|ous)\b',
+    r'hiatal hernia|fibrosis|bronchiectasis|sarcoid\w*',
+)
 
 # Not "cannot be excluded", which leaves a finding open.
 _NOT = r'\bnot\b(?! (?:\w+ ){0,2}(?:exclude|rule))'
@@ -120,13 +131,13 @@ _NOT = r'\bnot\b(?! (?:\w+ ){0,2}(?:exclude|rule))'
 NEGATIONS = (
     r'\bno\b(?! (?:longer|interval change|significant change|change))',
     rf'{_NOT}|\bnor\b|\bneither\b|\bnever\b|\brather than\b',
-    r'\bwithout\b|\bnegative for\b|\babsen(?:ce|t)\b|\black of\b',
+    r'\bwithout\b(?! (?:\w+ ){0,2}change)|\bnegative for\b|\babsen(?:ce|t)\b|\black of\b',
     r'\b(?:free|clear|cleared) of\b|\bclear(?= air ?-?space)',
     r'\b(?:resolution|resolved|clearing|removal|removed)\b',
 )
 # Words that negate what stands before them.
 NEGATIONS_BEHIND = (
-    rf'(?:is|are|was|were|has|have) (?:no longer\b|{_NOT})',
+    rf'(?:is|are|was|were) (?:no longer\b|{_NOT})',
     r'\bnot (?:\w+ )?(?:seen|identified|visuali[sz]ed|demonstrated|evident|present|appreciated)',
     r'(?:has|have|had) (?:\w+ )?(?:resolved|cleared|been removed|disappeared)',
     r'\b(?:is|are|was|were) (?:absent|unlikely|excluded|resolved|removed)',
@@ -135,13 +146,14 @@ NEGATIONS_BEHIND = (
 UNCERTAINTIES = (
     r'\bmay\b|\bmight\b|\bcould\b|\bpossib(?:le|ly|ility)\b|\bquestion\w*\b|\bequivocal\b',
     r'\bversus\b|\bvs\b|\band/or\b|\bconsider\b|\bborderline\b|\bindeterminate\b',
+    r'\bscar(?:s|ring)? ?(?:/|or\b)',
     r'\b(?:cannot|not) (?:\w+ ){0,2}(?:exclude|rule out)|\brule out\b',
     r'\bsuspicious\b|\bsuspect\w*|\bconcern\w*|\bsuggest\w*|\bdifferential\b',
 )
 # Words that make uncertain what stands before them.
 UNCERTAINTIES_BEHIND = (
     r'\b(?:cannot|not) (?:\w+ ){0,3}(?:excluded|ruled out)',
-    r'\bversus\b|\bvs\b|\band/or\b',
+    r'\bversus\b|\bvs\b|\band/or\b|(?:/|\bor (?:\w+ ){0,2})scar(?:s|ring)?\b',
     r'\b(?:is|are) (?:possible|suspected|questioned|questionable)',
 )
 # Words that end the reach of any of these.
@@ -149,6 +161,6 @@ BREAKS = (
     r'\b(?:but|however|although|though|except|besides|otherwise|which|there (?:is|are|has|have))\b',
     r'\bother than\b|\bapart from\b|\baside from\b',
     r'\band (?:the|there|a|an|mild|stable|unchanged)\b',
-    r'\bwith (?:a|an|the|mild|small|stable|unchanged|persistent|residual)\b',
+    r'\bwith (?:a|an|the|mild|small|stable|unchanged|increased|new|persistent|residual)\b',
     r', (?:the|there|heart|stable|unchanged|persistent|chronic|healed|old)\b',
 )
