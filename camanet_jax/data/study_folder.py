@@ -70,6 +70,11 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         """Where finished shards wait until all are there."""
         return Path(self.data_path.parent) / 'shards'
 
+    def shard_places(self) -> dict[Path, StudyShard]:
+        """The file that each shard is written to, or was by a run that ended before all were."""
+        shards = cut_into_shards(self.studies, self.images_dir, self.store)
+        return {self.shards_dir / name: shard for name, shard in self._named(shards)}
+
     def _info(self) -> tfds.core.DatasetInfo:
         # Unshuffled: a record's index is the study's place in its split of the annotation.
         return tfds.core.DatasetInfo(
@@ -94,11 +99,11 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             super()._download_and_prepare(dl_manager, download_config)
             return
         self.shards_dir.mkdir(exist_ok=True)
-        shards = self._shard_iterators_per_split(dl_manager)
-        places = {self.shards_dir / name: shard for name, shard in self._named(shards)}
+        places = self.shard_places()
         write_shards(places, self._processes)
         for path in places:
             _place(path, Path(self.data_path) / path.name)
+        shards = self._shard_iterators_per_split(dl_manager)
         self.info.set_splits(tfds.core.SplitDict([self._split_info(split, shards[split]) for split in shards]))
 
     def _named(self, shards: dict[str, list[StudyShard]]) -> Iterator[tuple[str, StudyShard]]:

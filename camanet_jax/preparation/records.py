@@ -52,22 +52,25 @@ def write_records(output: Path, *, only_existing_images: bool = False, processes
     """
     builder = StudyFolder(output, cache_dir=output / 'tfds', only_existing_images=only_existing_images,
                           labels_required=False, processes=processes)
-    paths = [builder.images_dir / path for study in builder.studies for path in study.image_paths]
     if builder.data_path.exists():
         LOG.info('The records are there already: %s', builder.data_path)
         return Path(builder.data_path)
+    left = [shard for path, shard in builder.shard_places().items() if not path.exists()]
+    paths = [builder.images_dir / path for shard in left for study in shard.studies for path in study.image_paths]
     cores = processes or len(os.sched_getaffinity(0))
-    sample = measure(paths, builder.store)
-    written = sum(path.stat().st_size for path in builder.shards_dir.glob('*') if path.is_file())
-    disk.require(max(0, _need(paths, sample, builder.store) - written), output, 'records')
-    LOG.info('%d images, store %r: %.1f images/s per core; about %s on %d cores', len(paths), builder.store,
-             sample.speed, as_time(len(paths) / sample.speed / cores), cores)
+    if paths:
+        sample = measure(paths, builder.store)
+        disk.require(_need(paths, sample, builder.store), output, 'records')
+        LOG.info('%d images, store %r: %.1f images/s per core; about %s on %d cores', len(paths), builder.store,
+                 sample.speed, as_time(len(paths) / sample.speed / cores), cores)
     start = time.monotonic()
     prepare(builder, **download_options)
     seconds = time.monotonic() - start
-    speed = sample.speed * cores if written else len(paths) / seconds
-    LOG.info('Records written in %s: %s. At %.1f images/s, all %d images of MIMIC-CXR-JPG would take %s on %d cores.',
-             as_time(seconds), builder.data_path, speed, MIMIC_IMAGES, as_time(MIMIC_IMAGES / speed), cores)
+    LOG.info('Records written in %s: %s', as_time(seconds), builder.data_path)
+    if paths:
+        speed = len(paths) / seconds
+        LOG.info('%.1f images/s, %.1f per core; at this speed all %d images of MIMIC-CXR-JPG would take %s on %d cores',
+                 speed, speed / cores, MIMIC_IMAGES, as_time(MIMIC_IMAGES / speed), cores)
     return Path(builder.data_path)
 
 

@@ -50,13 +50,13 @@ def find_findings(report: str) -> Findings:
 
 def _section_headings(report: str) -> Iterator[tuple[int, int, frozenset[str]]]:
     """Where each heading and its text start, in order, and the heading's words, spelt right."""
-    matches = {}
-    for pattern in (_HEADING, _BARE_HEADING, _INNER_IMPRESSION):
-        matches |= {match.start(1): match for match in pattern.finditer(report)}
-    for start, match in sorted(matches.items()):
+    matches = [match for pattern in (_HEADING, _BARE_HEADING, _INNER_IMPRESSION) for match in pattern.finditer(report)]
+    last_end = 0
+    for match in sorted(matches, key=lambda match: match.start(1)):
         words = frozenset(map(_spelt_right, re.findall(r'[a-z]+', match.group(1).lower())))
-        if _is_section(match.group(1), words):
-            yield start, match.end(), words
+        if match.start(1) >= last_end and _is_section(match.group(1), words):
+            last_end = match.end()
+            yield match.start(1), match.end(), words
 
 
 def _is_section(heading: str, words: frozenset[str]) -> bool:
