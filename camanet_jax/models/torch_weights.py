@@ -117,10 +117,10 @@ def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, 
 def describe_mismatch(missing: list[str], extra: list[str], misshaped: list[str]) -> str:
     """One message that lists both sides."""
     lines = ['The checkpoint does not fit the model; was it made with this configuration (system, vocabulary)?']
-    for title, names in (('that the model needs and the checkpoint lacks', missing),
-                         ('that the checkpoint holds and the model has no place for', extra),
-                         ('whose shapes differ', misshaped)):
-        lines += [f'{len(names)} names {title}:', *(f'  {name}' for name in names)]
+    for title, names in (('the model needs, the checkpoint lacks', missing),
+                         ('the checkpoint holds, the model has no place for', extra),
+                         ('of other shapes', misshaped)):
+        lines += [f'Names {title}: {len(names) or "none"}', *(f'  {name}' for name in names)]
     return '\n'.join(lines)
 
 
