@@ -22,7 +22,7 @@ _AT_BASE = r'(?:bi)?(?:basilar|basal|bases|base|lower lobes?)'
 _STREAKY = r'(?:streaky|linear|band ?-?like|plate ?-?like|discoid|subsegmental)'
 _OPACITY = r'opaci(?:ty|ties|fications?|fied)'
 # What makes a density one of the lung, not of bone.
-_SHADOW = r'(?:vague|patchy|streaky|linear|hazy|ill-?defined|nodular|perihilar|retrocardiac|midlung|(?:bi)?basilar|base)'
+_SHADOW = r'(?:vague|patchy|streaky|linear|hazy|ill-?defined|nodular|perihilar|retrocardiac|midlung|(?:bi)?basilar)'
 
 # Text that names a finding without its presence being meant; blanked before anything is searched.
 DECOYS = (
