@@ -1,0 +1,105 @@
+"""Every configuration makes a model, an optimiser and a step of the right shapes; sizes are the paper's."""
+
+import importlib
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from front_door import ROOT
+
+from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
+from camanet_jax.experiment import Experiment
+from camanet_jax.train_step import init_state, train_step
+from camanet_jax.variants import VARIANTS, fill_variant
+
+NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py') if path.stem != '__init__')
+IU_WORDS, MIMIC_WORDS = 760, 4335
+
+
+def load(name: str, **changes):
+    """A configuration by name, resolved."""
+    config = importlib.import_module(f'configs.{name}').get_config()
+    config.update_from_flattened_dict(changes)
+    return fill_variant(config)
+
+
+def experiment(config, words: int = IU_WORDS) -> Experiment:
+    """With a vocabulary of that many words."""
+    known = UNKNOWN, *(f'word{number}' for number in range(words - 1))
+    return Experiment(config, Tokenizer(known, config.data.cleaner))
+
+
+def parameters(found: Experiment) -> int:
+    """How many numbers the model learns."""
+    batch = found.example_batch()
+    shapes = jax.eval_shape(found.model().init, jax.random.key(0), batch['images'], batch['tokens'][:, :-1])
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes['params']))
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_step_keeps_the_state_and_gives_scalars(name):
+    # Tracing the gradient of DenseNet-121 takes seconds: once is enough.
+    found = experiment(load(name, **({} if name == 'mimic' else {'model.backbone_options.blocks': (1, 1, 1, 1)})))
+    model, tx, config = found.model(), found.optimiser(), found.config
+    batch = {key: jax.ShapeDtypeStruct((config.batch_size, *value.shape[1:]), value.dtype)
+             for key, value in (found.example_batch() | {
+                 'token_mask': np.zeros((1, config.data.max_seq_length), np.float32),
+                 'labels': np.zeros((1, 14), np.float32), 'valid': np.zeros(1, bool)}).items()}
+    state = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), found.example_batch()))
+    new, metrics = jax.eval_shape(
+        lambda *given: train_step(*given, model=model, tx=tx, accumulate=config.accumulate),
+        state, batch, jax.random.key(0), found.objective(), found.learning_rates(0, 10))
+    assert new == state
+    assert all(value.shape == () for value in metrics.values())
+    assert config.loss.contrastive_weight == 0 or 'contrastive' in metrics
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_configuration_makes_a_model(name):
+    assert parameters(experiment(load(name))) > 1e5
+
+
+@pytest.mark.parametrize(('name', 'words', 'count'), [
+    ('iu_xray', IU_WORDS, 42_421_383), ('base', IU_WORDS, 42_402_937), ('mimic', MIMIC_WORDS, 46_085_758)])
+def test_parameter_counts_are_the_papers(name, words, count):
+    assert parameters(experiment(load(name), words)) == count
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_a_variant_fills_only_what_is_none(variant):
+    empty = importlib.import_module('configs.mimic').get_config()
+    empty.variant = variant
+    filled = fill_variant(empty)
+    for path, value in VARIANTS[variant].items():
+        section, field = path.split('.')
+        assert empty[section][field] is None
+        expected = 'official_mimic' if (field, value) == ('train_augment', 'official') else value
+        assert filled[section][field] == expected
+        filled.unlock()
+        filled[section][field] = None
+    assert filled.to_json() == empty.to_json()
+
+
+def test_a_field_that_is_set_stays_under_any_variant():
+    config = load('iu_xray', **{'variant': 'official', 'model.vdm_norm': 'class', 'optimiser.schedule_lag': 0})
+    assert (config.model.vdm_norm, config.optimiser.schedule_lag) == ('class', 0)
+    assert (config.model.tdm_norm, config.data.train_augment) == ('map', 'official_iu')
+
+
+def test_an_unknown_variant_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"one of \['official', 'paper'\], got 'published'"):
+        load('mimic', variant='published')
+
+
+def test_deltas_are_short():
+    """One configuration is complete, the others change it."""
+    for name in set(NAMES) - {'mimic'}:
+        assert len((ROOT / 'configs' / f'{name}.py').read_text().splitlines()) < 40
+
+
+def test_every_configuration_has_the_fields_that_others_rely_on():
+    for name in NAMES:
+        config = load(name)
+        assert {'seed', 'epochs', 'batch_size', 'data_dir', 'variant'} <= set(config)
+        assert Path(config.data_dir).parts[0] == 'data'
