@@ -112,7 +112,8 @@ def test_a_vocabulary_of_another_size_is_an_error_with_both_sizes(tmp_path, make
 
 
 @pytest.mark.parametrize('name', ['encoder_decoder.model.tgt_embed.0.lut.weight', 'visual_extractor.head.bias',
-                                  'fore_back_learn.fore_norm.gamma', 'visual_extractor.model.conv0.weight'])
+                                  'fore_back_learn.fore_norm.gamma', 'visual_extractor.model.conv0.weight',
+                                  'encoder_decoder.model.tgt_embed.1.pe'])
 def test_a_missing_key_is_named_and_nothing_is_written(tmp_path, make_config, official, words, name):
     checkpoint = official()
     del checkpoint[name]

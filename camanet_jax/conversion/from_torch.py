@@ -50,18 +50,24 @@ def convert_from_torch(file: Path, config: ConfigDict, output: Path, *, annotati
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f'Expected {output} to be a new folder, but it holds something. Give another --output.')
     checkpoint = read_state_dict(file)
+    rows = vocabulary_size(file, checkpoint)
     config = fit_system(config, checkpoint)
     if annotation and (annotation.parent / 'images').is_dir():
         config.data_dir = str(annotation.parent)
-    experiment = Experiment(config, read_tokenizer(config, vocabulary_size(file, checkpoint), annotation, vocabulary))
-    state = loaded_state(experiment, file, checkpoint)
+    experiment = Experiment(config, read_tokenizer(config, rows, annotation, vocabulary))
+    try:
+        state, buffers = loaded_state(experiment, checkpoint), buffers_of(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{file}: {error}') from error
+    dtypes = {name: array.dtype.name for name, array in checkpoint.items() if array.dtype != np.float32}
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f'.{output.name}-') as folder:
         workdir = Path(folder) / 'workdir'
-        write_workdir(workdir, experiment, state, file, checkpoint)
+        write_run(workdir, experiment, state, file.name)
+        write_safetensors(workdir / TORCH_BUFFERS, buffers, {'dtypes': json.dumps(dtypes)})
         workdir.replace(output)
-    LOG.info('%s: %d rows of vocabulary, classifier %s, contrastive heads %s -> %s', file,
-             len(experiment.tokenizer) + 1, config.model.vdmae, config.model.contrastive, output)
+    LOG.info('%s: %d rows of vocabulary, classifier %s, contrastive heads %s -> %s', file, rows, config.model.vdmae,
+             config.model.contrastive, output)
 
 
 def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
@@ -89,26 +95,20 @@ def vocabulary_size(file: Path, checkpoint: Arrays) -> int:
     return shapes[0][0]
 
 
-def loaded_state(experiment: Experiment, file: Path, checkpoint: Arrays) -> TrainState:
+def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
     """A state at step 0 with the checkpoint's weights and a fresh optimiser."""
     model, tx = experiment.model(), experiment.optimiser()
     shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
-    try:
-        variables = torch_weights.load_variables(checkpoint, as_variables(shapes))
-    except ValueError as error:
-        raise ValueError(f'{file}: {error}') from error
-    variables = jax.tree.map(jnp.asarray, variables)
+    variables = jax.tree.map(jnp.asarray, torch_weights.load_variables(checkpoint, as_variables(shapes)))
     params = variables['params']
     return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
 
 
-def write_workdir(workdir: Path, experiment: Experiment, state: TrainState, file: Path, checkpoint: Arrays) -> None:
-    """All files of a converted workdir."""
+def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: str) -> None:
+    """What a trained workdir holds as well: configuration, vocabulary and a checkpoint; `source` is told beside it."""
     claim_workdir(workdir, experiment.config, experiment.tokenizer)
-    run = {'vocabulary': experiment.tokenizer.to_json(), 'converted_from': file.name,
-                           'config': configuration.as_data(experiment.config)}
+    run = {'vocabulary': experiment.tokenizer.to_json(), 'config': configuration.as_data(experiment.config),
+           'converted_from': source}
     checkpoints = Checkpoints(workdir)
     checkpoints.save(0, state, run)
     checkpoints.close()
-    other = {name: array.dtype.name for name, array in checkpoint.items() if array.dtype != np.float32}
-    write_safetensors(workdir / TORCH_BUFFERS, buffers_of(checkpoint), {'dtypes': json.dumps(other)})

@@ -16,8 +16,8 @@ ALIAS, ALIASED = 'fore_back_learn.fore_norm.', 'fore_back_learn.norm.'
 COUNTER = '.num_batches_tracked'
 EMBEDDING, POSITION_CODE = 'encoder_decoder.model.tgt_embed.0.lut.weight', 'encoder_decoder.model.tgt_embed.1.pe'
 POSITIONS = 5000
-# float32 angles of up to 5000 radians are this far off, and half precision rounds by as much.
-POSITION_CODE_TOLERANCE = 2e-3
+# float32 angles of up to 5000 radians differ by 5e-4 between programs; half precision and bfloat16 round by up to 2e-3.
+POSITION_CODE_TOLERANCE = 5e-3
 
 # The parts of names, siblings in the order in which the official program defines them; numbers sort as numbers.
 ORDER = {part: rank for rank, part in enumerate((
@@ -43,21 +43,40 @@ def position_code(length: int, width: int) -> np.ndarray:
 
 
 def buffers_of(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint that no variable of ours holds and no rule restores.
+    """The arrays of a complete checkpoint that no variable of ours holds and no rule restores.
 
     Raises:
-      ValueError: the two names of one norm differ or one is missing, or the position code is another one than ours.
+      ValueError: some are missing, the two names of one norm differ, or the position code is another one than ours.
     """
-    problems = [f'{name.replace(ALIASED, ALIAS)} is missing, or differs from {name}, of which it is another name'
-                for name, value in state_dict.items() if name.startswith(ALIASED)
-                and not same(value, state_dict.get(name.replace(ALIASED, ALIAS)))]
-    code = state_dict.get(POSITION_CODE)
-    if code is not None and not is_position_code(code):
-        problems.append(f'{POSITION_CODE}, shape {code.shape}, is not the sinusoidal position code')
-    if problems:
-        raise ValueError('The checkpoint contradicts itself or the model:\n  ' + '\n  '.join(problems))
+    if problems := [*alias_problems(state_dict), *counter_problems(state_dict), *code_problems(state_dict)]:
+        raise ValueError('The checkpoint is damaged, or of another program:\n  ' + '\n  '.join(problems))
     return {name: value for name, value in state_dict.items()
             if IGNORED.search(name) and not name.startswith(ALIAS)}
+
+
+def alias_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of the norm under which another array lies, or none."""
+    return [f'{alias} is missing, or differs from {name}, of which it is another name' for name, alias in (
+        (name, name.replace(ALIASED, ALIAS)) for name in state_dict if name.startswith(ALIASED))
+        if not same(state_dict[name], state_dict.get(alias))]
+
+
+def counter_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
+    """Counters missing beside others; early releases of PyTorch counted nothing."""
+    if not any(name.endswith(COUNTER) for name in state_dict):
+        return []
+    counters = [name.replace('.running_var', COUNTER) for name in state_dict if name.endswith('.running_var')]
+    return [f'{name} is missing' for name in counters if name not in state_dict]
+
+
+def code_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
+    """What is wrong with the position code."""
+    code = state_dict.get(POSITION_CODE)
+    if code is None:
+        return [f'{POSITION_CODE} is missing']
+    if not is_position_code(code, state_dict[EMBEDDING].shape[1]):
+        return [f'{POSITION_CODE}, shape {code.shape}, is not the sinusoidal position code']
+    return []
 
 
 def same(value: np.ndarray, other: np.ndarray | None) -> bool:
@@ -65,9 +84,9 @@ def same(value: np.ndarray, other: np.ndarray | None) -> bool:
     return other is not None and value.shape == other.shape and value.tobytes() == other.tobytes()
 
 
-def is_position_code(code: np.ndarray) -> bool:
-    """Whether this is `position_code` of its shape, up to rounding."""
-    if code.ndim != 3 or code.shape[0] != 1 or code.shape[2] % 2:
+def is_position_code(code: np.ndarray, width: int) -> bool:
+    """Whether this is the code [1, L, D] that the model adds, up to rounding."""
+    if code.ndim != 3 or not code.size or code.shape != (1, code.shape[1], width):
         return False
     return bool(np.abs(code.astype(np.float64) - position_code(*code.shape[1:])).max() < POSITION_CODE_TOLERANCE)
 

@@ -69,6 +69,21 @@ def test_two_names_of_one_norm_must_agree(weights, change):
         buffers_of(whole)
 
 
+@pytest.mark.parametrize('name', [POSITION_CODE, COUNTER])
+def test_a_missing_buffer_is_named(weights, name):
+    weights |= {'visual_extractor.model.norm5.running_var': np.ones(2, np.float32)}
+    whole = complete_state_dict(weights, fresh_buffers(weights, 0))
+    del whole[name]
+    with pytest.raises(ValueError, match=f'{name} is missing'):
+        buffers_of(whole)
+
+
+def test_checkpoints_of_early_releases_hold_no_counters(weights):
+    whole = complete_state_dict(weights, fresh_buffers(weights, 0))
+    del whole[COUNTER]
+    assert set(buffers_of(whole)) == {POSITION_CODE}
+
+
 def test_another_position_code_is_refused(weights):
     whole = complete_state_dict(weights, fresh_buffers(weights, 0))
     half = whole | {POSITION_CODE: whole[POSITION_CODE].astype(np.float16)}
