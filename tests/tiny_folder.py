@@ -1,0 +1,14 @@
+"""The tiny run on a folder of studies with one film each."""
+
+from ml_collections import ConfigDict
+
+from tests import tiny
+
+
+def get_config():
+    """As tiny.py, but for the data."""
+    config = tiny.get_config()
+    config.batch_size = 2
+    config.data.update(name='study_folder', views=1)
+    config.data.options = ConfigDict()
+    return config
