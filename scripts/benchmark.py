@@ -1,0 +1,71 @@
+"""Measures speed, memory and cost on this machine; prints a table and writes the same numbers as JSON.
+
+    python scripts/benchmark.py train   --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
+    python scripts/benchmark.py decode  --config=configs/iu_xray.py
+    python scripts/benchmark.py input   --config=configs/demo.py --step_seconds=0.05
+    python scripts/benchmark.py compile --config=configs/demo.py
+
+Only `input` reads a data set; the others make studies of the configured shapes.
+"""
+
+import argparse
+from pathlib import Path
+
+from camanet_jax import runtime
+from camanet_jax.benchmarks import compilation, data_input, decode, report, train
+from camanet_jax.benchmarks.workload import read_workload
+from camanet_jax.experiment import DTYPES
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('benchmark', choices=['train', 'decode', 'input', 'compile'])
+    parser.add_argument('--config', type=Path, required=True, metavar='FILE')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
+    parser.add_argument('--batch_size', type=int, help='studies in a batch (default: as configured)')
+    parser.add_argument('--accumulate', type=int, help='train: parts that a batch is cut into (default: as configured)')
+    parser.add_argument('--steps', type=int, default=5, help='samples of each program (default: %(default)s)')
+    parser.add_argument('--max_seq_length', type=int, help='tokens of a report (default: as configured)')
+    parser.add_argument('--dtype', choices=DTYPES, help='of the computation (default: as configured)')
+    parser.add_argument('--data_dir', help='input: folder of the data set (default: as configured)')
+    parser.add_argument('--lengths', type=int, nargs='+', default=(),
+                        help='decode: report lengths (default: quarter, half and whole of max_seq_length)')
+    parser.add_argument('--workers', type=int, nargs='+', default=(),
+                        help='input: numbers of loading processes (default: 0 and powers of two up to the cores)')
+    parser.add_argument('--step_seconds', type=float, help='input: time of the training step that is to be fed')
+    parser.add_argument('--compile_cache', help="folder of compiled programs, or 'off' (default: as configured)")
+    parser.add_argument('--small', action='store_true', help='a tiny model, to try the benchmark itself')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> dict:
+    """Runs one benchmark and returns its numbers."""
+    options = parse(argv)
+    with runtime.errors_for_people():
+        workload = read_workload(options.config, small=options.small, batch_size=options.batch_size,
+                                 max_seq_length=options.max_seq_length, accumulate=options.accumulate,
+                                 dtype=options.dtype, data_dir=options.data_dir, compile_cache=options.compile_cache)
+        runtime.prepare(workload.config, Path('runs') / 'benchmark')
+        found = measure(workload, options)
+    result = {'benchmark': options.benchmark, **found, 'provenance': report.provenance(workload.config)}
+    print(report.as_text(result))
+    if options.json:
+        report.write_json(result, options.json)
+        print(f'Written: {options.json}')
+    return result
+
+
+def measure(workload, options: argparse.Namespace) -> dict:
+    """The numbers of the chosen benchmark."""
+    if options.benchmark == 'train':
+        return train.run(workload, options.steps)
+    if options.benchmark == 'decode':
+        return decode.run(workload, options.steps, tuple(sorted(options.lengths)))
+    if options.benchmark == 'input':
+        return data_input.run(workload, options.steps, tuple(options.workers), options.step_seconds)
+    return compilation.run(workload)
+
+
+if __name__ == '__main__':
+    main()
