@@ -32,6 +32,11 @@ class Selection:
         self.best_score, self.best_step, self.best_epoch, self.epochs_since_best = score, step, epoch, 0
         return True
 
+    def restore(self, fields: dict[str, Any]) -> None:
+        """Takes over what a checkpoint holds."""
+        for name, value in fields.items():
+            setattr(self, name, value)
+
 
 class LastAndBest(PreservationPolicy):
     """Keeps the newest checkpoint and the one at the selection's best step."""

@@ -75,7 +75,7 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
         largest = jax.tree.map(jnp.maximum, state.largest, second)
 
         def direction(m, v):
-            # 1 - b^t exact in float32: log in double (0.999 rounded to float32 would change 1 - b by 1e-5), expm1 after.
+            # 1 - b^t exact in float32: the log in double (0.999 rounded first would change 1 - b by 1e-5), expm1 after.
             correction1, correction2 = (-jnp.expm1(count.astype(m.dtype) * math.log(b)) for b in (b1, b2))
             return m / correction1 / (jnp.sqrt(v) / jnp.sqrt(correction2) + eps)
 

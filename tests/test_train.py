@@ -9,7 +9,8 @@ from tiny import STEPS_PER_EPOCH
 
 from camanet_jax import evaluate, workdir
 from camanet_jax.checkpoint import Checkpoints
-from camanet_jax.train import NonFiniteLoss, train
+from camanet_jax.step_records import NonFiniteLoss
+from camanet_jax.train import train
 
 EPOCHS = 2
 LAST = EPOCHS * STEPS_PER_EPOCH
