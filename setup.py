@@ -24,6 +24,7 @@ setup(
         'jaxtyping>=0.3',
         'matplotlib>=3.9',
         'ml_collections>=1.1,<2',
+        'ml_dtypes>=0.5',
         'nltk>=3.9',
         'numpy>=2.0',
         'optax>=0.2.8,<0.3',
@@ -33,6 +34,7 @@ setup(
         'safetensors>=0.5',
         'tensorboardX>=2.6',
         'tensorflow-datasets>=4.9.9,<5',
+        'tokenizers>=0.20',
         'tqdm>=4.66',
     ],
     extras_require={

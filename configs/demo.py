@@ -24,6 +24,6 @@ def get_config():
     config.data.options = ConfigDict(dict(image_size=80, train_studies=1600, val_studies=120, test_studies=300))
     config.model.update(width=96, feed_forward=96, heads=4, encoder_layers=1, decoder_layers=1, projection_dropout=0.1)
     config.model.backbone_options = ConfigDict(dict(blocks=(3, 3, 3), growth=16, stem=32))
-    config.optimiser.update(lr_backbone=2e-3, lr_decoder=2e-3)
+    config.optimiser.update(lr_backbone=2e-3, lr_decoder=2e-3, decay_epochs=8, decay_rate=0.3)
     config.evaluation.update(batch_size=60, shuffled_control=True)
     return config
