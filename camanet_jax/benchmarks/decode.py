@@ -99,10 +99,15 @@ def compiled_loops(workload: Workload, length: int, variables, encoding) -> dict
 
 
 def length_rows(timings: dict[int, Timing]) -> list[dict[str, float]]:
-    """One row per length; `ratio` is against the row of half the length, where there is one."""
-    return [{'length': length, **timing.as_dict(), 'seconds_per_token': timing.median / length,
-             **({'ratio_to_half': timing.median / timings[length // 2].median} if length // 2 in timings else {})}
-            for length, timing in timings.items()]
+    """One row per length; ratios are against the row of half the length, where there is one."""
+    rows = []
+    for length, timing in timings.items():
+        row = {'length': length, **timing.as_dict(), 'seconds_per_token': timing.median / length}
+        if half := timings.get(length // 2):
+            row |= {'ratio_to_half': timing.median / half.median,
+                    'processor_ratio_to_half': timing.processor / half.processor}
+        rows.append(row)
+    return rows
 
 
 def search_cost(workload: Workload, length: int, variables, encoding) -> Cost:

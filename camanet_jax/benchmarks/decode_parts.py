@@ -18,18 +18,17 @@ PARTS = ('memory', 'decoder', 'vocabulary')
 
 def advance(model: Camanet, part: str, tokens, position, cache: DecoderCache, cross):
     """One round up to `part`. Returns the new cache and a number that depends on all that was computed."""
+    if part == 'vocabulary':
+        logits, _, cache = model.decode_step(tokens, position, cache, cross)
+        wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        return cache, jax.nn.log_softmax(wide).max(-1).sum().astype(model.dtype)
+    embedded = model.embed(tokens[..., None], position)[..., 0, :]
+    memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
     if part == 'memory':
-        embedded = model.embed(tokens[..., None], position)[..., 0, :]
-        memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
         return cache.replace(memory=memory), memory.sum()
-    if part == 'decoder':
-        embedded = model.embed(tokens[..., None], position)[..., 0, :]
-        memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
-        flat = memory.reshape(*memory.shape[:2], -1)
-        decoded, _, keys, values = model.decoder.step(embedded, flat, cross, cache.keys, cache.values, position)
-        return DecoderCache(keys, values, memory), decoded.sum()
-    logits, _, cache = model.decode_step(tokens, position, cache, cross)
-    return cache, jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32))).max(-1).sum()
+    flat = memory.reshape(*memory.shape[:2], -1)
+    decoded, _, keys, values = model.decoder.step(embedded, flat, cross, cache.keys, cache.values, position)
+    return DecoderCache(keys, values, memory), decoded.sum()
 
 
 def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[Any, Encoding], Any]:
