@@ -27,8 +27,8 @@ def shared_dir() -> Path:
 
 @pytest.fixture(scope='session', autouse=True)
 def compile_cache(tmp_path_factory) -> Path:
-    """One cache of compiled functions for this process and for all that tests start."""
-    folder = tmp_path_factory.mktemp('compile_cache')
+    """One cache of compiled functions for this process and for all that tests start; by the variable, a lasting one."""
+    folder = Path(os.environ.get('JAX_COMPILATION_CACHE_DIR') or tmp_path_factory.mktemp('compile_cache'))
     jax.config.update('jax_compilation_cache_dir', str(folder))
     return folder
 

@@ -1,0 +1,50 @@
+"""Eight devices make the run of one; the devices are one processor pretending, so each test has its own process."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from front_door import ROOT, records, run_main, succeed
+
+import camanet_jax
+from camanet_jax import sharding
+
+EIGHT = {'XLA_FLAGS': '--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0'}
+
+
+def test_a_run_on_eight_devices_has_the_losses_of_one(trained, tiny_arguments, tmp_path):
+    output = succeed(f'--workdir={tmp_path / "run"}', *tiny_arguments, '--config.evaluation.figures=0',
+                     environment=EIGHT)
+    assert 'Devices: 8 x' in output
+    for line, expected in zip(records(tmp_path / 'run'), records(trained), strict=True):
+        assert (line['step'], line['split']) == (expected['step'], expected['split'])
+        found = {name: line[name] for name in ('loss', 'report_nll', 'pseudo_label_bce') if name in expected}
+        assert found == pytest.approx({name: expected[name] for name in found}, rel=2e-3)
+        # Rounding can change which class is present or which word is selected, and with it a study's maps.
+        assert line['vtac_mse'] == pytest.approx(expected['vtac_mse'], rel=0.05)
+    assert camanet_jax.load(tmp_path / 'run').step == 6  # saved on eight devices, opened on one
+
+
+def test_a_step_on_eight_devices_is_the_step_of_one(compile_cache):
+    command = [sys.executable, '-m', 'pytest', '-q', '-k', 'devices', 'tests/test_train_step.py']
+    environment = os.environ | EIGHT | {'JAX_COMPILATION_CACHE_DIR': str(compile_cache)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tiny_arguments, tmp_path):
+    done = run_main(f'--workdir={tmp_path / "run"}', *tiny_arguments, '--config.batch_size=12', environment=EIGHT)
+    assert done.returncode != 0
+    assert 'Expected batch_size to be a multiple of 8 (8 devices, 1 accumulated parts), got 12' in done.stdout
+    assert not (tmp_path / 'run').exists()
+
+
+def test_an_unused_gpu_is_pointed_out(monkeypatch, caplog):
+    monkeypatch.setattr(sharding, 'gpu_present', lambda: True)
+    monkeypatch.setattr(sharding.jax, 'default_backend', lambda: 'cpu')
+    monkeypatch.setattr(sharding.jax, 'devices', lambda: [SimpleNamespace(device_kind='cpu')])
+    monkeypatch.setattr(sharding.LOG.parent, 'propagate', True)
+    sharding.log_devices()
+    assert 'This machine has an NVIDIA GPU, but JAX sees none' in caplog.text
