@@ -66,6 +66,8 @@ class Reporter:
             sequence of I paths in the order of the training data (frontal, then lateral).
           beam_size: N.
         """
+        if not len(images):
+            return []
         films = images if isinstance(images, np.ndarray) else np.stack([self.load(study) for study in images])
         self._check(films)
         return [report for chunk in self._chunks(films) for report in self._reports(*chunk, beam_size)]
@@ -101,7 +103,7 @@ class Reporter:
 
     def _chunks(self, films: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """Batches of one size, the last one filled up, with the number of studies in each."""
-        size = min(len(films), self.config.evaluation.batch_size) or 1
+        size = min(len(films), self.config.evaluation.batch_size)
         for start in range(0, len(films), size):
             chunk = films[start:start + size]
             yield np.concatenate([chunk, np.zeros((size - len(chunk), *chunk.shape[1:]), np.uint8)]), len(chunk)

@@ -1,0 +1,127 @@
+"""Evaluation: the files that others rely on, and rows that stand for no study."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from front_door import records
+from PIL import Image
+from tiny import TEST, VAL
+
+from camanet_jax import evaluate, results, sharding
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.experiment import Experiment, open_split
+from camanet_jax.workdir import open_trained
+
+
+def predictions(workdir, split: str) -> list[dict]:
+    """The lines of a predictions file."""
+    return [json.loads(line) for line in (workdir / 'predictions' / f'{split}.jsonl').read_text().splitlines()]
+
+
+def scores(workdir) -> dict:
+    """scores.json."""
+    return json.loads((workdir / 'scores.json').read_text())
+
+
+@pytest.fixture(scope='module')
+def run(trained):
+    """The trained run, opened."""
+    return open_trained(trained)
+
+
+def test_predictions_hold_every_study_in_order(trained, run):
+    for split, count in (('val', VAL), ('test', TEST)):
+        rows, studies = predictions(trained, split), open_split(run.experiment.config, split).studies
+        assert [row['id'] for row in rows] == [study.id for study in studies] and len(rows) == count
+        for row, study in zip(rows, studies, strict=True):
+            assert row.keys() == {'id', 'report', 'reference', 'reference_full', 'log_prob', 'class_probabilities'}
+            assert len(row['reference'].split()) <= 15 < len(row['reference_full'].split())
+            assert row['reference_full'] == run.experiment.tokenizer.clean(study.report)
+            assert len(row['class_probabilities']) == len(OBSERVATIONS)
+
+
+def test_scores_have_the_agreed_names(trained):
+    found = scores(trained)
+    assert found.keys() == {'val', 'test', 'provenance'}
+    for split, count in (('val', VAL), ('test', TEST)):
+        entry = found[split]
+        assert {'cut', 'full', 'constant_baseline', 'classification', 'distinct_reports', 'studies'} <= entry.keys()
+        assert entry['studies'] == count and 1 <= entry['distinct_reports'] <= count
+        for group in ('cut', 'full', 'constant_baseline'):
+            assert {'BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'ROUGE_L', 'CIDEr'} <= entry[group].keys()
+        assert 'METEOR' not in entry['cut']  # the run had no Java
+    assert {'config', 'variant', 'seed', 'step', 'versions'} <= found['provenance'].keys()
+    assert found['provenance']['step'] == 6 and found['provenance']['versions'].keys() >= {'jax', 'flax', 'python'}
+
+
+def test_the_final_scores_are_those_of_the_selected_epoch(trained):
+    best = [line for line in records(trained) if line['split'] == 'val' and line['step'] == 6][0]
+    final = scores(trained)['val']
+    assert {name: best[name] for name in final['cut']} == pytest.approx(final['cut'])
+    assert {name: best[name] for name in final['losses']} == final['losses']
+
+
+def test_figures_are_images(trained):
+    names = sorted(path.name for path in (trained / 'figures').iterdir())
+    assert names == ['losses.png', 'optimiser.png', 'scores.png', 'test-00000.png', 'test-00000.words.png']
+    for name in names:
+        with Image.open(trained / 'figures' / name) as image:
+            assert min(image.size) > 200 and len(np.unique(np.asarray(image.convert('L')))) > 10
+
+
+def test_evaluating_again_in_batches_of_another_size_says_the_same(trained, run, tmp_path):
+    workdir = shutil.copytree(trained, tmp_path / 'run')
+    for name in ('scores.json', 'predictions', 'figures'):
+        shutil.rmtree(workdir / name) if (workdir / name).is_dir() else (workdir / name).unlink()
+    config = run.experiment.config.copy_and_resolve_references()
+    config.evaluation.update(batch_size=4, figures=0)  # six studies: the second batch is filled up
+    results.evaluate_workdir(config, workdir)
+    for split in ('val', 'test'):
+        for row, expected in zip(predictions(workdir, split), predictions(trained, split), strict=True):
+            assert (row['id'], row['report']) == (expected['id'], expected['report'])
+            assert row['log_prob'] == pytest.approx(expected['log_prob'], abs=1e-4)
+            assert row['class_probabilities'] == pytest.approx(expected['class_probabilities'], abs=1e-5)
+        found, expected = (scores(folder)[split]['losses'] for folder in (workdir, trained))
+        # Which occurrence of a repeated word VTAC selects is a matter of rounding.
+        assert found.pop('vtac_mse') == pytest.approx(expected.pop('vtac_mse'), rel=0.02)
+        assert found == pytest.approx(expected, rel=1e-5)
+        found, expected = (scores(folder)[split]['cut'] for folder in (workdir, trained))
+        assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_studies_that_are_skipped_are_named_and_count_nowhere(run, monkeypatch):
+    original = Experiment.eval_batches
+
+    def damaged(experiment, source):
+        batches = [dict(batch) for batch in original(experiment, source)]
+        batches[0]['valid'] = batches[0]['valid'] & (batches[0]['index'] != 2)
+        return batches
+
+    evaluator = evaluate.Evaluator(run.experiment, sharding.make_mesh())
+    source = open_split(run.experiment.config, 'test')
+    whole = evaluator.run(run.variables, source, 'whole')
+    monkeypatch.setattr(Experiment, 'eval_batches', damaged)
+    part = evaluator.run(run.variables, source, 'damaged')
+    assert (whole.skipped, part.skipped) == ([], [source.ids[2]])
+    assert part.rows == [row for i, row in enumerate(whole.rows) if i != 2]
+    assert part.losses['report_nll'] != whole.losses['report_nll']
+
+
+def test_in_the_control_nobody_keeps_the_own_report():
+    rows = [{'id': str(i), 'report': f'report {i}', 'reference': f'reference {i}'} for i in range(7)]
+    for seed in range(20):
+        control = evaluate.shuffled(rows, seed)
+        assert [row['reference'] for row in control] == [row['reference'] for row in rows]
+        assert sorted(row['report'] for row in control) == sorted(row['report'] for row in rows)
+        assert not any(row['report'] == own['report'] for row, own in zip(control, rows, strict=True))
+
+
+def test_only_labelled_studies_are_classified():
+    labels = np.full((3, 14), np.nan)
+    rows = [{'class_probabilities': [0.9] + [0.1] * 13} for _ in range(3)]
+    result = evaluate.SplitResult(rows, {}, np.zeros((3, 1)), labels, [])
+    assert evaluate.class_scores(result) == {}
+    labels[1] = [1] + [0] * 13
+    assert evaluate.class_scores(result)['micro']['F1'] == 1
