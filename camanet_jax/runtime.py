@@ -31,7 +31,13 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
     if config.dtype == 'float64':
         jax.config.update('jax_enable_x64', True)
     if distributed:
-        jax.distributed.initialize()
+        jax.distributed.initialize(**processes_from_environment())
+
+
+def processes_from_environment() -> dict[str, int]:
+    """JAX_NUM_PROCESSES and JAX_PROCESS_ID, for launchers that JAX does not detect (SLURM and TPU pods it does)."""
+    names = {'num_processes': 'JAX_NUM_PROCESSES', 'process_id': 'JAX_PROCESS_ID'}
+    return {argument: int(os.environ[name]) for argument, name in names.items() if name in os.environ}
 
 
 def set_up_logging() -> None:
