@@ -9,6 +9,11 @@ os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import jax
+import jaxtyping
+
+# Before anything of the package is imported.
+jaxtyping.install_import_hook('camanet_jax', 'shape_checks.checked')
+
 import pytest
 import tiny
 from front_door import TINY, succeed
@@ -23,6 +28,14 @@ def shared_dir() -> Path:
     if not path or not Path(path).is_dir():
         pytest.skip('set CAMANET_SHARED to the folder with data/ and reference/ to run this test')
     return Path(path)
+
+
+@pytest.fixture
+def without_shape_checks():
+    """For tests of what the package itself says about wrong shapes."""
+    jaxtyping.config.update('jaxtyping_disable', True)
+    yield
+    jaxtyping.config.update('jaxtyping_disable', False)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -27,6 +27,7 @@ def test_a_run_on_eight_devices_has_the_losses_of_one(trained, tiny_arguments, t
     assert camanet_jax.load(tmp_path / 'run').step == 6  # saved on eight devices, opened on one
 
 
+@pytest.mark.slow
 def test_a_step_on_eight_devices_is_the_step_of_one(compile_cache):
     command = [sys.executable, '-m', 'pytest', '-q', '-k', 'devices', 'tests/test_train_step.py']
     environment = os.environ | EIGHT | {'JAX_COMPILATION_CACHE_DIR': str(compile_cache)}

@@ -67,7 +67,7 @@ class RelationalMemory(nn.Module):
         input_gate, forget_gate = jnp.split(nn.sigmoid(gates), 2, axis=-1)
         return input_gate * jnp.tanh(z) + forget_gate * memory
 
-    def __call__(self, embedded: Float[Array, 'B L D'], *, train: bool) -> Float[Array, 'B L S*D']:
+    def __call__(self, embedded: Float[Array, 'B L D'], *, train: bool) -> Float[Array, 'B L {self.slots}*D']:
         """The memory after each token, slots flattened."""
         def body(module, memory, inputs):
             memory = module.step(memory, inputs, train=train)

@@ -7,7 +7,7 @@ not taken for bone or lung. Opacity grows with strength: where a map is weak, th
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num, UInt8
 from matplotlib import colormaps
 from PIL import Image
 
@@ -24,7 +24,7 @@ class Scale:
     low: float = 0.0
     high: float = 1.0
 
-    def strength(self, values: Float[np.ndarray, '...']) -> Float[np.ndarray, '...']:
+    def strength(self, values: Num[np.ndarray, '...']) -> Float[np.ndarray, '...']:
         """Values mapped to [0, 1]."""
         return np.clip((values - self.low) / (self.high - self.low), 0, 1)
 

@@ -67,6 +67,6 @@ def test_equals_scikit_learn():
         (np.full((3, 3), -1), r'labels of 0 and 1, got \[-1\]'),
     ],
 )
-def test_bad_labels_are_refused(predicted, message):
+def test_bad_labels_are_refused(without_shape_checks, predicted, message):
     with pytest.raises(ValueError, match=message):
         classification_scores(predicted, TARGET, ('a', 'b', 'c'))

@@ -3,15 +3,13 @@
 import numpy as np
 
 from camanet_jax.data.synthetic.anatomy import SIDES, Anatomy, Film
-from camanet_jax.data.synthetic.film import Picture, ellipse, strokes
+from camanet_jax.data.synthetic.film import Drawing, ellipse, strokes
 from camanet_jax.data.synthetic.findings import Finding
 
 # Landmarks as (u frontal, v, u lateral); sides are written for the left and mirrored.
 CHIN, CARINA = (0.0, -1.05, 0.02), (0.0, -0.34, 0.06)
 CAVA, ATRIUM, APEX = (-0.1, -0.3, 0.0), (-0.14, 0.12, -0.12), (0.24, 0.34, -0.38)
 CLAVICLE = (0.3, -0.5, -0.2)  # where a vein is entered, below its middle
-
-Drawing = tuple[Picture, Picture]
 
 
 def _path(film: Film, anatomy: Anatomy, points, rng) -> np.ndarray:

@@ -18,7 +18,9 @@ from PIL import Image, ImageDraw
 _SUPERSAMPLING = 3  # strokes are drawn this many times finer and averaged
 
 Picture = Float[np.ndarray, 'height width']
-Path = Float[np.ndarray, 'points 2']
+Path = Float[np.ndarray, '_points 2']
+# What is added to the attenuation, and a mask of it; a number is the same everywhere.
+Drawing = tuple[Picture | np.float32, Picture | np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,7 @@ def ellipse(
     return edge(1 - np.sqrt(along * along + across * across), softness)
 
 
-def strokes(view: View, paths: Sequence[Path], widths: float | Sequence[float]) -> Picture:
+def strokes(view: View, paths: Sequence[Path | Sequence[Sequence[float]]], widths: float | Sequence[float]) -> Picture:
     """Lines along `paths` (patient coordinates) of one or several `widths`, 1 inside."""
     side = view.size * _SUPERSAMPLING
     thickness = np.maximum(2, np.round(np.broadcast_to(widths, len(paths)) * side / 2)).astype(int)

@@ -32,7 +32,7 @@ def draw_frontal(anatomy: Anatomy, view: View) -> Film:
     return Film(view, attenuation.astype(np.float32), regions)
 
 
-def cage_width(anatomy: Anatomy, v: Picture) -> Picture:
+def cage_width(anatomy: Anatomy, v: Picture | float) -> Picture | float:
     """Half the inner width of the rib cage at height `v`, 0 above the apex."""
     depth = np.clip((v - anatomy.apex) / 1.15, 0, 1)
     return 0.14 + (anatomy.chest_width - 0.14) * np.sqrt(1 - (1 - depth) ** 2.8)
@@ -125,7 +125,7 @@ def _rib_pattern(anatomy: Anatomy, view: View) -> Picture:
     return inside * (ribs * (0.8 + 0.8 * wall) + 0.5 * wall) * fading
 
 
-def spine_centre(anatomy: Anatomy, v: Picture) -> Picture:
+def spine_centre(anatomy: Anatomy, v: Picture | float) -> Picture | float:
     """u of the spine at height `v`."""
     return anatomy.spine_bend * np.sin(2.4 * v + 0.6)
 

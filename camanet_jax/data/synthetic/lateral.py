@@ -87,7 +87,7 @@ def _lateral_trachea(anatomy: Anatomy, view: View) -> Picture:
     return strokes(view, [path], 0.09)
 
 
-def lateral_spine(anatomy: Anatomy, v: Picture) -> Picture:
+def lateral_spine(anatomy: Anatomy, v: Picture | float) -> Picture | float:
     """u of the middle of the vertebrae at height `v`."""
     return anatomy.depth * (0.44 - 0.28 * (v - 0.05) ** 2 + 0.12 * np.minimum(v, 0) ** 2)
 

@@ -10,18 +10,15 @@ import math
 
 import numpy as np
 
-from camanet_jax.data.synthetic import devices as devices
-from camanet_jax.data.synthetic import pleura as pleura
+from camanet_jax.data.synthetic import devices, pleura
 from camanet_jax.data.synthetic.anatomy import SIDES, Anatomy, Film
-from camanet_jax.data.synthetic.film import Picture, View, clouds, edge, ellipse, strokes
+from camanet_jax.data.synthetic.film import Drawing, Picture, View, clouds, edge, ellipse, strokes
 from camanet_jax.data.synthetic.findings import Finding
 from camanet_jax.data.synthetic.frontal import cage_width
 
 HEART_GROWTH = {'small': 1.27, 'moderate': 1.42, 'large': 1.58}
 ZONE_HEIGHT = {'upper': 0.3, 'mid': 0.53, 'lower': 0.8}  # 0 at the apex, 1 at the diaphragm
 ZONE_DEPTH = {'upper': -0.02, 'mid': -0.2, 'lower': 0.22}  # u in the lateral view
-
-Drawing = tuple[Picture, Picture]
 
 
 def grow_anatomy(anatomy: Anatomy, findings: tuple[Finding, ...]) -> Anatomy:

@@ -5,15 +5,13 @@ import dataclasses
 import numpy as np
 
 from camanet_jax.data.synthetic.anatomy import SIDES, Anatomy, Film
-from camanet_jax.data.synthetic.film import Picture, clouds, edge, ellipse, strokes
+from camanet_jax.data.synthetic.film import Drawing, clouds, edge, ellipse, strokes
 from camanet_jax.data.synthetic.findings import Finding
 from camanet_jax.data.synthetic.frontal import cage_width, frontal_lung, spine_centre
 from camanet_jax.data.synthetic.lateral import lateral_lung, lateral_spine, lateral_walls
 
 FLUID_HEIGHT = {'small': 0.16, 'moderate': 0.34, 'large': 0.58}
 COLLAPSE = {'small': 0.84, 'moderate': 0.7, 'large': 0.5}  # width left to the lung
-
-Drawing = tuple[Picture, Picture]
 
 
 def draw_effusion(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
