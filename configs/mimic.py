@@ -35,7 +35,8 @@ def get_config() -> ConfigDict:
     config.cache_dir = ''  # where prepared data go; '' is `data_dir`/tfds
     config.data = data = ConfigDict()
     data.name = 'study_folder'
-    data.options = ConfigDict(dict(), convert_dict=False)  # of the data set's builder
+    # Of the builder: leave out studies whose films are not there; go without labels.json (for the Base system).
+    data.options = ConfigDict(dict(only_existing_images=False, labels_required=True))
     data.views = 1
     data.extra_views = 'error'  # or 'first': keep the first `views` images of a study with more
     data.cleaner = 'mimic_cxr'
