@@ -3,9 +3,12 @@
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import io
 import logging
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +90,7 @@ def open_source(
         data_dir: The folder of the data set.
         split: 'train', 'val' or 'test'.
         views: I, the number of images every study must have.
-        cache_dir: Where prepared data go; by default `data_dir`/tfds.
+        cache_dir: Where prepared data go; by default see `default_cache`.
         extra_views: 'error', or 'first' to keep the first `views` images of a study with more.
         **options: For the builder.
 
@@ -97,7 +100,7 @@ def open_source(
     _check_choice('data set name', name, list(BUILDERS))
     _check_choice('split', split, list(SPLITS))
     _check_choice('extra_views', extra_views, ['error', 'first'])
-    builder = BUILDERS[name](Path(data_dir), Path(cache_dir or Path(data_dir) / 'tfds'), **options)
+    builder = BUILDERS[name](Path(data_dir), Path(cache_dir) if cache_dir else default_cache(Path(data_dir)), **options)
     prepare(builder)
 
     # Read back: where another run prepared it meanwhile, the builder at hand knows no splits.
@@ -109,6 +112,26 @@ def open_source(
     of_split = tuple(study for study in studies if study.split == split)
     _check_views(of_split, views, exact=extra_views == 'error')
     return Source(records, of_split, str(builder.data_dir), getattr(builder, 'store', 'original'))
+
+
+def default_cache(data_dir: Path) -> Path:
+    """`data_dir`/tfds; where nothing can be written there, a folder of its own in the user's cache."""
+    beside = data_dir / 'tfds'
+    if beside.is_dir() or not data_dir.is_dir() or _writable(data_dir):
+        return beside
+    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    place = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
+    cache = base / 'camanet_jax' / f'{data_dir.resolve().name}-{place}'
+    LOG.info('%s cannot be written to: prepared data go to %s (--config.cache_dir chooses)', data_dir, cache)
+    return cache
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def prepare(builder: Builder, **download_options: Any) -> None:

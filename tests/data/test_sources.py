@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from camanet_jax.data import sources
 from camanet_jax.data.sources import open_source
 
 
@@ -112,6 +113,7 @@ def test_wrong_names_and_splits_say_what_there_is(make_study_folder):
 
 OPEN = """
 import pathlib, os, signal, sys
+from camanet_jax.data import sources
 from camanet_jax.data.sources import open_source
 reads, read_bytes = [], pathlib.Path.read_bytes
 def dying_read(path):
@@ -156,3 +158,13 @@ def test_real_folders(shared_dir, tmp_path):
     with_films = {'cache_dir': tmp_path, 'only_existing_images': True}
     splits = [study.split for study in open_folder(iu_xray, 'train', **with_films).studies]
     assert splits == ['train']
+
+
+def test_a_folder_that_cannot_be_written_to_is_prepared_in_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    data_dir = tmp_path / 'films'
+    data_dir.mkdir()
+    assert sources.default_cache(data_dir) == data_dir / 'tfds'
+    monkeypatch.setattr(sources, '_writable', lambda folder: False)
+    elsewhere = sources.default_cache(data_dir)
+    assert elsewhere.parent == tmp_path / 'cache' / 'camanet_jax' and elsewhere.name.startswith('films-')
