@@ -36,7 +36,7 @@ class SplitResult:
         is a classifier: the lines of the predictions file.
       losses: unweighted terms over the whole split.
       tokens: [studies, L], the reports' word ids.
-      labels: [studies, Y], pseudo-labels; NaN where a study has none.
+      labels: [studies, Y], pseudo-labels; NaN where there is none.
       skipped: ids of studies with damaged images.
     """
 
@@ -86,6 +86,9 @@ class Evaluator:
     def collect(self, found: list[dict[str, Any]], source: Source) -> SplitResult:
         """Puts the batches' results into the split's order, without padding rows."""
         valid = np.concatenate([part['valid'] for part in found])
+        if not valid.any():
+            raise ValueError(f'Expected studies to evaluate, got none: all {len(source.ids)} of the split have damaged '
+                             f'films ({", ".join(source.ids[:3])}, ...). Replace the films and prepare them again.')
 
         def join(name):
             return np.concatenate([part[name] for part in found])[valid]
@@ -121,14 +124,17 @@ def language_scores(result: SplitResult, experiment: Experiment) -> dict[str, fl
 
 
 def class_scores(result: SplitResult) -> dict[str, Any]:
-    """Multi-label classification of the observations by the image (Table V); empty for the Base system."""
-    if 'class_probabilities' not in result.rows[0]:
+    """Multi-label classification of the observations by the image (Table V); empty for the Base system.
+
+    An observation without a pseudo-label is 0 on both sides, where precision, recall and F1 overlook it.
+    """
+    labelled = ~np.isnan(result.labels).all(1)
+    if 'class_probabilities' not in result.rows[0] or not labelled.any():
         return {}
-    labelled = ~np.isnan(result.labels).any(1)
-    if not labelled.any():
-        return {}
+    labels = result.labels[labelled]
     predicted = np.array([row['class_probabilities'] for row in result.rows])[labelled] >= PRESENT
-    return classification.classification_scores(predicted.astype(int), result.labels[labelled].astype(int))
+    return classification.classification_scores((predicted & ~np.isnan(labels)).astype(int),
+                                                np.nan_to_num(labels).astype(int))
 
 
 def write_predictions(workdir: Path, split: str, result: SplitResult) -> Path:

@@ -39,9 +39,10 @@ def report_nll(
 
 
 def pseudo_label_bce(class_logits: Float[Array, 'B Y'], labels: Float[Array, 'B Y']) -> Float[Array, ' B']:
-    """Binary cross-entropy of the pseudo-labels, mean over observations."""
+    """Binary cross-entropy of each study's pseudo-labels, summed over its observations; NaN labels count nothing."""
     class_logits = class_logits.astype(jnp.promote_types(class_logits.dtype, jnp.float32))
-    return optax.sigmoid_binary_cross_entropy(class_logits, labels).mean(-1)
+    known = ~jnp.isnan(labels)
+    return (optax.sigmoid_binary_cross_entropy(class_logits, jnp.nan_to_num(labels)) * known).sum(-1)
 
 
 def vtac_mse(tdm: Float[Array, 'B P'], vdm: Float[Array, 'B P']) -> Float[Array, ' B']:
@@ -61,16 +62,11 @@ def contrastive(
 
 
 def counts(batch: dict[str, Array]) -> dict[str, Array]:
-    """What each term is divided by: target tokens, labelled studies, studies with a positive label, studies."""
+    """What each term is divided by: target tokens, pseudo-labels, studies with a positive pseudo-label, studies."""
     raw = {'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(),
-           'pseudo_label_bce': labelled(batch).sum(), 'vtac_mse': positive(batch).sum(),
-           'contrastive': batch['valid'].sum()}
+           'pseudo_label_bce': (~jnp.isnan(batch['labels']) * batch['valid'][:, None]).sum(),
+           'vtac_mse': positive(batch).sum(), 'contrastive': batch['valid'].sum()}
     return {name: jnp.maximum(count, 1) for name, count in raw.items()}
-
-
-def labelled(batch: dict[str, Array]) -> Bool[Array, ' B']:
-    """Studies with pseudo-labels; the others' are NaN."""
-    return ~jnp.isnan(batch['labels']).any(-1) & batch['valid']
 
 
 def positive(batch: dict[str, Array]) -> Bool[Array, ' B']:
@@ -83,8 +79,7 @@ def terms(output: CamanetOutput, batch: dict[str, Array]) -> dict[str, Float[Arr
     valid = batch['valid']
     found = {'report_nll': report_nll(output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]) * valid}
     if output.encoding.vdm is not None:
-        labels = jnp.nan_to_num(batch['labels'])
-        found['pseudo_label_bce'] = pseudo_label_bce(output.encoding.class_logits, labels) * labelled(batch)
+        found['pseudo_label_bce'] = pseudo_label_bce(output.encoding.class_logits, batch['labels']) * valid
     if output.tdm is not None:
         found['vtac_mse'] = vtac_mse(output.tdm, output.encoding.vdm) * positive(batch)
     if output.contrastive_scale is not None:

@@ -125,3 +125,9 @@ def test_only_labelled_studies_are_classified():
     assert evaluate.class_scores(result) == {}
     labels[1] = [1] + [0] * 13
     assert evaluate.class_scores(result)['micro']['F1'] == 1
+
+
+def test_an_observation_without_a_label_is_no_mistake():
+    labels = np.array([[1, np.nan] + [0] * 12])
+    result = evaluate.SplitResult([{'class_probabilities': [0.9, 0.9] + [0.1] * 12}], {}, np.zeros((1, 1)), labels, [])
+    assert evaluate.class_scores(result)['micro']['precision'] == 1

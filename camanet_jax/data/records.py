@@ -12,8 +12,9 @@ from camanet_jax.data.schema import UNLABELLED, Study
 class Records(Sequence):
     """The records of one split in the order they were prepared in; images stay encoded.
 
-    A record is a dict: `id` and `report` (str), `labels` int8 [Y] (-1 throughout where the study
-    is unlabelled), `images` (I encoded files), `image_paths` (I names), and what its builder adds.
+    A record is a dict: `id` and `report` (str), `labels` int8 [Y] (-1 where an observation is not
+    to be counted, throughout where the study is unlabelled), `images` (I encoded files),
+    `image_paths` (I names), and what its builder adds.
     Pickled, it is a path: every worker opens the files itself.
     """
 
@@ -45,7 +46,7 @@ class Records(Sequence):
             id=record['id'].decode(),
             split=self._split,
             report=record['report'].decode(),
-            labels=None if UNLABELLED in labels else labels,
+            labels=None if set(labels) == {UNLABELLED} else labels,
             image_paths=tuple(path.decode() for path in record['image_paths']),
         )
 

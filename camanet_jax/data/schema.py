@@ -30,7 +30,7 @@ OBSERVATIONS = (
     'Support Devices',
 )
 SPLITS = ('train', 'val', 'test')
-UNLABELLED = -1  # fills the label row of a study without pseudo-labels
+UNLABELLED = -1  # an observation that no loss and no score counts; throughout in a study without pseudo-labels
 
 _PROBLEMS_SHOWN = 10
 
@@ -42,7 +42,7 @@ class Study:
     id: str
     split: str  # one of SPLITS
     report: str  # as written, not cleaned
-    labels: tuple[int, ...] | None  # [Y] of 0 or 1 in the order of OBSERVATIONS; None: unlabelled
+    labels: tuple[int, ...] | None  # [Y] of 0, 1, UNLABELLED; order of OBSERVATIONS; None: unlabelled throughout
     image_paths: tuple[str, ...]  # [I] relative to the folder of images, in view order
 
 
@@ -54,7 +54,7 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
 
     Raises:
         ValueError: the files are missing or malformed, or studies are: an empty report, a label row
-            that is not 14 times 0 or 1, an id used twice. One error lists every problem.
+            that is not 14 times 0, 1 or -1, an id used twice. One error lists every problem.
     """
     annotation_path = Path(data_dir) / 'annotation.json'
     labels_path = Path(data_dir) / 'labels.json'
@@ -137,8 +137,8 @@ def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[
     elif not isinstance(row, list) or len(row) != len(OBSERVATIONS):
         got = f'{len(row)} values' if isinstance(row, list) else repr(row)
         problem = f'expected {len(OBSERVATIONS)} values, one per observation, got {got}'
-    elif any(value not in (0, 1) for value in row):
-        problem = f'expected 0 or 1 (map uncertain ones before), got {row}'
+    elif any(value not in (0, 1, UNLABELLED) for value in row):
+        problem = f'expected 0, 1 or {UNLABELLED} (not to be counted), got {row}'
     else:
         return []
     return [f'labels of study {entry["id"]}: {problem}']

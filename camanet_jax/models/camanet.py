@@ -28,6 +28,7 @@ from camanet_jax.models.vtac import (
     cosine_similarity,
     number_selected,
     ranks,
+    same_for_same_word,
     soft_selection,
     textual_discriminative_map,
 )
@@ -206,6 +207,8 @@ class Camanet(nn.Module):
         query = encoding.encoded[:, 0 if self.tdm_query == 'discriminative' else 1]
         words = self.embedding(tokens) if self.tdm_word_vectors == 'embedding' else embedded
         similarity = cosine_similarity(*self.wide(words, query))
+        if self.tdm_word_vectors == 'embedding':
+            similarity = same_for_same_word(similarity, tokens)
         selected = number_selected(counts, candidates, width)
         if self.tdm_selection == 'soft':
             selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)

@@ -69,6 +69,15 @@ def cosine_similarity(words: Float[Array, 'B L D'], query: Float[Array, 'B D']) 
     return jnp.einsum('bld,bd->bl', unit(words), unit(query))
 
 
+def same_for_same_word(similarity: Float[Array, 'B L'], tokens: Int[Array, 'B L']) -> Float[Array, 'B L']:
+    """The similarity of each word's first occurrence, so that repetitions tie and `ranks` takes the earlier one.
+
+    Equal vectors have equal similarities but for rounding, which would choose among repetitions by batch shape.
+    """
+    first = (tokens[:, :, None] == tokens[:, None, :]).argmax(-1)
+    return jnp.take_along_axis(similarity, first, axis=-1)
+
+
 def ranks(similarity: Float[Array, 'B L'], candidates: Bool[Array, 'B L']) -> Int[Array, 'B L']:
     """Rank of each candidate, 0 for the most similar; words that are no candidates come last."""
     order = jnp.argsort(-jnp.where(candidates, similarity, -jnp.inf), axis=-1, stable=True)

@@ -22,7 +22,7 @@ class Observations:
 
     Attributes:
       probabilities: [Y].
-      labels: [Y], 0 or 1.
+      labels: [Y], 0 or 1; NaN where there is none.
     """
 
     probabilities: Sequence[float] | None
@@ -31,7 +31,7 @@ class Observations:
     @classmethod
     def of(cls, probabilities: Sequence[float] | None, labels: Sequence[float] | None) -> 'Observations':
         """Labels that hold NaN count as missing."""
-        if labels is not None and np.isnan(np.asarray(labels, np.float64)).any():
+        if labels is not None and np.isnan(np.asarray(labels, np.float64)).all():
             labels = None
         return cls(probabilities, labels)
 
@@ -66,7 +66,7 @@ def draw_observations(page: Page, x: float, y: float, width: float, observations
         page.text(x, baseline, observation, size=SMALL + 1, colour=INK if any(positive) else FAINT)
         if probabilities is not None:
             draw_probability(page, columns[0], baseline, 0.14 * width, probabilities[row])
-        if labels is not None:
+        if labels is not None and not np.isnan(labels[row]):
             draw_mark(page, columns[1], baseline, positive[1])
     return y + (len(OBSERVATIONS) + 1) * ROW
 

@@ -44,7 +44,7 @@ def test_without_label_file_labels_are_none(tmp_path):
         ({'image_path': '1.png'}, 'must be a list of file names'),
         ({'split': 'test'}, 'listed under "train"'),
         ({'labels': {'a-1': [0] * 13, 'a-2': [0] * 14}}, 'expected 14 values.*got 13 values'),
-        ({'labels': {'a-1': [-1] * 14, 'a-2': [0] * 14}}, 'expected 0 or 1'),
+        ({'labels': {'a-1': [2] * 14, 'a-2': [0] * 14}}, 'expected 0, 1 or -1'),
         ({'labels': {'a-2': [0] * 14}}, 'labels of study a-1-x: no row'),
     ],
 )

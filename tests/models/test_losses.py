@@ -25,10 +25,19 @@ def test_report_nll_sums_over_the_valid_targets(rng, double):
     np.testing.assert_allclose(losses.report_nll(logits, targets, mask), -(chosen * mask).sum(1), rtol=1e-10)
 
 
-def test_pseudo_label_bce_is_a_mean_over_observations(rng, double):
+def test_pseudo_label_bce_is_a_sum_over_observations(rng, double):
     logits, labels = rng.normal(size=(2, 4)), np.array([[0, 1, 1, 0], [0, 0, 0, 1.0]])
-    expected = (labels * softplus(-logits) + (1 - labels) * softplus(logits)).mean(1)
+    expected = (labels * softplus(-logits) + (1 - labels) * softplus(logits)).sum(1)
     np.testing.assert_allclose(losses.pseudo_label_bce(logits, labels), expected, rtol=1e-10)
+
+
+def test_observations_without_a_label_count_nowhere(tiny, output, double):
+    batch = tiny.batch | {'labels': np.where(np.arange(5) == 1, np.nan, tiny.batch['labels'])}
+    known = [0, 2, 3, 4]
+    logits = np.asarray(output.encoding.class_logits)
+    expected = losses.pseudo_label_bce(logits[:, known], tiny.batch['labels'][:, known])
+    np.testing.assert_allclose(losses.terms(output, batch)['pseudo_label_bce'], expected, rtol=1e-10)
+    assert losses.counts(batch)['pseudo_label_bce'] == 3 * len(known)
 
 
 def test_vtac_mse_is_a_mean_over_places(rng, double):
@@ -44,10 +53,10 @@ def test_contrastive_is_the_mean_of_both_directions(rng, double):
     np.testing.assert_allclose(losses.contrastive(image, text, 7.0), expected, rtol=1e-10)
 
 
-def test_means_count_targets_studies_and_labelled_studies(tiny, output, double):
+def test_means_count_targets_pseudo_labels_and_studies(tiny, output, double):
     counts = losses.counts(tiny.batch)
     assert {name: float(count) for name, count in counts.items()} == {
-        'report_nll': 6 + 4 + 7, 'pseudo_label_bce': 3, 'vtac_mse': 2, 'contrastive': 3}
+        'report_nll': 6 + 4 + 7, 'pseudo_label_bce': 3 * 5, 'vtac_mse': 2, 'contrastive': 3}
     terms = losses.terms(output, tiny.batch)
     assert terms['vtac_mse'][1] == 0 and (np.asarray(terms['vtac_mse'])[[0, 2]] > 0).all()
 
@@ -56,7 +65,7 @@ def test_rows_that_only_pad_the_batch_count_nowhere(tiny, output, double):
     batch = tiny.batch | {'valid': np.array([True, True, False])}
     terms, counts = losses.terms(output, batch), losses.counts(batch)
     assert all(term[2] == 0 for term in terms.values())
-    assert counts['report_nll'] == 6 + 4 and counts['pseudo_label_bce'] == 2 and counts['vtac_mse'] == 1
+    assert counts['report_nll'] == 6 + 4 and counts['pseudo_label_bce'] == 2 * 5 and counts['vtac_mse'] == 1
 
 
 def test_a_batch_without_positive_labels_has_zero_mse(tiny, output, double):

@@ -46,6 +46,14 @@ def test_equal_similarities_are_taken_in_reading_order():
     assert ranks.tolist() == [[0, 3, 1, 2]]
 
 
+def test_repeated_words_tie_whatever_the_rounding():
+    tokens = jnp.array([[0, 7, 3, 7, 3, 7]])
+    noisy = jnp.array([[0.0, 0.5, 0.2, 0.5000001, 0.1999999, 0.4999999]])
+    similarity = vtac.same_for_same_word(noisy, tokens)
+    assert similarity.tolist() == jnp.array([[0.0, 0.5, 0.2, 0.5, 0.2, 0.5]]).tolist()
+    assert vtac.ranks(similarity, tokens > 0).tolist() == [[5, 0, 3, 1, 4, 2]]
+
+
 def test_the_papers_count_is_exact():
     for k, length, expected in ((0.3, 50, 15), (0.3, 90, 27), (0.15, 100, 15), (0.25, 7, 2), (0.35, 1, 1), (0, 9, 0)):
         counts = vtac.selection_counts(k, 100)
