@@ -1,0 +1,68 @@
+"""Does a map lie on a mask? Pointing game, energy inside, IoU, for n maps and masks at once.
+
+Maps and masks are compared on the maps' own patches: a patch's value is spread evenly over its pixels, and the mask is
+the share of each patch that it covers. Upsampling a 7 x 7 map to pixels would invent detail that the model never
+computed. All three measures of a map that is the same everywhere are the lesion's share of the films' area: chance.
+P patches of all views of a study, which are one canvas, as they are for attention and for the maps' scaling.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+THRESHOLDS = np.linspace(0, 1, 41)  # of maps scaled to [0, 1]
+
+Maps = Float[np.ndarray, 'n P']
+
+
+@dataclasses.dataclass(frozen=True)
+class MapScores:
+    """Scores of n maps.
+
+    Attributes:
+      pointing, energy: [n]. iou: [n, thresholds].
+      area: [n], each lesion's share of the films: what every measure is for a uniform map.
+      flat: [n], True where the map is the same everywhere.
+    """
+
+    pointing: np.ndarray
+    energy: np.ndarray
+    iou: np.ndarray
+    area: np.ndarray
+    flat: np.ndarray
+
+
+def score_maps(maps: Maps, shares: Maps) -> MapScores:
+    """Every measure of non-negative maps against the shares of their patches that the lesions cover."""
+    maps, shares = np.asarray(maps, np.float64), np.asarray(shares, np.float64)
+    return MapScores(pointing(maps, shares), energy(maps, shares), iou(maps, shares), shares.mean(-1),
+                     maps.max(-1) == maps.min(-1))
+
+
+def pointing(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
+    """The pointing game: how much of the strongest patch is lesion.
+
+    This is the probability that a point drawn in the strongest patch hits; a lesion smaller than a patch cannot be hit
+    surely. Patches that tie share the point.
+    """
+    strongest = maps == maps.max(-1, keepdims=True)
+    return (strongest * shares).sum(-1) / strongest.sum(-1)
+
+
+def energy(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
+    """The share of the map's sum inside the lesion; a map of zeros counts as uniform."""
+    maps = np.where(maps.sum(-1, keepdims=True) > 0, maps, 1.0)
+    return (maps * shares).sum(-1) / maps.sum(-1)
+
+
+def iou(maps: Maps, shares: Maps) -> Float[np.ndarray, 'n thresholds']:
+    """Intersection over union of the lesion with the patches at or above each threshold.
+
+    Each map is scaled to [0, 1] first; a flat one becomes 1 throughout: it marks the whole film.
+    """
+    low, high = maps.min(-1, keepdims=True), maps.max(-1, keepdims=True)
+    scaled = np.where(high > low, (maps - low) / np.where(high > low, high - low, 1), 1.0)
+    marked = scaled[:, None] >= THRESHOLDS[:, None]  # --> [n, thresholds, P]
+    inside = (marked * shares[:, None]).sum(-1)
+    return inside / (marked.sum(-1) + shares.sum(-1, keepdims=True) - inside)
