@@ -38,6 +38,7 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
+        'beam': ['apache-beam>=2.60,<3'],
         'cuda': ['jax[cuda12]'],
         'tpu': ['jax[tpu]'],
         'test': ['beartype>=0.20', 'pytest>=8', 'ruff>=0.12'],

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
+from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics, safe_ratio
 
 # The five observations of the CheXpert competition (Irvin et al., 2019, section 5).
 FIVE_CLASSES = ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion')
@@ -62,26 +62,32 @@ def precision_recall_f1(counts: Float[np.ndarray, '... 3']) -> Float[np.ndarray,
     return np.stack([safe_ratio(true, denominator) for denominator in denominators], axis=-1)
 
 
-def micro_f1_statistics(
+def f1_statistics(
     predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
-) -> StudyStatistics:
-    """Micro-F1 over all classes, ready for the bootstrap."""
-    counts = confusion_counts(predicted, target).sum(axis=1)
-    return StudyStatistics(counts, lambda sums: precision_recall_f1(sums)[..., 2])
+) -> dict[str, StudyStatistics]:
+    """F1 of the 14 `OBSERVATIONS` and of the five, averaged in every way, ready for the bootstrap.
 
-
-def macro_f1_statistics(
-    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
-) -> StudyStatistics:
-    """Macro-F1 over all classes, ready for the bootstrap."""
+    Names: `micro_F1`, `macro_F1`, `example_F1`, and the same after `five_class_`.
+    """
     counts = confusion_counts(predicted, target)
+    five = [OBSERVATIONS.index(name) for name in FIVE_CLASSES]
+    return _f1_averages(counts, '') | _f1_averages(counts[:, five], 'five_class_')
+
+
+def _f1_averages(counts: Float[np.ndarray, 'B Y 3'], prefix: str) -> dict[str, StudyStatistics]:
     studies, classes, cells = counts.shape
 
-    def score(sums):
+    def macro(sums):
         by_class = sums.reshape(*sums.shape[:-1], classes, cells)
         return precision_recall_f1(by_class)[..., 2].mean(axis=-1)
 
-    return StudyStatistics(counts.reshape(studies, classes * cells), score)
+    return {
+        f'{prefix}micro_F1': StudyStatistics(
+            counts.sum(axis=1), lambda sums: precision_recall_f1(sums)[..., 2]
+        ),
+        f'{prefix}macro_F1': StudyStatistics(counts.reshape(studies, classes * cells), macro),
+        f'{prefix}example_F1': mean_statistics(precision_recall_f1(counts.sum(axis=1))[:, 2]),
+    }
 
 
 def _averages(counts: Float[np.ndarray, 'B Y 3']) -> dict:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from camanet_jax.metrics import bleu
+from camanet_jax.metrics import bleu, meteor_nltk
 from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics
 from camanet_jax.metrics.meteor import MeteorProcess, meteor_statistics, shared_meteor
 
@@ -25,7 +25,8 @@ class NlgScores(NamedTuple):
     """Scores of one set of reports.
 
     Attributes:
-        corpus: the set's scores by name, in the order of `NAMES`; METEOR only where Java is there.
+        corpus: the set's scores by name, in the order of `NAMES`; METEOR only where Java is there, `METEOR_nltk` in
+            its place where only nltk's WordNet is.
         per_study: each study's own score by name. The corpus BLEU and METEOR are not their means.
         statistics: what the bootstrap resamples, by name. CIDEr keeps the whole set's weights.
     """
@@ -55,9 +56,8 @@ def score_reports(
             'leave out studies without a reference report.'
         )
     parts = [_bleu(hypotheses, references)]
-    meteor = shared_meteor() if with_meteor else None
-    if meteor is not None:
-        parts.append(_meteor(meteor, hypotheses, references))
+    if with_meteor:
+        parts += _meteor_of_this_machine(hypotheses, references)
     parts += [_mean_score('ROUGE_L', Rouge(), hypotheses, references)]
     parts += [_mean_score('CIDEr', Cider(), hypotheses, references)]
     return NlgScores(*({k: v for part in parts for k, v in part[i].items()} for i in range(3)))
@@ -77,6 +77,15 @@ def _bleu(hypotheses: list[str], references: list[str]) -> NlgScores:
     return NlgScores({name: s.value() for name, s in statistics.items()}, per_study, statistics)
 
 
+def _meteor_of_this_machine(hypotheses: list[str], references: list[str]) -> list[NlgScores]:
+    """METEOR 1.5, or nltk's under its own name, or none of them."""
+    if (meteor := shared_meteor()) is not None:
+        return [_meteor(meteor, hypotheses, references)]
+    if (wordnet := meteor_nltk.shared_wordnet()) is not None:
+        return [_mean_scores(meteor_nltk.NAME, meteor_nltk.nltk_meteor(hypotheses, references, wordnet))]
+    return []
+
+
 def _meteor(meteor: MeteorProcess, hypotheses: list[str], references: list[str]) -> NlgScores:
     counts = meteor.counts(hypotheses, references)
     corpus, per_study = meteor.scores(counts)
@@ -88,9 +97,13 @@ def _meteor(meteor: MeteorProcess, hypotheses: list[str], references: list[str])
 def _mean_score(
     name: str, scorer: Rouge | Cider, hypotheses: list[str], references: list[str]
 ) -> NlgScores:
-    """ROUGE-L and CIDEr: the corpus score is the mean over studies."""
-    corpus, per_study = scorer.compute_score(
+    _, per_study = scorer.compute_score(
         {study: [text] for study, text in enumerate(references)},
         {study: [text] for study, text in enumerate(hypotheses)},
     )
-    return NlgScores({name: float(corpus)}, {name: per_study}, {name: mean_statistics(per_study)})
+    return _mean_scores(name, per_study)
+
+
+def _mean_scores(name: str, per_study: Float[np.ndarray, ' B']) -> NlgScores:
+    """ROUGE-L, CIDEr and nltk's METEOR: the corpus score is the mean over studies."""
+    return NlgScores({name: float(np.mean(per_study))}, {name: per_study}, {name: mean_statistics(per_study)})

@@ -65,9 +65,20 @@ def overlay(film: UInt8[np.ndarray, 'height width'], heat: Float[np.ndarray, 'h 
 def blend(film: UInt8[np.ndarray, 'height width'],
           strength: Float[np.ndarray, 'height width']) -> UInt8[np.ndarray, 'height width 3']:
     """Colours of a strength in [0, 1] over a film."""
-    colours = COLOURS(COLOUR_START + (1 - COLOUR_START) * strength)[..., :3] * 255
     opacity = MAX_OPACITY * strength[..., None] ** OPACITY_POWER
-    return np.round(film[..., None] * (1 - opacity) + colours * opacity).astype(np.uint8)
+    return np.round(film[..., None] * (1 - opacity) + heat_colours(strength) * opacity).astype(np.uint8)
+
+
+def heat_colours(strength: Float[np.ndarray, '...']) -> Float[np.ndarray, '... 3']:
+    """Red, green and blue, 0 to 255, of a strength in [0, 1]."""
+    return COLOURS(COLOUR_START + (1 - COLOUR_START) * strength)[..., :3] * 255
+
+
+def colour_table() -> UInt8[np.ndarray, '256 4']:
+    """Red, green, blue and opacity of 256 strengths, for programs that blend themselves; full heat is opaque."""
+    strength = np.linspace(0, 1, 256)
+    opacity = 255 * strength[:, None] ** OPACITY_POWER
+    return np.round(np.concatenate([heat_colours(strength), opacity], 1)).astype(np.uint8)
 
 
 def colour_bar(height: int, width: int) -> UInt8[np.ndarray, 'height width 3']:

@@ -5,8 +5,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.metrics.classification import (
     FIVE_CLASSES,
     classification_scores,
-    macro_f1_statistics,
-    micro_f1_statistics,
+    f1_statistics,
 )
 
 TARGET = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
@@ -40,8 +39,11 @@ def test_bootstrap_statistics_give_the_scores():
     generator = np.random.default_rng(1)
     predicted, target = generator.integers(0, 2, size=(2, 40, 14))
     scores = classification_scores(predicted, target)
-    assert micro_f1_statistics(predicted, target).value() == pytest.approx(scores['micro']['F1'])
-    assert macro_f1_statistics(predicted, target).value() == pytest.approx(scores['macro']['F1'])
+    statistics = f1_statistics(predicted, target)
+    for prefix, averages in (('', scores), ('five_class_', scores['five_class'])):
+        for average in ('micro', 'macro', 'example'):
+            assert statistics[f'{prefix}{average}_F1'].value() == pytest.approx(averages[average]['F1'])
+    assert len(statistics) == 6
 
 
 def test_equals_scikit_learn():
