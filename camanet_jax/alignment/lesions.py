@@ -1,7 +1,8 @@
 """Where the lesions are, on the grid of the maps: masks that went through the film's own transform.
 
 A lesion is everything in one study that stands for one observation, in all its views: two opacities are one lesion, and
-the parts of it in both films belong together, as do the two films' parts of a map. I views.
+the parts of it in both films belong together, as do the two films' parts of a map. All lesions of a study are measured
+once more as one, since VDM and TDM do not say which finding they mean. I views.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageChops
 
 from camanet_jax.alignment.boxes import Box, draw_box
 from camanet_jax.data.image_files import open_grey
@@ -20,6 +21,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 
 Transform = Callable[[Image.Image], np.ndarray]  # --> uint8 [height width]; of films and of masks
 Picture = UInt8[np.ndarray, 'height width']
+ANY = -1  # in place of an observation: all lesions of a study together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,22 +29,29 @@ class Lesion:
     """One observation's place in one study.
 
     Attributes:
-      position: of the study in its split. study_id: its id.
-      observation: index in OBSERVATIONS.
+      split, position: of the study. study_id: its id.
+      observation: index in OBSERVATIONS, or ANY.
       share: [I, rows, columns], how much of each patch of the films the lesion covers, 0 to 1.
     """
 
+    split: str
     position: int
     study_id: str
     observation: int
     share: Float[np.ndarray, 'I rows columns']
 
+    @property
+    def name(self) -> str:
+        """Of the observation."""
+        return 'any' if self.observation == ANY else OBSERVATIONS[self.observation]
 
-def find_lesions(records: Records, transform: Transform, side: int, boxes: dict[str, list[Box]] | None) -> list[Lesion]:
+
+def find_lesions(split: str, records: Records, transform: Transform, side: int,
+                 boxes: dict[str, list[Box]] | None) -> list[Lesion]:
     """All lesions of a split that the transform leaves in the picture.
 
     Args:
-      records: of the split; without `boxes` they must hold `masks`, as the synthetic ones do.
+      split: its name. records: its records; without `boxes` they must hold `masks`, as the synthetic ones do.
       transform: brings a film to the model's size. side: rows and columns of a view's map.
       boxes: by study id, in place of masks.
 
@@ -53,11 +62,12 @@ def find_lesions(records: Records, transform: Transform, side: int, boxes: dict[
     for position in range(len(records)):
         record = records[position]
         pictures = draw_boxes(record, boxes.get(record['id'], [])) if boxes is not None else read_masks(record)
-        for observation, views in join_by_observation(pictures).items():
-            share = np.stack([patch_shares(transform(views[i]), side) if i in views else np.zeros((side, side))
-                              for i in range(len(record['images']))])
+        for observation, masks in join_by_observation(pictures).items():
+            share = np.zeros((len(record['images']), side, side))
+            for view, mask in masks.items():
+                share[view] = patch_shares(transform(mask), side)
             if share.any():
-                found.append(Lesion(position, record['id'], observation, share))
+                found.append(Lesion(split, position, record['id'], observation, share))
     return found
 
 
@@ -75,20 +85,20 @@ def read_masks(record: dict[str, Any]) -> list[tuple[int, int, Image.Image]]:
 def draw_boxes(record: dict[str, Any], boxes: list[Box]) -> list[tuple[int, int, Image.Image]]:
     """Boxes as masks of the stored film's size, in the order of `read_masks`."""
     drawn = []
-    for box in boxes:
+    for box in [box for box in boxes if box.view < len(record['images'])]:
         film = open_grey(record['images'][box.view], record['image_paths'][box.view])
         drawn.append((OBSERVATIONS.index(box.observation), box.view, draw_box(box, film.size)))
     return drawn
 
 
 def join_by_observation(pictures: list[tuple[int, int, Image.Image]]) -> dict[int, dict[int, Image.Image]]:
-    """The union of the masks of each observation, by view."""
-    joined: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
+    """The union of the masks of each observation, and of all, by view."""
+    joined: dict[int, dict[int, Image.Image]] = defaultdict(dict)
     for observation, view, picture in pictures:
-        mask = np.asarray(picture)
-        joined[observation][view] = np.maximum(joined[observation].get(view, 0), mask)
-    return {observation: {view: Image.fromarray(mask) for view, mask in views.items()}
-            for observation, views in sorted(joined.items())}
+        for key in (observation, ANY):
+            before = joined[key].get(view, picture)
+            joined[key][view] = ImageChops.lighter(before, picture)
+    return dict(sorted(joined.items()))
 
 
 def patch_shares(mask: Picture, side: int) -> Float[np.ndarray, 'rows columns']:

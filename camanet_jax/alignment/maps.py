@@ -10,31 +10,37 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from camanet_jax import decoding
+from camanet_jax.alignment.lesions import ANY, Lesion
 from camanet_jax.alignment.naming import naming_places
 from camanet_jax.data.examples import ExampleLoader
-from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source
 from camanet_jax.explain import Explanation, explain
 from camanet_jax.progress import tracked
 from camanet_jax.workdir import TrainedRun
 
-TEXTS = ('generated', 'reference')
-# What each map is, by its name without the text it is of.
+# Every map in the order of the tables; a system has those that its parts make.
 MEANING = {
-    'vdm': 'visual discriminative map, all present classes',
-    'class_map': "class activation map of the lesion's observation",
-    'tdm': 'textual discriminative map',
-    'words': "attention while predicting the finding's own words",
-    'words_read': "attention having read them (the rows that VTAC's map is made of)",
+    'vdm': 'visual discriminative map, against each lesion',
+    'class_map': "class activation map of the lesion's own observation",
+    'tdm_generated': 'textual discriminative map of the generated report, against each lesion',
+    'tdm_reference': 'the same of the reference',
+    'words_generated': "attention while predicting the finding's own words, where the generated report has them",
+    'words_reference': 'the same in the reference',
+    'words_read_generated': "attention having read them: the rows that VTAC's map is made of",
+    'words_read_reference': 'the same in the reference',
+    'vdm_any': "visual discriminative map, against all of a study's lesions together",
+    'tdm_any_generated': 'textual discriminative map of the generated report, likewise',
+    'tdm_any_reference': 'the same of the reference',
+    'lesion_itself': 'the share of each patch that the lesion covers as the map: a perfect one, for scale',
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class ExplainedStudy:
-    """A study's two texts, each with its maps.
+    """A study's texts 'generated' and 'reference', each with its maps.
 
     Attributes:
       words: by text. explanations: by text, places as in `words`.
@@ -43,19 +49,28 @@ class ExplainedStudy:
     words: dict[str, list[str]]
     explanations: dict[str, Explanation]
 
-    def maps(self, observation: int) -> dict[str, np.ndarray]:
-        """Maps [P] by name for a lesion; those that the system has, of texts that name the finding."""
-        first = self.explanations['generated']
-        found = {}
-        if first.vdm is not None:
-            found |= {'vdm': first.vdm, 'class_map': first.cams[observation]}
+    def maps(self, lesion: Lesion) -> dict[str, Float[np.ndarray, ' P']]:
+        """The maps to hold against a lesion, by name: those that the system has, of texts that name the finding."""
+        found = self.of_everything() if lesion.observation == ANY else self.of_finding(lesion)
+        return {name: values.reshape(-1) for name, values in found.items()}
+
+    def of_everything(self) -> dict[str, np.ndarray]:
+        """The maps that stand for all findings at once."""
+        found = {f'tdm_any_{text}': explained.tdm for text, explained in self.explanations.items()}
+        found['vdm_any'] = self.explanations['generated'].vdm
+        return {name: values for name, values in found.items() if values is not None}
+
+    def of_finding(self, lesion: Lesion) -> dict[str, np.ndarray]:
+        """The maps for one finding."""
+        found = {name.replace('_any', ''): values for name, values in self.of_everything().items()}
+        cams = self.explanations['generated'].cams
+        if cams is not None:
+            found['class_map'] = cams[lesion.observation]
         for text, explained in self.explanations.items():
-            if explained.tdm is not None:
-                found[f'tdm_{text}'] = explained.tdm
-            if places := naming_places(self.words[text], OBSERVATIONS[observation]):
+            if places := naming_places(self.words[text], lesion.name):
                 found[f'words_{text}'] = explained.predicting_attention[places].mean(0)
                 found[f'words_read_{text}'] = explained.reading_attention[places].mean(0)
-        return {name: values.reshape(-1) for name, values in found.items()}
+        return found | {'lesion_itself': lesion.share}
 
 
 def map_side(run: TrainedRun) -> int:
@@ -68,7 +83,7 @@ def map_side(run: TrainedRun) -> int:
 
 def explain_studies(run: TrainedRun, source: Source, positions: Sequence[int],
                     description: str) -> Iterator[tuple[int, ExplainedStudy]]:
-    """Studies of a split with their position, in batches of the evaluation's size."""
+    """Studies of a split with their positions, in batches of at most the evaluation's size."""
     config, model = run.experiment.config, run.experiment.model()
     search = jax.jit(partial(decoding.generate, model=model, **run.experiment.decoding_options()))
     load = example_loader(run, source)
@@ -76,13 +91,12 @@ def explain_studies(run: TrainedRun, source: Source, positions: Sequence[int],
     starts = range(0, len(positions), size)
     for start in tracked(starts, description, len(starts)):
         chunk = list(positions[start:start + size])
-        filled = chunk + [chunk[-1]] * (size - len(chunk))
-        rows = [load(position) for position in filled]
+        rows = [load(position) for position in chunk + [chunk[-1]] * (size - len(chunk))]  # filled up: one shape
         images = np.stack([row['images'] for row in rows])
         tokens = {'generated': search(run.variables, images, jax.random.key(config.seed)).tokens[:, 0],
                   'reference': np.stack([reference_words(row['tokens']) for row in rows])}
         studies = explain_texts(run, images, {text: np.asarray(ids) for text, ids in tokens.items()})
-        yield from zip(chunk, studies, strict=False)  # without the rows that fill up
+        yield from zip(chunk, studies, strict=False)
 
 
 def example_loader(run: TrainedRun, source: Source) -> Callable[[int], dict[str, Any]]:

@@ -11,7 +11,9 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-THRESHOLDS = np.linspace(0, 1, 41)  # of maps scaled to [0, 1]
+# Of maps scaled to [0, 1]. Not 0, which marks the whole film whatever the map: the best threshold could then never be
+# worse than chance.
+THRESHOLDS = np.linspace(0.025, 1, 40)
 
 Maps = Float[np.ndarray, 'n P']
 
@@ -31,6 +33,11 @@ class MapScores:
     iou: np.ndarray
     area: np.ndarray
     flat: np.ndarray
+
+    @property
+    def best(self) -> int:
+        """Index of the threshold with the largest mean IoU: one for all maps, as a user would have to choose it."""
+        return int(self.iou.mean(0).argmax())
 
 
 def score_maps(maps: Maps, shares: Maps) -> MapScores:

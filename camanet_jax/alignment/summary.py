@@ -1,23 +1,50 @@
 """Scores of many lesions as means with intervals over studies, beside chance and beside other studies' maps.
 
-n lesions, in B studies.
+n lesions, P patches of all views.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from camanet_jax.alignment.lesions import Lesion
 from camanet_jax.alignment.scores import THRESHOLDS, MapScores, score_maps
-from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.metrics.bootstrap import StudyStatistics, bootstrap_interval, resampling_weights
 
 MEASURES = ('pointing', 'energy', 'iou')
-Values = Float[np.ndarray, 'n settings']
+Settings = Float[np.ndarray, 'n settings']
 
 
-def compare(values: Values, baseline: Values, studies: Sequence[str]) -> dict[str, float]:
+@dataclasses.dataclass(frozen=True)
+class MapSet:
+    """One kind of map for all lesions that have it.
+
+    Attributes:
+      lesions: n of them. maps: [n, P].
+    """
+
+    lesions: list[Lesion]
+    maps: Float[np.ndarray, 'n P']
+
+    @property
+    def shares(self) -> Float[np.ndarray, 'n P']:
+        """What each lesion covers of the patches."""
+        return np.stack([lesion.share.reshape(-1) for lesion in self.lesions])
+
+    @property
+    def studies(self) -> list[str]:
+        """The lesions' studies, which are what is drawn anew."""
+        return [lesion.study_id for lesion in self.lesions]
+
+    def scores(self) -> MapScores:
+        """Every measure of every lesion."""
+        return score_maps(self.maps, self.shares)
+
+
+def compare(values: Settings, baseline: Settings, studies: Sequence[str]) -> dict[str, float]:
     """The mean over lesions at the best setting, a baseline's, and their difference, with 95% intervals over studies.
 
     Settings (an IoU's thresholds) are chosen on the whole set, and anew in every resample, so that the interval knows
@@ -26,58 +53,54 @@ def compare(values: Values, baseline: Values, studies: Sequence[str]) -> dict[st
     rows = np.unique(studies, return_inverse=True)[1]
     summands = np.zeros((rows.max() + 1, values.shape[1] + baseline.shape[1] + 1))
     np.add.at(summands, rows, np.concatenate([values, baseline, np.ones((len(values), 1))], axis=1))
-    split = values.shape[1]
 
-    def value(sums):
-        return sums[..., :split].max(-1) / sums[..., -1]
+    def ours(sums):
+        return sums[..., :values.shape[1]].max(-1) / sums[..., -1]
 
-    def other(sums):
-        return sums[..., split:-1].max(-1) / sums[..., -1]
+    def theirs(sums):
+        return sums[..., values.shape[1]:-1].max(-1) / sums[..., -1]
 
     weights = resampling_weights(len(summands))
-    mean = StudyStatistics(summands, value)
-    difference = StudyStatistics(summands, lambda sums: value(sums) - other(sums))
+    mean = StudyStatistics(summands, ours)
+    difference = StudyStatistics(summands, lambda sums: ours(sums) - theirs(sums))
     low, high = bootstrap_interval(mean, weights)
     difference_low, difference_high = bootstrap_interval(difference, weights)
     return {'value': mean.value(), 'low': low, 'high': high,
-            'baseline': StudyStatistics(summands, other).value(), 'difference': difference.value(),
+            'baseline': float(theirs(summands.sum(0))), 'difference': difference.value(),
             'difference_low': difference_low, 'difference_high': difference_high}
 
 
-def summarise(maps: Float[np.ndarray, 'n P'], shares: Float[np.ndarray, 'n P'], studies: Sequence[str],
-              observations: Int[np.ndarray, ' n']) -> dict[str, Any]:
-    """One map's entry: every measure against chance, against other studies' maps, and by observation."""
-    scores = score_maps(maps, shares)
+def summarise(measured: MapSet) -> dict[str, Any]:
+    """One map's entry: every measure against chance and against other studies' maps, and means by observation."""
+    scores = measured.scores()
     chance = scores.area[:, None]
-    entry: dict[str, Any] = {'lesions': len(maps), 'studies': len(set(studies)), 'flat_maps': int(scores.flat.sum()),
-                             'threshold': float(THRESHOLDS[scores.iou.mean(0).argmax()])}
+    entry: dict[str, Any] = {'lesions': len(measured.lesions), 'studies': len(set(measured.studies)),
+             'flat_maps': int(scores.flat.sum()), 'threshold': float(THRESHOLDS[scores.best])}
     for name in MEASURES:
-        found = compare(settings(scores, name), chance, studies)
-        found['chance'] = found.pop('baseline')
-        entry[name] = found
-    entry['other_studies'] = against_other_studies(maps, shares, studies, observations)
-    entry['by_observation'] = by_observation(scores, observations)
-    return entry
+        entry[name] = compare(settings(scores, name), chance, measured.studies)
+        entry[name]['chance'] = entry[name].pop('baseline')
+    return entry | {'other_studies': against_other_studies(measured), 'by_observation': by_observation(measured)}
 
 
-def settings(scores: MapScores, name: str) -> Values:
+def settings(scores: MapScores, name: str) -> Settings:
     """A measure's values, one column for each setting."""
     values = getattr(scores, name)
     return values if values.ndim == 2 else values[:, None]
 
 
-def against_other_studies(maps, shares, studies, observations) -> dict[str, Any]:
+def against_other_studies(measured: MapSet) -> dict[str, Any]:
     """Compares with the map of another study that has the same observation.
 
     A map that lies where such lesions mostly are, whatever the film shows, beats chance and gains nothing here.
     """
-    giver = exchange(observations)
+    giver = exchange(np.array([lesion.observation for lesion in measured.lesions]))
     kept = np.flatnonzero(giver != np.arange(len(giver)))
     if not len(kept):
         return {'lesions': 0}
-    own, others = score_maps(maps[kept], shares[kept]), score_maps(maps[giver[kept]], shares[kept])
-    names = [studies[i] for i in kept]
-    return {'lesions': len(kept)} | {name: compare(settings(own, name), settings(others, name), names)
+    lesions = [measured.lesions[i] for i in kept]
+    own, other = MapSet(lesions, measured.maps[kept]), MapSet(lesions, measured.maps[giver[kept]])
+    scores, baseline = own.scores(), other.scores()
+    return {'lesions': len(kept)} | {name: compare(settings(scores, name), settings(baseline, name), own.studies)
                                      for name in MEASURES}
 
 
@@ -90,10 +113,18 @@ def exchange(observations: Int[np.ndarray, ' n']) -> Int[np.ndarray, ' n']:
     return giver
 
 
-def by_observation(scores: MapScores, observations: Int[np.ndarray, ' n']) -> dict[str, Any]:
-    """Means of each observation's lesions; the IoU at the threshold of all."""
-    best = scores.iou.mean(0).argmax()
-    columns = {'pointing': scores.pointing, 'energy': scores.energy, 'iou': scores.iou[:, best], 'chance': scores.area}
-    return {OBSERVATIONS[index]: {'lesions': int((observations == index).sum())}
-            | {name: float(values[observations == index].mean()) for name, values in columns.items()}
-            for index in np.unique(observations)}
+def lesion_scores(measured: MapSet) -> list[dict[str, float]]:
+    """The measures of every lesion, the IoU at the threshold of all."""
+    scores = measured.scores()
+    columns = scores.pointing, scores.energy, scores.iou[:, scores.best], scores.area
+    return [dict(zip((*MEASURES, 'chance'), map(float, row), strict=True)) for row in zip(*columns, strict=True)]
+
+
+def by_observation(measured: MapSet) -> dict[str, Any]:
+    """Means over the lesions of each observation."""
+    rows = list(zip(measured.lesions, lesion_scores(measured), strict=True))
+    found = {}
+    for name in sorted({lesion.name for lesion in measured.lesions}):
+        own = [row for lesion, row in rows if lesion.name == name]
+        found[name] = {'lesions': len(own)} | {key: float(np.mean([row[key] for row in own])) for key in own[0]}
+    return found

@@ -1,0 +1,44 @@
+"""The measurements as a table to print."""
+
+from typing import Any
+
+from camanet_jax.alignment.maps import MEANING
+from camanet_jax.alignment.summary import MEASURES
+
+COLUMNS = ('map', 'n', 'measure', 'value [95%]', 'chance', 'above chance [95%]', "above other studies' map [95%]")
+WIDTHS = (20, 5, 8, 20, 6, 22, 22)
+
+
+def format_table(found: dict[str, Any]) -> str:
+    """What `measure` returned, as text."""
+    lines = [f'{found["split"]}: {found["lesions"]} lesions ({found["source"]}) in {found["studies"]} studies',
+             _line(COLUMNS)]
+    for name, entry in found['maps'].items():
+        lines += [_line(_cells(name, entry, measure)) for measure in MEASURES]
+    lines += ['', *(f'{name}: {MEANING[name]}' + _flat(entry) for name, entry in found['maps'].items())]
+    lines += ["above other studies' map: the map of another study with the same observation, against this lesion"]
+    return '\n'.join(lines + ([found['note']] if 'note' in found else []))
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return '  '.join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
+
+
+def _cells(name: str, entry: dict[str, Any], measure: str) -> tuple[str, ...]:
+    """One row; the map is named on its first."""
+    first, scores, others = measure == MEASURES[0], entry[measure], entry['other_studies'].get(measure)
+    return (name if first else '', str(entry['lesions']) if first else '', measure, interval(scores),
+            f'{scores["chance"]:.3f}', interval(scores, 'difference', '+'),
+            interval(others, 'difference', '+') if others else '')
+
+
+def interval(scores: dict[str, float], name: str = 'value', sign: str = '') -> str:
+    """A number of `summary.compare` with its bounds."""
+    prefix = '' if name == 'value' else f'{name}_'
+    value, low, high = scores[name], scores[f'{prefix}low'], scores[f'{prefix}high']
+    return f'{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]'
+
+
+def _flat(entry: dict[str, Any]) -> str:
+    """How many maps say nothing; they count as uniform."""
+    return f' ({entry["flat_maps"]} of {entry["lesions"]} are flat: measured as chance)' if entry['flat_maps'] else ''

@@ -1,0 +1,34 @@
+"""Measures where a run's maps lie against known lesions: pointing game, energy inside, IoU at the best threshold.
+
+    python scripts/measure_alignment.py --workdir runs/demo
+    python scripts/measure_alignment.py --workdir runs/nih --boxes /data/nih_sample/boxes.json --split=all
+    python scripts/measure_alignment.py --workdir runs/camanet --baseline runs/base
+
+Writes alignment.json, and alignment_lesions.jsonl with every lesion's own scores, into the workdir, and prints the
+table. --baseline compares with another run on the lesions that both have, measuring that run first where it was not.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def main() -> None:
+    """Parses the command line, measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--workdir', required=True, type=Path, help='a run with a checkpoint')
+    parser.add_argument('--split', default='test', choices=('train', 'val', 'test', 'all'))
+    parser.add_argument('--boxes', type=Path, metavar='FILE', help='JSON list of {"id", "finding", "xywh_1024"}, for '
+                        'data without masks')
+    parser.add_argument('--baseline', type=Path, metavar='DIR', help='another run on the same data')
+    parser.add_argument('--data_dir', help='where the data are now, if they have moved')
+    options = parser.parse_args()
+    from camanet_jax import runtime
+    from camanet_jax.alignment.command import measure_alignment
+
+    runtime.set_up_logging()
+    with runtime.errors_for_people():
+        measure_alignment(**vars(options))
+
+
+if __name__ == '__main__':
+    main()
