@@ -1,27 +1,24 @@
-"""The files that an evaluated run leaves: predictions, scores.json, figures."""
+"""The files that an evaluated run leaves: predictions, scores.json, figures, report.html."""
 
-import importlib.metadata
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from camanet_jax import configuration, evaluate, gallery, sharding
+from camanet_jax import configuration, evaluate, gallery, run_report, sharding
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
 from camanet_jax.experiment import open_split
-from camanet_jax.metrics import constant_baseline, scores
+from camanet_jax.metrics import constant_baseline, scores, verbatim
 from camanet_jax.metrics_log import replace_text
+from camanet_jax.provenance import caption, of_run, package_versions
 from camanet_jax.reporting import curves
 from camanet_jax.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
-
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets', 'pycocoevalcap')
 
 
 def evaluate_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -37,21 +34,22 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
     config = evaluator.experiment.config
     sources = {split: open_split(config, split) for split in ('train', 'val', 'test')}
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None
-    found: dict[str, Any] = {}
+    train = verbatim.train_texts(sources['train'].reports, evaluator.experiment.tokenizer, config.data.max_seq_length)
+    found: dict[str, Any] = {'provenance': provenance(config, step)}
     written: list[Path] = []
     for split in ('val', 'test'):
         result = evaluator.run(variables, sources[split], f'Evaluating {split}')
-        found[split] = split_scores(evaluator, result, constant)
+        found[split] = split_scores(evaluator, result, constant, train)
         if jax.process_index() == 0:
             written.append(evaluate.write_predictions(workdir, split, result))
-            log_scores(split, found[split])
-    found['provenance'] = provenance(config, step)
+            log_scores(split, found[split], found['provenance'])
     if jax.process_index() == 0:
         replace_text(workdir / 'scores.json', json.dumps(found, indent=2) + '\n')
         written.append(workdir / 'scores.json')
         if (workdir / 'metrics.jsonl').exists():
             written += curves.draw_curves(workdir / 'metrics.jsonl', workdir / 'figures')
         written += gallery.draw_studies(workdir / 'figures', evaluator, variables, sources['test'], result)
+        written.append(run_report.write_report(workdir, evaluator.experiment, variables, sources['test']))
         LOG.info('Files written:\n  %s', '\n  '.join(str(path) for path in written))
     return found
 
@@ -64,11 +62,12 @@ def constant_report(evaluator: Evaluator, sources: dict[str, Source]) -> constan
         experiment.config.data.max_seq_length, seed=experiment.config.seed)
 
 
-def split_scores(evaluator: Evaluator, result: SplitResult, constant) -> dict[str, Any]:
+def split_scores(evaluator: Evaluator, result: SplitResult, constant: constant_baseline.ConstantReport | None,
+                 train: verbatim.TrainTexts) -> dict[str, Any]:
     """One split's entry in scores.json."""
     tokenizer, config = evaluator.experiment.tokenizer, evaluator.experiment.config
     length = config.data.max_seq_length
-    entry = scores.score_predictions(result.rows, tokenizer, length, constant=constant)
+    entry = scores.score_predictions(result.rows, tokenizer, length, constant=constant, train=train)
     entry |= {'classification': evaluate.class_scores(result), 'losses': result.losses,
               'skipped_studies': result.skipped}
     if config.evaluation.shuffled_control:
@@ -78,25 +77,25 @@ def split_scores(evaluator: Evaluator, result: SplitResult, constant) -> dict[st
     return entry
 
 
-def provenance(config, step: int) -> dict[str, Any]:
+def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
     """What the scores depend on."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    versions['python'] = sys.version.split()[0]
     device = jax.devices()[0]
-    return {'config': configuration.as_data(config), 'variant': config.variant, 'seed': config.seed, 'step': step,
-            'versions': versions, 'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})'}
+    return of_run(configuration.as_data(config), step) | {
+        'versions': package_versions(),
+        'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})'}
 
 
-def log_scores(split: str, entry: dict[str, Any]) -> None:
-    """The main scores beside the constant report's, as one table."""
+def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> None:
+    """The main scores beside the constant report's, as one table, with what they depend on."""
     names = list(entry['cut'])
     lines = ['  '.join(f'{name:>9}' for name in ('', *names))]
     rows = {'model': entry['cut']}
     if 'constant_baseline' in entry:
         rows['constant'] = entry['constant_baseline']
     lines += ['  '.join([f'{title:>9}', *(f'{scores[name]:9.4f}' for name in names)]) for title, scores in rows.items()]
-    LOG.info('%s, %d studies, %d distinct reports, protocol cut:\n%s', split, entry['studies'],
-                 entry['distinct_reports'], '\n'.join(lines))
+    LOG.info('%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:\n%s\n%s', split,
+             entry['studies'], entry['distinct_reports'], 100 * entry['copied_from_train']['cut'], '\n'.join(lines),
+             caption(made_by))
     for other in ('constant_baseline', 'shuffled_images'):
         if 'difference' in entry.get(other, {}):
             log_differences(split, other, entry[other]['difference'])

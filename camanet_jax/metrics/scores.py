@@ -1,10 +1,11 @@
 """All scores of one split's predictions: what `scores.json` holds, and the comparison of systems.
 
-A prediction is a dict `{"id", "report", "reference", "reference_full"}`, a line of the predictions
-file. Both protocols start from `reference_full`: the cut reference follows from it.
+A prediction is a dict as `predictions` describes. Both protocols start from `reference_full`: the cut reference
+follows from it.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -13,10 +14,19 @@ from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics import bootstrap
 from camanet_jax.metrics.bootstrap import Interval, PairedDifference
 from camanet_jax.metrics.constant_baseline import ConstantReport
+from camanet_jax.metrics.predictions import check_predictions, shown
 from camanet_jax.metrics.protocol import full_string
-from camanet_jax.metrics.scorer import Scorer, SetScores
+from camanet_jax.metrics.scorer import GivenLabels, Scorer, SetScores
+from camanet_jax.metrics.verbatim import TrainTexts, copied_share
 
-_FAULTS_SHOWN = 10
+class Labels(NamedTuple):
+    """Given labels of the reports and of the references, in the order of the predictions; None: to be read off."""
+
+    predicted: GivenLabels | None = None
+    target: GivenLabels | None = None
+
+
+NO_LABELS = Labels()
 
 
 def score_predictions(
@@ -25,23 +35,28 @@ def score_predictions(
     max_seq_length: int,
     *,
     constant: ConstantReport | None = None,
+    train: TrainTexts | None = None,
+    labels: Labels = NO_LABELS,
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
     **settings,
 ) -> dict:
     """The entry of one split in `scores.json`; `settings` are the further fields of `Scorer`.
 
+    Args:
+        labels: of reports and references, where they are not to be read off them.
+
     Returns:
         `cut` and `full` (language scores by name), `clinical`, `distinct_reports`, `studies`,
-        `intervals` (95%, over studies, grouped as the scores) and, given the constant report,
-        `constant_baseline`: its scores under `cut` at the top level, `full`, `clinical`, and
-        `difference`, the predictions' scores minus its own with interval and p-value.
+        `intervals` (95%, over studies, grouped as the scores), given train texts `copied_from_train`
+        (the share by protocol) and, given the constant report, `constant_baseline`: its scores under
+        `cut` at the top level, `full`, `clinical`, and `difference`, the predictions' scores minus its
+        own with interval and p-value.
     """
     check_predictions(predictions)
     scorer = Scorer(tokenizer, max_seq_length, **settings)
-    reports = [row['report'] for row in predictions]
-    references = [row['reference_full'] for row in predictions]
-    scores = scorer.score(reports, references)
+    reports, references = _texts(predictions)
+    scores = scorer.score(reports, references, **labels._asdict())
     weights = bootstrap.resampling_weights(len(predictions), resamples, seed)
     entry = {
         **{name: nlg.corpus for name, nlg in scores.nlg.items()},
@@ -50,15 +65,12 @@ def score_predictions(
         'studies': len(predictions),
         'intervals': _intervals(scores, weights),
     }
+    if train is not None:
+        entry['copied_from_train'] = copied_share(reports, train, tokenizer, max_seq_length)
     if constant is not None:
-        baseline = scorer.score([constant.report] * len(references), references)
-        entry['constant_baseline'] = {
-            **baseline.nlg['cut'].corpus,
-            'full': baseline.nlg['full'].corpus,
-            'clinical': baseline.clinical,
-            'train_studies': constant.train_studies,
-            'validation_BLEU_4': constant.validation_bleu_4,
-            'difference': _differences(scores, baseline, weights),
+        baseline = scorer.score([constant.report] * len(references), references, target=labels.target)
+        entry['constant_baseline'] = _constant_entry(constant, baseline) | {
+            'difference': _differences(scores, baseline, weights)
         }
     return entry
 
@@ -69,13 +81,15 @@ def compare_predictions(
     tokenizer: Tokenizer,
     max_seq_length: int,
     *,
+    labels: Labels = NO_LABELS,
+    baseline_labels: GivenLabels | None = None,
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
     **settings,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Paired bootstrap of two systems' predictions for the same studies, in any order.
 
-    `settings` are the further fields of `Scorer`.
+    `settings` are the further fields of `Scorer`. Labels that are given stand in the order of `system`.
 
     Returns:
         By group ("cut", "full", "clinical") and score: difference (system minus baseline), low,
@@ -83,43 +97,36 @@ def compare_predictions(
     """
     check_predictions(system)
     check_predictions(baseline)
-    reports = {row['id']: row['report'] for row in baseline}
+    by_id = {row['id']: row['report'] for row in baseline}
     ids = [row['id'] for row in system]
-    if unpaired := sorted(reports.keys() ^ set(ids)):
+    if unpaired := sorted(by_id.keys() ^ set(ids)):
         raise ValueError(
-            f'Expected predictions for the same studies, got {len(ids)} and {len(reports)}; '
-            f'only one side has {_shown(unpaired)}.'
+            f'Expected predictions for the same studies, got {len(ids)} and {len(by_id)}; '
+            f'only one side has {shown(unpaired)}.'
         )
-    references = [row['reference_full'] for row in system]
+    reports, references = _texts(system)
     scorer = Scorer(tokenizer, max_seq_length, **settings)
     return _differences(
-        scorer.score([row['report'] for row in system], references),
-        scorer.score([reports[study_id] for study_id in ids], references),
+        scorer.score(reports, references, **labels._asdict()),
+        scorer.score([by_id[study_id] for study_id in ids], references, baseline_labels, labels.target),
         bootstrap.resampling_weights(len(ids), resamples, seed),
     )
 
 
-def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
-    """Raise one ValueError that names everything wrong with the rows of a predictions file."""
-    if not predictions:
-        raise ValueError('Expected at least one prediction, got none.')
-    faults, seen = [], set()
-    for number, row in enumerate(predictions):
-        study_id = row.get('id')
-        if not isinstance(study_id, str) or not study_id:
-            faults.append(f'row {number} has no id')
-        elif study_id in seen:
-            faults.append(f'row {number} repeats id {study_id}')
-        seen.add(study_id)
-        if not isinstance(row.get('report'), str):
-            faults.append(f'row {number} ({study_id}) has no report text (an empty one is "")')
-        reference = row.get('reference_full')
-        if not isinstance(reference, str) or not reference.strip():
-            faults.append(f'row {number} ({study_id}) has no reference_full')
-    if faults:
-        raise ValueError(
-            f'Expected rows of id (each once), report and reference_full; got {_shown(faults)}.'
-        )
+def _texts(predictions: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
+    """Reports and whole references."""
+    return [row['report'] for row in predictions], [row['reference_full'] for row in predictions]
+
+
+def _constant_entry(constant: ConstantReport, scores: SetScores) -> dict:
+    corpora = {name: nlg.corpus for name, nlg in scores.nlg.items()}
+    return {
+        **corpora.pop('cut', {}),
+        **corpora,
+        'clinical': scores.clinical,
+        'train_studies': constant.train_studies,
+        'validation_BLEU_4': constant.validation_bleu_4,
+    }
 
 
 def _intervals(
@@ -141,9 +148,5 @@ def _differences(
     return {
         group: {name: difference(group, name)._asdict() for name in statistics}
         for group, statistics in system.statistics.items()
+        if group in baseline.statistics
     }
-
-
-def _shown(items: Sequence[str]) -> str:
-    more = f' and {len(items) - _FAULTS_SHOWN} more' if len(items) > _FAULTS_SHOWN else ''
-    return '; '.join(items[:_FAULTS_SHOWN]) + more

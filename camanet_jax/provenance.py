@@ -1,0 +1,29 @@
+"""What a score depends on beside the reports: it stands with every score table."""
+
+import hashlib
+import importlib.metadata
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets', 'pycocoevalcap')
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a score may depend on."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return versions | {'python': sys.version.split()[0]}
+
+
+def of_run(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+    """What made a run's reports: its whole configuration and, again, what tells runs apart."""
+    return {'config': dict(config), 'variant': config['variant'], 'seed': config['seed'], 'step': step}
+
+
+def caption(provenance: Mapping[str, Any]) -> str:
+    """One line for under a table: the run, and the versions that scored it."""
+    run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step')]
+    digest = hashlib.sha256(json.dumps(provenance['config'], sort_keys=True).encode()).hexdigest()[:8]
+    versions = [f'{name} {version}' for name, version in provenance['versions'].items()]
+    return ', '.join([*run, f'configuration {digest}']) + '; ' + ', '.join(versions)
