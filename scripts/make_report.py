@@ -1,0 +1,28 @@
+"""Writes report.html of a run that has been evaluated: curves, scores, and studies that can be questioned.
+
+    python scripts/make_report.py --workdir=runs/demo
+
+Training and evaluation write it themselves; this is for older runs, and for another number of studies.
+"""
+
+import argparse
+from pathlib import Path
+
+from camanet_jax import run_report, runtime
+from camanet_jax.workdir import get_config
+
+
+def main() -> None:
+    """Parses the command line and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--workdir', type=Path, required=True, help='the folder of the run')
+    parser.add_argument('--studies', type=int, default=run_report.STUDIES,
+                        help='at most so many studies are shown (default: %(default)s)')
+    options = parser.parse_args()
+    with runtime.errors_for_people():
+        runtime.prepare(get_config(str(options.workdir)), options.workdir)
+        print(run_report.report_of(options.workdir, options.studies))
+
+
+if __name__ == '__main__':
+    main()
