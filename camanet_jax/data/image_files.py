@@ -1,13 +1,32 @@
-"""Image files to 8-bit grey films, with an error that names a damaged one."""
+"""Image files to 8-bit grey films, with an error that names a damaged one.
 
+Training and `--mode=generate` read films here alike: PNG, JPEG, TIFF and the others of `FORMATS`, and DICOM (dicom.py).
+"""
+
+import contextlib
 import io
-import struct
+import math
+import threading
+from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-# What Pillow's decoders raise, by format, on bytes that are cut short or overwritten.
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+from camanet_jax.data.grey import as_grey, upright
+
+# Of Pillow's formats only what films come in: some of the others call outside programs or unpack without bounds.
+FORMATS = ('PNG', 'JPEG', 'TIFF', 'JPEG2000', 'BMP', 'GIF', 'WEBP', 'PPM')
+DICOM_SUFFIXES = ('.dcm', '.dicom', '.dic', '.ima')
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.jp2', '.bmp', '.gif', '.webp', '.pgm', '.ppm', *DICOM_SUFFIXES)
+
+MAX_PIXELS = 2**29  # refused above: 23,000 x 23,000. Decoding takes up to 5 bytes a pixel.
+LARGE_PIXELS = 2**26  # 8,000 x 8,000, more than detectors have. Above, one film is decoded at a time, and made smaller.
+MAX_ASPECT = 100  # a film's short side goes to some 256 pixels, which would make a line of pixels endless
+
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit is in the way of large films
+
+_one_large_film = threading.Lock()
+_DICOM_MARK, _DICOM_MARK_END = b'DICM', 132
 
 
 class DamagedImageError(ValueError):
@@ -17,29 +36,91 @@ class DamagedImageError(ValueError):
 def open_grey(encoded: bytes, name: str) -> Image.Image:
     """Decodes an image file to 8-bit grey.
 
-    Colour goes through PIL's 'L', which leaves grey stored as RGB unchanged. Images of more than
-    8 bits are scaled to 8 (`to_eight_bits`).
+    Colour goes through PIL's 'L', which leaves grey stored as RGB unchanged. Images of more than 8 bits are scaled to 8
+    (`grey.to_eight_bits`). What is transparent becomes black. An EXIF orientation is applied. Of several
+    pages the first is read.
 
     Raises:
-        DamagedImageError: the bytes are no whole image; `name` is in the message.
+      DamagedImageError: the bytes are no whole image; `name` is in the message.
     """
+    return _decode(io.BytesIO(encoded), name)
+
+
+def read_grey(path: Path, name: str) -> Image.Image:
+    """`open_grey` of a file, which is not held in memory as a whole."""
     try:
-        image = Image.open(io.BytesIO(encoded))
-        image.load()
-        return to_eight_bits(image) if image.mode[0] in 'IF' else image.convert('L')
-    except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
+        with path.open('rb') as file:
+            return _decode(file, name)
+    except OSError as error:
+        raise DamagedImageError(f'image {name} cannot be read: {error.strerror or error}') from error
+
+
+def is_dicom(file: BinaryIO) -> bool:
+    """Whether DICOM's mark is in its place; goes back to the start of the file."""
+    head = file.read(_DICOM_MARK_END)
+    file.seek(0)
+    return head.endswith(_DICOM_MARK) and len(head) == _DICOM_MARK_END
+
+
+def _decode(file: BinaryIO, name: str) -> Image.Image:
+    try:
+        return _decode_dicom(file) if is_dicom(file) else _decode_image(file)
+    except UnidentifiedImageError as error:
+        if Path(name).suffix.lower() in DICOM_SUFFIXES:  # files older than the mark
+            return _decode_named_dicom(file, name)
+        raise DamagedImageError(f'image {name} cannot be decoded: {_why_unknown(file)}') from error
+    # Decoders raise whatever comes of reading nonsense as numbers: IndexError, KeyError, struct.error, ...
+    except Exception as error:
+        raise DamagedImageError(f'image {name} cannot be decoded: {error or type(error).__name__}') from error
+
+
+def _decode_named_dicom(file: BinaryIO, name: str) -> Image.Image:
+    file.seek(0)
+    try:
+        return _decode_dicom(file)
+    except Exception as error:
         raise DamagedImageError(f'image {name} cannot be decoded: {error}') from error
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scales a deep grey image (modes I, I;16, F) linearly to 0..255.
+def _decode_dicom(file: BinaryIO) -> Image.Image:
+    from camanet_jax.data import dicom  # most runs read none
 
-    The full range is that of 8, 12 or 16 bits, the smallest that holds the brightest pixel:
-    detectors of 12 bits often write 0..4095 into files of 16.
-    """
-    values = np.asarray(image, np.float64)
-    brightest = values.max()
-    if values.min() < 0 or brightest > 65535:
-        raise ValueError(f'expected values 0 to 65535, got {values.min():g} to {brightest:g}')
-    full = next(2**bits - 1 for bits in (8, 12, 16) if brightest <= 2**bits - 1)
-    return Image.fromarray(np.rint(values * (255 / full)).astype(np.uint8))
+    width, height = dicom.read_size(file)
+    with _room_for(width, height):
+        return _smaller(dicom.read_film(file))
+
+
+def _decode_image(file: BinaryIO) -> Image.Image:
+    with Image.open(file, formats=FORMATS) as image, _room_for(*image.size):
+        if factor := _reduction(image.size):
+            image.draft('L', (image.width // factor, image.height // factor))  # JPEG alone can skip work
+        image.load()
+        return _smaller(upright(as_grey(image), image))
+
+
+def _why_unknown(file: BinaryIO) -> str:
+    file.seek(0)
+    return 'it is in none of the formats DICOM, ' + ', '.join(FORMATS) if file.read(1) else 'it is empty'
+
+
+# --- Size ---
+
+
+def _room_for(width: int, height: int) -> contextlib.AbstractContextManager:
+    """What to hold while an image is decoded, so that memory is bounded; refuses what is no film."""
+    if width * height > MAX_PIXELS:
+        raise ValueError(f'expected at most {MAX_PIXELS:,} pixels, got {width:,} x {height:,}')
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(f'expected sides within {MAX_ASPECT} to 1, got {width:,} x {height:,} pixels')
+    return _one_large_film if _reduction((width, height)) else contextlib.nullcontext()
+
+
+def _reduction(size: tuple[int, int]) -> int:
+    """How many times smaller, along each side, a large film is made; 0 for others, which stay as they are."""
+    pixels = size[0] * size[1]
+    return math.ceil(math.sqrt(pixels / LARGE_PIXELS)) if pixels > LARGE_PIXELS else 0
+
+
+def _smaller(film: Image.Image) -> Image.Image:
+    factor = _reduction(film.size)
+    return film.reduce(factor) if factor else film

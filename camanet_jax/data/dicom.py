@@ -1,0 +1,132 @@
+"""DICOM files to 8-bit grey films, as a viewer shows them, and nothing else of them.
+
+Only the elements named in `_PIXELS` are read from a file: who the patient is never enters memory, and so no log, no
+message and no output. Messages of pydicom are not passed on, since they may quote values.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pydicom
+from jaxtyping import Integer
+from PIL import Image
+from pydicom import pixels
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from camanet_jax.data.dicom_levels import grey_levels
+
+# Files with small faults are common. What can be read is read, in silence.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+logging.getLogger('pydicom').setLevel(logging.ERROR)
+warnings.filterwarnings('ignore', module='pydicom')
+
+_SIZE = ['Rows', 'Columns']
+_PIXELS = [
+    *_SIZE, 'SOPClassUID', 'NumberOfFrames', 'SamplesPerPixel', 'PhotometricInterpretation', 'PlanarConfiguration',
+    'BitsAllocated', 'BitsStored', 'HighBit', 'PixelRepresentation', 'PixelData', 'ExtendedOffsetTable',
+    'ExtendedOffsetTableLengths', 'PixelPaddingValue', 'PixelPaddingRangeLimit', 'ModalityLUTSequence', 'RescaleSlope',
+    'RescaleIntercept', 'VOILUTSequence', 'WindowCenter', 'WindowWidth', 'VOILUTFunction',
+    *(f'{colour}PaletteColorLookupTable{part}' for colour in ('Red', 'Green', 'Blue')
+      for part in ('Descriptor', 'Data')),
+]
+IDENTIFIERS = ('StudyInstanceUID', 'SOPInstanceUID')
+_LATERAL = ('LL', 'RL', 'LAT', 'LATERAL')
+_MAX_SPAN = 2**24  # stored values between the lowest and the highest
+
+
+def read_size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height in pixels.
+
+    Raises:
+      ValueError: the file holds no pixels.
+    """
+    dataset = _read(file, _PIXELS, stop_before_pixels=True)
+    file.seek(0)
+    if 'Rows' not in dataset or 'Columns' not in dataset:
+        kind = dataset.get('SOPClassUID')
+        raise ValueError(f'it is a DICOM file without pixel data ({kind.name})' if kind else
+                         'it is no DICOM file, or one without pixel data')
+    return dataset.Columns, dataset.Rows
+
+
+def read_film(file: BinaryIO) -> Image.Image:
+    """The film as 8-bit grey, 0 black.
+
+    Stored values go through the modality's lookup table or rescaling, then through the first VOI lookup table or window
+    (PS3.4 N.2). Without either, 8-bit values stay as they are and deeper ones are spread from the film's lowest to its
+    highest. MONOCHROME1 is inverted; padding shows black; overlays are left out.
+
+    Raises:
+      ValueError: there are no pixels, several frames, or pixels that cannot be decoded.
+    """
+    dataset = _read(file, _PIXELS)
+    values = _decode(dataset)
+    if dataset.PhotometricInterpretation == 'PALETTE COLOR':
+        values = pixels.apply_color_lut(values, dataset)
+    if values.ndim == 3:
+        return _colour_film(values)
+    low, high = int(values.min()), int(values.max())
+    if high - low > _MAX_SPAN:
+        raise ValueError(f'expected stored values within {_MAX_SPAN:,} of each other, got {low:,} to {high:,}')
+    places = values.astype(np.int64) - low if low else values
+    present = np.zeros(high - low + 1, bool)
+    present[places] = True
+    return Image.fromarray(grey_levels(np.arange(low, high + 1), present, dataset)[places])
+
+
+def read_identifiers(path: Path) -> dict[str, str]:
+    """The UIDs of study and film; empty for other files and where they are missing."""
+    try:
+        dataset = pydicom.dcmread(path, specific_tags=list(IDENTIFIERS), stop_before_pixels=True)
+    except Exception:  # pydicom raises many kinds; the film itself was read, or is reported elsewhere
+        return {}
+    return {name: str(dataset[name].value) for name in IDENTIFIERS if name in dataset}
+
+
+def is_lateral(path: Path) -> bool:
+    """Whether the file says that its view is a lateral one."""
+    try:
+        dataset = pydicom.dcmread(path, specific_tags=['ViewPosition'], stop_before_pixels=True)
+    except Exception:  # as above
+        return False
+    return str(dataset.get('ViewPosition', '')).upper() in _LATERAL
+
+
+def _read(file: BinaryIO, tags: list[str], **options: Any) -> pydicom.Dataset:
+    try:
+        dataset = pydicom.dcmread(file, specific_tags=tags, force=True, **options)
+    except Exception as error:  # of many kinds, and pydicom's words may quote the file
+        raise ValueError(f'its DICOM elements cannot be read ({type(error).__name__})') from None
+    if 'TransferSyntaxUID' not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
+def _decode(dataset: pydicom.Dataset) -> np.ndarray:
+    """Stored values [height, width], or colours [height, width, 3]."""
+    frames = int(dataset.get('NumberOfFrames') or 1)
+    if frames > 1:
+        raise ValueError(f'expected a single film, got {frames} frames; export the one you mean to a file of its own')
+    if 'PixelData' not in dataset:
+        raise ValueError('it is a DICOM file without pixel data')
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        if syntax.is_compressed and not pixels.get_decoder(syntax).is_available:
+            raise NotImplementedError
+        return pixels.pixel_array(dataset, index=0)
+    except NotImplementedError:
+        raise ValueError(f'its pixels are compressed as {syntax.name}, for which pydicom has no plug-in here; '
+                         'python-gdcm and pylibjpeg-openjpeg read most') from None
+    except Exception as error:  # as in `_read`
+        raise ValueError(f'its pixels cannot be decoded ({syntax.name}, {type(error).__name__})') from None
+
+
+def _colour_film(values: Integer[np.ndarray, 'height width 3']) -> Image.Image:
+    if values.dtype.itemsize > 1:
+        values = values >> (8 * values.dtype.itemsize - 8)
+    return Image.fromarray(values.astype(np.uint8)).convert('L')
