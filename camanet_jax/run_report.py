@@ -15,6 +15,7 @@ from camanet_jax.gallery import load_images
 from camanet_jax.metrics import nlg, protocol
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.progress import tracked
+from camanet_jax.provenance import caption
 from camanet_jax.reporting import score_tables, svg_curves
 from camanet_jax.reporting.study_data import study_data, viewer_settings
 from camanet_jax.reporting.web_page import escape, fill_template, json_text
@@ -57,10 +58,9 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
     scores = json.loads((workdir / 'scores.json').read_text())
     provenance = scores['provenance']
     settings = viewer_settings() | {'studies': studies, 'scores': list(SORTED_BY)}
-    facts = ', '.join([f'variant {provenance["variant"]}', f'seed {provenance["seed"]}', f'step {provenance["step"]}',
-                       provenance['device'], *(f'{name} {text}' for name, text in provenance['versions'].items())])
     return fill_template(
-        'report.html', title=escape(workdir.absolute().name), facts=escape(facts), data=json_text(settings),
+        'report.html', title=escape(workdir.absolute().name), data=json_text(settings),
+        facts=escape(f'{caption(provenance)}, {provenance["device"]}'),
         test=score_tables.split_tables(scores['test']), validation=score_tables.split_tables(scores['val']),
         curves=svg_curves.curves_html(workdir / 'metrics.jsonl') or '<p>This run has no metrics.jsonl.</p>',
         config=escape(json.dumps(provenance['config'], indent=2)),

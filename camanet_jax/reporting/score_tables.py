@@ -1,40 +1,43 @@
 """The tables of a run's page: what scores.json holds, with 95% intervals, and the paper's numbers beside."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from camanet_jax.reporting.web_page import escape
 
 PAPER = Path(__file__).with_name('paper_scores.json')
-LANGUAGE = ('BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'METEOR', 'ROUGE_L', 'CIDEr')
 AGREEMENT = ('precision', 'recall', 'F1')
 AVERAGES = ('micro', 'macro', 'example')
 DIFFERENCES = {'constant_baseline': 'above the constant report', 'shuffled_images': 'above its own reports, shuffled'}
+NO_INTERVALS: Mapping[str, Any] = MappingProxyType({})
 
 Row = tuple[str, Sequence[str]]  # heading, cells in HTML
 
 
 def split_tables(entry: dict[str, Any]) -> str:
     """All tables of one split's entry."""
-    tables = [language_table(entry), agreement_table(entry), class_table(entry)]
-    return '\n'.join(tables)
+    return '\n'.join([language_table(entry), agreement_table(entry), class_table(entry)])
 
 
 def language_table(entry: dict[str, Any]) -> str:
     """Both protocols, the baselines, and the paper."""
-    rows = [(f'this run, protocol {protocol}', interval_cells(entry[protocol], entry['intervals'][protocol]))
+    names = list(entry['cut'])
+    rows = [(f'this run, protocol {protocol}', cells(names, entry[protocol], entry['intervals'][protocol]))
             for protocol in ('cut', 'full')]
     if 'constant_baseline' in entry:
-        rows.append(('best constant report', interval_cells(entry['constant_baseline'], {})))
-    rows += [(name, [difference_cell(entry[key]['difference']['cut'].get(score)) for score in LANGUAGE])
-             for key, name in DIFFERENCES.items() if key in entry]
+        rows.append(('best constant report', cells(names, entry['constant_baseline'])))
+    rows += [(title, [difference_cell(entry[key]['difference']['cut'].get(name)) for name in names])
+             for key, title in DIFFERENCES.items() if key in entry]
     paper = json.loads(PAPER.read_text(encoding='utf8'))
-    rows += [(f'paper, {row["system"]}, {row["data"]}', interval_cells(row, {})) for row in paper['rows']]
-    note = (f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports; 95% bootstrap intervals over '
-            f'studies. Paper: {paper["source"]}; compare them with a run on the same data only.')
-    return table('Language scores', [name.replace('_', '-') for name in LANGUAGE], rows, note)
+    rows += [(f'paper, {row["system"]}, {row["data"]}', cells(names, row)) for row in paper['rows']]
+    copied = entry.get('copied_from_train')
+    copied = f', {100 * copied["cut"]:.1f}% of the reports copied from train' if copied else ''
+    note = (f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap intervals '
+            f'over studies. Paper: {paper["source"]}; compare with a run on the same data only.')
+    return table('Language scores', [name.replace('_', '-') for name in names], rows, note)
 
 
 def agreement_table(entry: dict[str, Any]) -> str:
@@ -43,8 +46,8 @@ def agreement_table(entry: dict[str, Any]) -> str:
     intervals = entry['intervals'].get('clinical', {})
     rows = [(f'reports, {average}', agreement_cells(reports[average], intervals.get(f'{average}_F1')))
             for average in AVERAGES]
-    if 'five_class' in reports:
-        rows.append(('reports, micro, 5 classes', agreement_cells(reports['five_class']['micro'])))
+    rows.append(('reports, 5 classes, micro', agreement_cells(reports['five_class']['micro'],
+                                                              intervals.get('five_class_micro_F1'))))
     if classifier:
         rows += [(f'classifier, {average}', agreement_cells(classifier[average])) for average in AVERAGES]
     note = (f'Reports: observations that the labeller ({entry["clinical"]["labeler"]}) finds in them, uncertain '
@@ -62,21 +65,21 @@ def class_table(entry: dict[str, Any]) -> str:
     return table('Each observation', columns, rows, 'Studies: references that have it.')
 
 
-def interval_cells(scores: dict[str, Any], intervals: dict[str, Sequence[float]]) -> list[str]:
-    """Language scores, each with its interval where there is one."""
-    return [with_interval(scores.get(name), intervals.get(name)) for name in LANGUAGE]
+def cells(names: Sequence[str], scores: Mapping[str, Any], intervals: Mapping[str, Any] = NO_INTERVALS) -> list[str]:
+    """Scores by name, each with its interval where there is one."""
+    return [with_interval(scores.get(name), intervals.get(name)) for name in names]
 
 
 def agreement_cells(found: dict[str, float], interval: Sequence[float] | None = None) -> list[str]:
-    """Precision, recall, F1."""
-    return [with_interval(found.get(name), interval if name == 'F1' else None) for name in AGREEMENT]
+    """Precision, recall, F1; the interval is F1's."""
+    return cells(AGREEMENT, found, {'F1': interval})
 
 
 def difference_cell(found: dict[str, float] | None) -> str:
     """A difference with its sign and interval."""
     if found is None:
         return with_interval(None)
-    return f'{found["difference"]:+.3f} <small>[{found["low"]:+.3f}, {found["high"]:+.3f}]</small>'
+    return f'{found["difference"]:+.3f} <small>[{found["low"]:+.3f}, {found["high"]:+.3f}]</small>'.replace('-', '−')
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None = None) -> str:
@@ -89,8 +92,8 @@ def with_interval(value: float | None, interval: Sequence[float] | None = None) 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Row], note: str = '') -> str:
     """A table that scrolls sideways where the page is narrow; a keyboard can scroll it too."""
     head = ''.join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    body = ''.join(f'<tr><th scope="row">{escape(heading)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-                   for heading, cells in rows)
+    body = ''.join(f'<tr><th scope="row">{escape(heading)}</th>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>'
+                   for heading, row in rows)
     return (f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
             f'<caption>{escape(caption)}</caption><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
             f'<p class="note">{escape(note)}</p>')
