@@ -35,8 +35,8 @@ def language_table(entry: dict[str, Any]) -> str:
     rows += [(f'paper, {row["system"]}, {row["data"]}', cells(names, row)) for row in paper['rows']]
     copied = entry.get('copied_from_train')
     copied = f', {100 * copied["cut"]:.1f}% of the reports copied from train' if copied else ''
-    note = (f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap intervals '
-            f'over studies. Paper: {paper["source"]}; compare with a run on the same data only.')
+    note = (f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap '
+            f'intervals over studies. Paper: {paper["source"]}; compare with a run on the same data only.')
     return table('Language scores', [name.replace('_', '-') for name in names], rows, note)
 
 

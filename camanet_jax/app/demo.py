@@ -1,0 +1,87 @@
+"""What the demo does, without the network: uploaded films or an example to a study for the viewer."""
+
+import base64
+import binascii
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import camanet_jax
+from camanet_jax.data.image_files import open_grey
+from camanet_jax.data.synthetic.studies import make_study
+from camanet_jax.data.transforms import eval_image
+from camanet_jax.reporting.study_data import as_jpeg, study_data, viewer_settings
+from camanet_jax.reporting.web_page import escape, fill_template, json_text
+
+MAX_MEGABYTES = 64  # of one file
+EXAMPLES, EXAMPLE_SIDE, EXAMPLE_SEED = 6, 256, 0
+
+
+class Demo:
+    """A trained run and the examples; methods may be called from several threads.
+
+    Attributes:
+      views: number of films of a study.
+    """
+
+    def __init__(self, workdir: Path):
+        self._reporter = camanet_jax.load(workdir)
+        self._data = self._reporter.config.data
+        self.views: int = self._data.views
+        self._one_at_a_time = threading.Lock()
+        self._examples = [make_study(EXAMPLE_SEED, 'test', number, self._example_side()) for number in range(EXAMPLES)]
+        self.example(0)  # compiles, so that the first visitor need not wait
+
+    def page(self) -> str:
+        """The page as HTML."""
+        examples = [{'name': f'Example {number + 1}', 'film': as_jpeg(study.films[0])}
+                    for number, study in enumerate(self._examples)]
+        settings = viewer_settings() | {'views': self.views, 'megabytes': MAX_MEGABYTES, 'examples': examples}
+        run = f'variant {self._reporter.config.variant}, step {self._reporter.step}'
+        return fill_template('app.html', run=escape(run), views=str(self.views), megabytes=str(MAX_MEGABYTES),
+                             data=json_text(settings))
+
+    def upload(self, files: list[dict[str, str]]) -> dict[str, Any]:
+        """The study of uploaded files, each a `name` and `data` in base64.
+
+        Raises:
+          ValueError: there are too few or too many, one is too large, or one is no film; the message names it.
+        """
+        if len(files) != self.views:
+            raise ValueError(f'This model reads {self.views} film(s) of a study, got {len(files)}.')
+        films = [self._film(Path(str(file['name'])).name, file['data']) for file in files]
+        return self._study(', '.join(Path(str(file['name'])).name for file in files), np.stack(films))
+
+    def example(self, number: int) -> dict[str, Any]:
+        """The study of one of the synthetic examples, with the report it was drawn for."""
+        if not 0 <= number < len(self._examples):
+            raise ValueError(f'Expected an example from 0 to {len(self._examples) - 1}, got {number}.')
+        study = self._examples[number]
+        films = np.stack([self._settle(Image.fromarray(film)) for film in study.films[:self.views]])
+        return self._study(f'Example {number + 1}', films, reference=study.report)
+
+    def _film(self, name: str, encoded: str) -> np.ndarray:
+        """An uploaded file as the model takes it."""
+        if len(encoded) > MAX_MEGABYTES * 2**20 * 4 / 3 + 4:
+            raise ValueError(f'{name} is larger than {MAX_MEGABYTES} MB.')
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f'{name} did not arrive whole; try again.') from error
+        return self._settle(open_grey(data, name))
+
+    def _settle(self, film: Image.Image) -> np.ndarray:
+        data = self._data
+        return eval_image(film, data.eval_transform, data.image_size, data.resize_size)
+
+    def _study(self, name: str, films: np.ndarray, **texts: Any) -> dict[str, Any]:
+        with self._one_at_a_time:
+            found, = self._reporter.generate(films[None], beam_size=self._reporter.config.search.beam_size)
+        return study_data(name, films, found.words, found.explanation, alternatives=found.alternatives, **texts)
+
+    def _example_side(self) -> int:
+        """Films as the run was trained on where those were synthetic too."""
+        return self._data.options.image_size if self._data.name == 'synthetic' else EXAMPLE_SIDE
