@@ -22,8 +22,10 @@ def of_run(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:
 
 
 def caption(provenance: Mapping[str, Any]) -> str:
-    """One line for under a table: the run, and the versions that scored it."""
-    run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step')]
-    digest = hashlib.sha256(json.dumps(provenance['config'], sort_keys=True).encode()).hexdigest()[:8]
+    """One line for under a table: the run, as far as it is known, and the versions that scored it."""
+    run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step') if provenance[name] is not None]
+    if provenance['config'] is not None:
+        text = json.dumps(provenance['config'], sort_keys=True)
+        run.append(f'configuration {hashlib.sha256(text.encode()).hexdigest()[:8]}')
     versions = [f'{name} {version}' for name, version in provenance['versions'].items()]
-    return ', '.join([*run, f'configuration {digest}']) + '; ' + ', '.join(versions)
+    return f'{", ".join(run) or "variant, seed and step not known"}; {", ".join(versions)}'

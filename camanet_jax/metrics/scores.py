@@ -19,6 +19,7 @@ from camanet_jax.metrics.protocol import full_string
 from camanet_jax.metrics.scorer import GivenLabels, Scorer, SetScores
 from camanet_jax.metrics.verbatim import TrainTexts, copied_share
 
+
 class Labels(NamedTuple):
     """Given labels of the reports and of the references, in the order of the predictions; None: to be read off."""
 

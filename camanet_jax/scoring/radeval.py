@@ -1,0 +1,72 @@
+"""Pairs for RadEval, which computes RadGraph F1, BERTScore, RadCliQ and GREEN in an environment of its own, and its
+scores back (third_party/radeval)."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camanet_jax.labeling.label_files import replaced
+from camanet_jax.metrics.bootstrap import bootstrap_interval, mean_statistics, resampling_weights
+from camanet_jax.metrics.protocol import compared_strings
+from camanet_jax.scoring.studies import Studies, same_studies
+from camanet_jax.scoring.text_rules import TextRules
+
+IDS = 'ids'
+
+
+def export_pairs(path: Path, studies: Studies, protocol: str, rules: TextRules) -> None:
+    """Writes RadEval's JSON layout, {"references": [..], "hypotheses": [..]}, with ids: the compared strings."""
+    columns = {name: compared_strings(protocol, [row[field] for row in studies.predictions], *rules[:2])
+               for name, field in (('references', 'reference_full'), ('hypotheses', 'report'))}
+    with replaced(path) as file:
+        json.dump({IDS: studies.ids, 'protocol': protocol, **columns}, file, indent=1)
+
+
+def read_scores(path: Path, ids: Sequence[str], resamples: int, seed: int) -> dict[str, dict[str, Any]]:
+    """{name: {"value", "interval"}} from what RadEval returned, written as JSON.
+
+    A number is a score of the whole set and has no interval. A list, of `per_sample=True`, is a score per study, in the
+    order of "ids" or else of the export; its value is the mean. Parts of a score, of `detailed=True`, get the names
+    `whole/part`.
+
+    Raises:
+      ValueError: it is no such file, or its scores are of other studies or not finite.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path}: expected the scores that RadEval returned, as JSON ({error})') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: expected an object of scores by name, got {type(content).__name__}')
+    theirs = content.pop(IDS, list(ids))
+    same_studies(ids, theirs, 'the predictions', str(path))
+    place = {study_id: i for i, study_id in enumerate(theirs)}
+    order = [place[study_id] for study_id in ids]
+    weights = resampling_weights(len(ids), resamples, seed)
+    return {name: _score(path, name, value, order, weights) for name, value in _leaves(content)}
+
+
+def _leaves(scores: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+    for name, value in scores.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f'{prefix}{name}/')
+        elif not isinstance(value, str):  # a version, a note
+            yield prefix + name, value
+
+
+def _score(path: Path, name: str, value: Any, order: Sequence[int], weights: np.ndarray) -> dict[str, Any]:
+    values = value if isinstance(value, list) else [value]
+    if wrong := [each for each in values if isinstance(each, bool) or not isinstance(each, int | float)
+                 or not math.isfinite(each)]:
+        raise ValueError(f'{path}: expected finite numbers under {name}, got {wrong[0]!r} ({len(wrong)} of '
+                         f'{len(values)}); score those reports again, or leave {name} out.')
+    if not isinstance(value, list):
+        return {'value': float(value)}
+    if len(values) != len(order):
+        raise ValueError(f'{path}: expected {len(order)} values under {name}, one per study, got {len(values)}.')
+    statistics = mean_statistics(np.array(values)[order])
+    return {'value': statistics.value(), 'interval': bootstrap_interval(statistics, weights)}

@@ -1,0 +1,112 @@
+"""Files with a row per study: JSON lines (ours, {"id", "report", ...}) or CSV (id, report, ...), plain or gzipped."""
+
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from camanet_jax.data.schema import summarise
+
+Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order
+
+REPORT = ('report',)
+REFERENCE = ('reference_full', 'reference')  # the whole reference is taken where both are there
+
+
+def read_rows(path: Path) -> Rows:
+    """Rows by id. Lines may end in CR LF and the file may begin with a byte order mark.
+
+    Raises:
+      ValueError: no such file, not UTF-8, another layout, rows without an id, or ids that repeat; problems are listed.
+    """
+    text = _read_text(path)
+    first = text.lstrip()[:1]
+    if first == '[' or path.suffix == '.json':
+        raise ValueError(f'{path}: expected JSON lines, an object {{"id": .., "report": ..}} in each, or a CSV with '
+                         'the columns id and report; got a JSON document.')
+    rows, problems = {}, []
+    for line, row in _json_lines(path, text) if first == '{' else _csv_lines(path, text):
+        study_id = _id(row.get('id'))
+        if not study_id:
+            problems.append(f'line {line} has no id')
+        elif study_id in rows:
+            problems.append(f'line {line} repeats id {study_id}')
+        rows[study_id] = row
+    if problems or not rows:
+        found = summarise(problems, 'problem', 'problems') if problems else 'no rows'
+        raise ValueError(f'{path}: expected one row per study, each with an id of its own; got {found}.')
+    return rows
+
+
+def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
+    """{id: text}, from the first of the named fields that a row has.
+
+    Raises:
+      ValueError: rows have none of the fields, or something else than text in it; they are listed.
+    """
+    found = {study_id: next((row[name] for name in names if row.get(name) is not None), None)
+             for study_id, row in rows.items()}
+    if without := [study_id for study_id, text in found.items() if not isinstance(text, str)]:
+        raise ValueError(f'{path}: expected text under {" or ".join(names)} in every row (an empty report is ""), got '
+                         f'{summarise(without, "row", "rows")} without.')
+    return found
+
+
+def has_references(rows: Rows) -> bool:
+    """Whether the rows bring their references along."""
+    return any(name in row for row in rows.values() for name in REFERENCE)
+
+
+def _id(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # study numbers, written as such
+    return value.strip() if isinstance(value, str) else ''
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file; expected JSON lines or a CSV with id and report')
+    content = path.read_bytes()
+    try:
+        content = gzip.decompress(content) if path.suffix == '.gz' else content
+        return content.decode('utf-8-sig')
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f'{path}: expected a gzipped file, got another or a broken one ({error})') from error
+    except UnicodeDecodeError as error:
+        line = content[:error.start].count(b'\n') + 1
+        raise ValueError(f'{path}: expected UTF-8, got other bytes in line {line}; save the file as UTF-8.') from error
+
+
+def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(text.split('\n'), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f'{path}: line {number} is not JSON ({error})') from error
+        if not isinstance(row, dict):
+            raise ValueError(f'{path}: expected an object in line {number}, got {type(row).__name__}')
+        yield number, row
+
+
+def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    csv.field_size_limit(sys.maxsize)  # a report has no greatest length
+    rows = csv.reader(io.StringIO(text, newline=''))
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        if 'id' not in header or len(set(header)) < len(header):
+            raise ValueError(f'{path}: expected a column id, and columns of different names; got '
+                             f'{", ".join(header) or "an empty file"}.')
+        for row in rows:
+            if row and len(row) != len(header):
+                raise ValueError(f'{path}: expected {len(header)} cells, got {len(row)} in line {rows.line_num}; quote '
+                                 'reports that hold commas.')
+            if row:
+                yield rows.line_num, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise ValueError(f'{path}: line {rows.line_num} is not CSV ({error})') from error

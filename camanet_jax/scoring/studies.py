@@ -1,0 +1,76 @@
+"""Predictions and references, brought together by study."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from camanet_jax.data.schema import SPLITS
+from camanet_jax.metrics.predictions import shown
+from camanet_jax.scoring.data_folder import DataFolder
+from camanet_jax.scoring.report_rows import REFERENCE, REPORT, Rows, has_references, read_rows, texts
+
+
+class Studies(NamedTuple):
+    """What is scored.
+
+    Attributes:
+      predictions: {"id", "report", "reference_full"} per study, in the references' order: shuffling a file changes
+        nothing.
+      split: of the data set; None where nothing tells.
+      references: where they come from.
+    """
+
+    predictions: list[dict[str, Any]]
+    split: str | None
+    references: str
+
+    @property
+    def ids(self) -> list[str]:
+        """The studies, in order."""
+        return [row['id'] for row in self.predictions]
+
+
+def pair_studies(path: Path, references: Path | None, folder: DataFolder | None, split: str | None) -> Studies:
+    """References from the file given, else from the predictions' own rows, else from the data folder's split.
+
+    Raises:
+      ValueError: there are none, or predictions and references are not of the same studies.
+    """
+    rows = read_rows(path)
+    reports = texts(rows, path, REPORT)
+    expected, source = find_references(rows, path, references, folder, split)
+    same_studies(expected, reports, source, str(path))
+    predictions = [{'id': study_id, 'report': reports[study_id], 'reference_full': reference}
+                   for study_id, reference in expected.items()]
+    return Studies(predictions, split or split_of(expected, path, folder), source)
+
+
+def find_references(rows: Rows, path: Path, references: Path | None, folder: DataFolder | None,
+                    split: str | None) -> tuple[dict[str, str], str]:
+    """{id: whole reference}, and where it is from."""
+    if references is not None:
+        return texts(read_rows(references), references, (*REFERENCE, *REPORT)), str(references)
+    if has_references(rows):
+        return texts(rows, path, REFERENCE), str(path)
+    if folder is None:
+        raise ValueError(f'{path} holds no references. Give --references FILE (id, report), or --data DIR with '
+                         'annotation.json.')
+    split = split or folder.split_of(set(rows))
+    return folder.by_id(split), f'{folder.path}, split {split}'
+
+
+def same_studies(expected: Iterable[str], got: Iterable[str], source: str, path: str) -> None:
+    """Raises a ValueError naming the studies that only one side has."""
+    expected, got = set(expected), set(got)
+    faults = [f'{len(ids)} {what}: {shown(sorted(ids))}'
+              for ids, what in ((expected - got, 'are missing'), (got - expected, 'are unknown')) if ids]
+    if faults:
+        raise ValueError(f'{path}: expected the {len(expected)} studies of {source}, got {len(got)}. '
+                         f'{". ".join(faults)}. A study for which no report was written needs a row with an empty one.')
+
+
+def split_of(ids: Iterable[str], path: Path, folder: DataFolder | None) -> str | None:
+    """The split that all these studies are in, or that a run's file is named for."""
+    if folder is not None:
+        return next((split for split in SPLITS if set(ids) <= {name for name, _ in folder.reports[split]}), None)
+    return path.stem if path.stem in SPLITS else None

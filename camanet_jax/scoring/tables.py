@@ -1,0 +1,147 @@
+"""The scores of one file as Markdown, with what they depend on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from camanet_jax.metrics import meteor_nltk
+from camanet_jax.provenance import caption
+
+AVERAGES = {'micro': 'micro', 'macro': 'macro', 'example': 'example-based'}
+
+
+def report_text(entry: Mapping[str, Any]) -> str:
+    """Everything that `command.score` found, for people."""
+    parts = [heading(entry), language_table(entry)]
+    if entry['clinical']:
+        parts += clinical_tables(entry)
+    if 'comparison' in entry:
+        parts.append(comparison_table(entry))
+    if 'merged' in entry:
+        parts.append(merged_table(entry['merged']))
+    return '\n\n'.join([*parts, footer(entry)])
+
+
+def heading(entry: Mapping[str, Any]) -> str:
+    """What was scored, and how much of it is copied."""
+    made_by = entry['provenance']
+    protocol, rules = made_by['protocol'], made_by['text_rules']
+    facts = [f'{entry["studies"]} studies', f'{entry["distinct_reports"]} distinct reports']
+    if 'copied_from_train' in entry:
+        facts.append(f'{entry["copied_from_train"][protocol]:.1%} copied from train')
+    if 'constant_baseline' in entry:
+        facts.append(f'the constant report is that of {entry["constant_baseline"]["train_studies"]} train studies')
+    shown = ', '.join(f'{name} {value}' for name, value in rules.items())
+    return (f'{made_by["predictions"]["file"]}: {", ".join(facts)}\n'
+            f'split {made_by["split"] or "unknown"}, protocol {protocol} ({shown})')
+
+
+def language_table(entry: Mapping[str, Any]) -> str:
+    """Language scores beside the constant report's."""
+    protocol = entry['provenance']['protocol']
+    baseline = entry.get('constant_baseline')
+    header = [protocol, 'score', '95% interval'] + (['constant report', 'difference', 'p'] if baseline else [])
+    rows = []
+    for name, value in entry[protocol].items():
+        row = [name, f'{value:.6f}', interval(entry['intervals'][protocol][name])]
+        if baseline:
+            difference = baseline['difference'][protocol][name]
+            row += [f'{value - difference["difference"]:.6f}', signed(difference), f'{difference["p_value"]:.3f}']
+        rows.append(row)
+    return table(header, rows) + meteor_note(entry[protocol])
+
+
+def meteor_note(scores: Mapping[str, float]) -> str:
+    """What to know where METEOR is not the authors' program's."""
+    if meteor_nltk.NAME in scores:
+        return f"\n\n{meteor_nltk.NAME} is nltk's, since Java is missing here. It does not compare with METEOR 1.5."
+    if 'METEOR' not in scores:
+        return "\n\nMETEOR is left out: it needs Java on the path, its stand-in nltk's WordNet."
+    return ''
+
+
+def clinical_tables(entry: Mapping[str, Any]) -> list[str]:
+    """Averages with intervals of F1 and the constant report's F1, and the 14 observations."""
+    clinical, intervals = entry['clinical'], entry['intervals']['clinical']
+    differences = entry.get('constant_baseline', {}).get('difference', {}).get('clinical', {})
+    rows = []
+    for name, (title, values) in clinical_averages(clinical).items():
+        rows.append([title, *numbers(values), interval(intervals[name])])
+        if differences:
+            rows[-1].append(f'{values["F1"] - differences[name]["difference"]:.4f}')
+    header = ['average', 'precision', 'recall', 'F1', '95% interval of F1'] + ['constant report'] * bool(differences)
+    classes = [[name, *numbers(values), str(values['support'])]
+               for name, values in clinical[policy_of(clinical)]['per_class'].items()]
+    return [f'Clinical efficacy, labels by {clinical["labeler"]}, {policy_of(clinical)}:', table(header, rows),
+            table(['observation', 'precision', 'recall', 'F1', 'positive'], classes)]
+
+
+def policy_of(clinical: Mapping[str, Any]) -> str:
+    """The key that names what uncertain observations count as."""
+    return next(name for name in clinical if name.startswith('uncertain_'))
+
+
+def clinical_averages(clinical: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, float]]]:
+    """By the names of `classification.f1_statistics`: a title, and precision, recall and F1."""
+    scores = clinical[policy_of(clinical)]
+    return {f'{prefix}{kind}_F1': (title + suffix, group[kind])
+            for prefix, suffix, group in (('', '', scores), ('five_class_', ', 5 classes', scores['five_class']))
+            for kind, title in AVERAGES.items()}
+
+
+def comparison_table(entry: Mapping[str, Any]) -> str:
+    """Both files' scores, and the paired differences."""
+    found, rows = entry['comparison'], []
+    values = {name: ('F1, ' + title, scores['F1'])
+              for name, (title, scores) in (clinical_averages(entry['clinical']) if entry['clinical'] else {}).items()}
+    values |= {name: (name, value) for name, value in entry[entry['provenance']['protocol']].items()}
+    for name, difference in (pair for scores in found['difference'].values() for pair in scores.items()):
+        title, value = values[name]
+        rows.append([title, f'{value:.4f}', f'{value - difference["difference"]:.4f}', signed(difference),
+                     f'{difference["p_value"]:.3f}'])
+    return (f'Compared with {found["file"]}, paired bootstrap over studies:\n\n'
+            + table(['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows))
+
+
+def merged_table(merged: Mapping[str, Any]) -> str:
+    """Scores that another program computed."""
+    rows = [[name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '']
+            for name, values in merged['scores'].items()]
+    return f'From {merged["file"]}:\n\n' + table(['score', 'value', '95% interval'], rows)
+
+
+def footer(entry: Mapping[str, Any]) -> str:
+    """Where references are from, which run wrote the predictions, and the versions."""
+    made_by = entry['provenance']
+    source = made_by['predictions']
+    return '\n'.join([f'References: {made_by["references"]}',
+                      f'Predictions: sha256 {source["sha256"]}',
+                      f'Bootstrap: {made_by["bootstrap"]["resamples"]} resamples, seed {made_by["bootstrap"]["seed"]}',
+                      caption(made_by)])
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up, the first to the left and the others to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+
+    def line(cells):
+        first, *others = (cell.ljust(width) if i == 0 else cell.rjust(width)
+                          for i, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+        return f'| {" | ".join([first, *others])} |'
+
+    rule = '|' + '|'.join('-' * (width + 2 - (i > 0)) + ':' * (i > 0) for i, width in enumerate(widths)) + '|'
+    return '\n'.join([line(header), rule, *map(line, rows)])
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """[low, high]."""
+    return f'[{bounds[0]:.4f}, {bounds[1]:.4f}]'
+
+
+def signed(difference: Mapping[str, float]) -> str:
+    """A difference with its interval."""
+    return f'{difference["difference"]:+.4f} [{difference["low"]:+.4f}, {difference["high"]:+.4f}]'
+
+
+def numbers(values: Mapping[str, float]) -> list[str]:
+    """Precision, recall, F1."""
+    return [f'{values[name]:.4f}' for name in ('precision', 'recall', 'F1')]

@@ -1,0 +1,73 @@
+"""By which cleaner, vocabulary and length texts are compared: a run's own, or the data set's published ones."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
+from camanet_jax.scoring.data_folder import DataFolder
+
+
+class Recipe(NamedTuple):
+    """Of a published data set: occurrences in train that make a word, and ids to a report."""
+
+    threshold: int
+    max_seq_length: int
+
+
+RECIPES = {'iu_xray': Recipe(3, 60), 'mimic_cxr': Recipe(10, 100)}
+
+
+class TextRules(NamedTuple):
+    """What turns a report into a compared string.
+
+    Attributes:
+      tokenizer: cleaner and train vocabulary; without data, no words but <unk>.
+      max_seq_length: where `cut` cuts, in ids.
+      facts: what stands with the scores.
+    """
+
+    tokenizer: Tokenizer
+    max_seq_length: int
+    facts: dict[str, Any]
+
+
+def run_folder(predictions: Path) -> Path | None:
+    """The workdir whose predictions file this is."""
+    folder = predictions.absolute().parents[1]
+    is_run = predictions.absolute().parent.name == 'predictions' and (folder / 'config.json').is_file()
+    return folder if is_run and (folder / 'vocabulary.json').is_file() else None
+
+
+def choose_rules(protocol: str, run: Path | None, folder: DataFolder | None, *, cleaner: str | None = None,
+                 threshold: int | None = None, max_seq_length: int | None = None) -> TextRules:
+    """What is given, then what the run has, then the published recipe of the data set.
+
+    Raises:
+      ValueError: the protocol needs a vocabulary, and there is none.
+    """
+    if run and (cleaner, threshold, max_seq_length) == (None, None, None):
+        return _rules_of_run(run)
+    if cleaner is None:
+        cleaner = 'mimic_cxr' if folder and folder.is_mimic_cxr() else 'iu_xray'
+    recipe = RECIPES[cleaner]
+    threshold = recipe.threshold if threshold is None else threshold
+    max_seq_length = recipe.max_seq_length if max_seq_length is None else max_seq_length
+    if folder is None and protocol == 'cut':
+        raise ValueError('The protocol cut needs the train vocabulary. Give --data DIR with annotation.json, or score '
+                         'a predictions file where its run wrote it, or choose --protocol=full.')
+    if folder is None:
+        return TextRules(Tokenizer((UNKNOWN,), cleaner), max_seq_length, {'cleaner': cleaner})
+    tokenizer = Tokenizer.build(folder.texts('train'), cleaner=cleaner, threshold=threshold)
+    return _rules(tokenizer, threshold, max_seq_length)
+
+
+def _rules_of_run(run: Path) -> TextRules:
+    tokenizer = Tokenizer.from_json((run / 'vocabulary.json').read_text(encoding='utf-8'))
+    data = json.loads((run / 'config.json').read_text(encoding='utf-8'))['data']
+    return _rules(tokenizer, data['threshold'], data['max_seq_length'])
+
+
+def _rules(tokenizer: Tokenizer, threshold: int, max_seq_length: int) -> TextRules:
+    return TextRules(tokenizer, max_seq_length, {'cleaner': tokenizer.cleaner, 'threshold': threshold,
+                                                 'vocabulary': len(tokenizer), 'max_seq_length': max_seq_length})

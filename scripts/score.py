@@ -1,0 +1,71 @@
+"""Scores the reports of any system, from files alone: ours (predictions/test.jsonl) or a CSV with id and report.
+
+    python scripts/score.py --predictions reports.csv --data /data/iu_xray --protocol=cut --output scores.json
+    python scripts/score.py --predictions runs/a/predictions/test.jsonl --compare runs/b/predictions/test.jsonl \
+        --data /data/iu_xray --protocol=full
+
+Under `cut`, the field's protocol, both texts are cleaned, words outside the train vocabulary become <unk>, and both are
+cut to max_seq_length - 1 words. Under `full` both are cleaned and whole. Scores compare within a protocol only.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def main() -> None:
+    """Parses the command line and scores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_files(parser)
+    add_texts(parser)
+    add_clinical(parser)
+    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap over studies')
+    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap, and of 500 validation studies to choose '
+                        'the constant report on where there are more')
+    options = parser.parse_args()
+    from camanet_jax import runtime
+    from camanet_jax.scoring.command import Options, score
+
+    runtime.set_up_logging()
+    with runtime.errors_for_people():
+        score(Options(**vars(options)))
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """What is read and written."""
+    parser.add_argument('--predictions', required=True, type=Path, metavar='FILE', help='JSON lines or CSV: id, report')
+    parser.add_argument('--references', type=Path, metavar='FILE', help='the same with the references; by default '
+                        'those in the predictions, else those of --data')
+    parser.add_argument('--data', type=Path, metavar='DIR', help='with annotation.json: vocabulary, copied reports, '
+                        'constant report, references')
+    parser.add_argument('--split', choices=('train', 'val', 'test'), help="of --data; by default the predictions' own")
+    parser.add_argument('--compare', type=Path, metavar='FILE', help='predictions of another system: paired bootstrap')
+    parser.add_argument('--output', type=Path, metavar='FILE', help='scores as JSON')
+    parser.add_argument('--export', type=Path, metavar='FILE', help='pairs as RadEval reads them (third_party/radeval)')
+    parser.add_argument('--merge', type=Path, metavar='FILE', help="RadEval's scores as JSON, into our tables")
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """How texts are made comparable."""
+    parser.add_argument('--protocol', required=True, choices=('cut', 'full'))
+    parser.add_argument('--cleaner', choices=('iu_xray', 'mimic_cxr'), help='by default that of the run or of the data, '
+                        'and with it threshold 3 and 60 ids, or threshold 10 and 100 ids')
+    parser.add_argument('--threshold', type=int, help='occurrences in train that make a word')
+    parser.add_argument('--max_seq_length', type=int, help='ids of a report under cut, one more than words')
+
+
+def add_clinical(parser: argparse.ArgumentParser) -> None:
+    """Where the observations come from."""
+    parser.add_argument('--labels', type=Path, metavar='FILE', help='labels of the references: JSON, or CSV as '
+                        'CheXbert writes it, with ids')
+    parser.add_argument('--predicted_labels', type=Path, metavar='FILE', help='labels of the reports')
+    parser.add_argument('--compared_labels', type=Path, metavar='FILE', help='labels of the reports in --compare')
+    parser.add_argument('--labeler', choices=('rules', 'chexbert', 'none'), default='rules',
+                        help='reads the labels that no file gives')
+    parser.add_argument('--weights', type=Path, help="chexbert: the authors' chexbert.pth")
+    parser.add_argument('--vocabulary', type=Path, help='chexbert: vocab.txt of bert-base-uncased')
+    parser.add_argument('--uncertain', choices=('negative', 'positive', 'ignore'), default='negative',
+                        help='what an uncertain observation counts as')
+
+
+if __name__ == '__main__':
+    main()
