@@ -13,6 +13,7 @@ from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
 from camanet_jax.experiment import open_split
 from camanet_jax.metrics import constant_baseline, scores, verbatim
+from camanet_jax.metrics.predictions import in_order
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.provenance import caption, of_run, package_versions
 from camanet_jax.reporting import curves
@@ -67,13 +68,14 @@ def split_scores(evaluator: Evaluator, result: SplitResult, constant: constant_b
     """One split's entry in scores.json."""
     tokenizer, config = evaluator.experiment.tokenizer, evaluator.experiment.config
     length = config.data.max_seq_length
-    entry = scores.score_predictions(result.rows, tokenizer, length, constant=constant, train=train)
+    rows = in_order(result.rows)
+    entry = scores.score_predictions(rows, tokenizer, length, constant=constant, train=train)
     entry |= {'classification': evaluate.class_scores(result), 'losses': result.losses,
               'skipped_studies': result.skipped}
     if config.evaluation.shuffled_control:
         control = evaluate.shuffled(result.rows, config.seed)
         entry['shuffled_images'] = {
-            'difference': scores.compare_predictions(result.rows, control, tokenizer, length)}
+            'difference': scores.compare_predictions(rows, control, tokenizer, length)}
     return entry
 
 

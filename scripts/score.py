@@ -47,8 +47,8 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 def add_texts(parser: argparse.ArgumentParser) -> None:
     """How texts are made comparable."""
     parser.add_argument('--protocol', required=True, choices=('cut', 'full'))
-    parser.add_argument('--cleaner', choices=('iu_xray', 'mimic_cxr'), help='by default that of the run or of the data, '
-                        'and with it threshold 3 and 60 ids, or threshold 10 and 100 ids')
+    parser.add_argument('--cleaner', choices=('iu_xray', 'mimic_cxr'), help='by default that of the run or the data; '
+                        'with it threshold 3 and 60 ids, or threshold 10 and 100 ids')
     parser.add_argument('--threshold', type=int, help='occurrences in train that make a word')
     parser.add_argument('--max_seq_length', type=int, help='ids of a report under cut, one more than words')
 

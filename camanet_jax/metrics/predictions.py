@@ -28,6 +28,11 @@ def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
         )
 
 
+def in_order(predictions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The rows by id, since the bootstrap's draws go by place: the order of a file must not change an interval."""
+    return sorted(predictions, key=lambda row: row['id'])
+
+
 def shown(items: Sequence[str]) -> str:
     """The first ten of a list, and how many more there are."""
     more = f' and {len(items) - _FAULTS_SHOWN} more' if len(items) > _FAULTS_SHOWN else ''

@@ -65,5 +65,5 @@ def read_data_folder(path: Path) -> DataFolder:
     if not folder.reports['train']:
         raise ValueError(f'{path}: expected train reports, which give the vocabulary; got none.')
     if wrong := [study_id for rows in folder.reports.values() for study_id, text in rows if not isinstance(text, str)]:
-        raise ValueError(f'{path}: expected text as report, got something else in {summarise(wrong, "study", "studies")}')
+        raise ValueError(f'{path}: expected reports as text, got others in {summarise(wrong, "study", "studies")}')
     return folder

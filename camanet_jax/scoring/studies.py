@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from camanet_jax.data.schema import SPLITS
-from camanet_jax.metrics.predictions import shown
+from camanet_jax.metrics.predictions import in_order, shown
 from camanet_jax.scoring.data_folder import DataFolder
 from camanet_jax.scoring.report_rows import REFERENCE, REPORT, Rows, has_references, read_rows, texts
 
@@ -14,8 +14,7 @@ class Studies(NamedTuple):
     """What is scored.
 
     Attributes:
-      predictions: {"id", "report", "reference_full"} per study, in the references' order: shuffling a file changes
-        nothing.
+      predictions: {"id", "report", "reference_full"} per study, by id.
       split: of the data set; None where nothing tells.
       references: where they come from.
     """
@@ -42,7 +41,7 @@ def pair_studies(path: Path, references: Path | None, folder: DataFolder | None,
     same_studies(expected, reports, source, str(path))
     predictions = [{'id': study_id, 'report': reports[study_id], 'reference_full': reference}
                    for study_id, reference in expected.items()]
-    return Studies(predictions, split or split_of(expected, path, folder), source)
+    return Studies(in_order(predictions), split or split_of(expected, path, folder), source)
 
 
 def find_references(rows: Rows, path: Path, references: Path | None, folder: DataFolder | None,
