@@ -36,7 +36,7 @@ def _key(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _compare(pairs: list[tuple[str, dict, dict]], measure: str) -> dict[str, float]:
-    values, baseline = (np.array([[pair[which][measure]] for pair in pairs]) for which in (1, 2))
+    values, baseline = (np.array([pair[which][measure] for pair in pairs]) for which in (1, 2))
     return compare(values, baseline, [study for study, _, _ in pairs])
 
 

@@ -103,5 +103,12 @@ def join_by_observation(pictures: list[tuple[int, int, Image.Image]]) -> dict[in
 
 def patch_shares(mask: Picture, side: int) -> Float[np.ndarray, 'rows columns']:
     """The share of every patch that a mask (255 inside) covers; exact, also where patches cut through pixels."""
-    grey = Image.fromarray(mask.astype(np.float32) / 255)
-    return np.asarray(grey.resize((side, side), Image.Resampling.BOX)).astype(np.float64)
+    down, across = (_overlap(pixels, side) for pixels in mask.shape)
+    return down @ (mask / 255) @ across.T
+
+
+def _overlap(pixels: int, side: int) -> Float[np.ndarray, 'side pixels']:
+    """The share of each of `side` equal pieces of a line that each of its pixels makes up."""
+    edges, starts = np.linspace(0, pixels, side + 1), np.arange(pixels)
+    shared = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
+    return np.maximum(shared, 0) * side / pixels

@@ -7,6 +7,7 @@ P patches of all views of a study, which are one canvas, as they are for attenti
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -23,7 +24,7 @@ class MapScores:
     """Scores of n maps.
 
     Attributes:
-      pointing, energy: [n]. iou: [n, thresholds].
+      pointing, energy, iou: [n]. threshold: the IoU's best one over all maps.
       area: [n], each lesion's share of the films: what every measure is for a uniform map.
       flat: [n], True where the map is the same everywhere.
     """
@@ -31,20 +32,17 @@ class MapScores:
     pointing: np.ndarray
     energy: np.ndarray
     iou: np.ndarray
+    threshold: float
     area: np.ndarray
     flat: np.ndarray
 
-    @property
-    def best(self) -> int:
-        """Index of the threshold with the largest mean IoU: one for all maps, as a user would have to choose it."""
-        return int(self.iou.mean(0).argmax())
 
-
-def score_maps(maps: Maps, shares: Maps) -> MapScores:
-    """Every measure of non-negative maps against the shares of their patches that the lesions cover."""
+def score_maps(maps: Maps, shares: Maps, studies: Sequence[str]) -> MapScores:
+    """Every measure of non-negative maps against the shares of their patches that the lesions of n studies cover."""
     maps, shares = np.asarray(maps, np.float64), np.asarray(shares, np.float64)
-    return MapScores(pointing(maps, shares), energy(maps, shares), iou(maps, shares), shares.mean(-1),
-                     maps.max(-1) == maps.min(-1))
+    every = ious(maps, shares)
+    return MapScores(pointing(maps, shares), energy(maps, shares), at_others_best(every, studies),
+                     float(THRESHOLDS[every.mean(0).argmax()]), shares.mean(-1), maps.max(-1) == maps.min(-1))
 
 
 def pointing(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
@@ -63,7 +61,7 @@ def energy(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
     return (maps * shares).sum(-1) / maps.sum(-1)
 
 
-def iou(maps: Maps, shares: Maps) -> Float[np.ndarray, 'n thresholds']:
+def ious(maps: Maps, shares: Maps) -> Float[np.ndarray, 'n thresholds']:
     """Intersection over union of the lesion with the patches at or above each threshold.
 
     Each map is scaled to [0, 1] first; a flat one becomes 1 throughout: it marks the whole film.
@@ -73,3 +71,16 @@ def iou(maps: Maps, shares: Maps) -> Float[np.ndarray, 'n thresholds']:
     marked = scaled[:, None] >= THRESHOLDS[:, None]  # --> [n, thresholds, P]
     inside = (marked * shares[:, None]).sum(-1)
     return inside / (marked.sum(-1) + shares.sum(-1, keepdims=True) - inside)
+
+
+def at_others_best(every: Float[np.ndarray, 'n thresholds'], studies: Sequence[str]) -> Float[np.ndarray, ' n']:
+    """Each lesion's IoU at the threshold that is best, in the mean, for the lesions of all other studies.
+
+    A threshold chosen on the lesions it is then judged on would beat chance even with meaningless maps, and one chosen
+    for every map by itself much more so. Where there is only one study its own best is taken.
+    """
+    rows = np.unique(studies, return_inverse=True)[1]
+    sums = np.zeros((rows.max() + 1, every.shape[1]))
+    np.add.at(sums, rows, every)
+    others = sums.sum(0) - sums if len(sums) > 1 else sums
+    return every[np.arange(len(every)), others.argmax(1)[rows]]

@@ -11,11 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from camanet_jax.alignment.lesions import Lesion
-from camanet_jax.alignment.scores import THRESHOLDS, MapScores, score_maps
+from camanet_jax.alignment.scores import MapScores, score_maps
 from camanet_jax.metrics.bootstrap import StudyStatistics, bootstrap_interval, resampling_weights
 
 MEASURES = ('pointing', 'energy', 'iou')
-Settings = Float[np.ndarray, 'n settings']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,51 +40,37 @@ class MapSet:
 
     def scores(self) -> MapScores:
         """Every measure of every lesion."""
-        return score_maps(self.maps, self.shares)
+        return score_maps(self.maps, self.shares, self.studies)
 
 
-def compare(values: Settings, baseline: Settings, studies: Sequence[str]) -> dict[str, float]:
-    """The mean over lesions at the best setting, a baseline's, and their difference, with 95% intervals over studies.
+def compare(values: Float[np.ndarray, ' n'], baseline: Float[np.ndarray, ' n'],
+            studies: Sequence[str]) -> dict[str, float]:
+    """The mean over lesions, a baseline's, and their difference, with 95% intervals over studies.
 
-    Settings (an IoU's thresholds) are chosen on the whole set, and anew in every resample, so that the interval knows
-    of the choice. Lesions of one study are drawn together.
+    Lesions of one study are drawn together.
     """
     rows = np.unique(studies, return_inverse=True)[1]
-    summands = np.zeros((rows.max() + 1, values.shape[1] + baseline.shape[1] + 1))
-    np.add.at(summands, rows, np.concatenate([values, baseline, np.ones((len(values), 1))], axis=1))
-
-    def ours(sums):
-        return sums[..., :values.shape[1]].max(-1) / sums[..., -1]
-
-    def theirs(sums):
-        return sums[..., values.shape[1]:-1].max(-1) / sums[..., -1]
-
+    summands = np.zeros((rows.max() + 1, 3))
+    np.add.at(summands, rows, np.stack([values, baseline, np.ones(len(values))], axis=1))
+    mean = StudyStatistics(summands, lambda sums: sums[..., 0] / sums[..., 2])
+    difference = StudyStatistics(summands, lambda sums: (sums[..., 0] - sums[..., 1]) / sums[..., 2])
     weights = resampling_weights(len(summands))
-    mean = StudyStatistics(summands, ours)
-    difference = StudyStatistics(summands, lambda sums: ours(sums) - theirs(sums))
     low, high = bootstrap_interval(mean, weights)
     difference_low, difference_high = bootstrap_interval(difference, weights)
-    return {'value': mean.value(), 'low': low, 'high': high,
-            'baseline': float(theirs(summands.sum(0))), 'difference': difference.value(),
-            'difference_low': difference_low, 'difference_high': difference_high}
+    return {'value': mean.value(), 'low': low, 'high': high, 'baseline': float(np.mean(baseline)),
+            'difference': difference.value(), 'difference_low': difference_low, 'difference_high': difference_high}
 
 
 def summarise(measured: MapSet) -> dict[str, Any]:
     """One map's entry: every measure against chance and against other studies' maps, and means by observation."""
     scores = measured.scores()
-    chance = scores.area[:, None]
-    entry: dict[str, Any] = {'lesions': len(measured.lesions), 'studies': len(set(measured.studies)),
-             'flat_maps': int(scores.flat.sum()), 'threshold': float(THRESHOLDS[scores.best])}
+    entry: dict[str, Any] = {
+        'lesions': len(measured.lesions), 'studies': len(set(measured.studies)), 'flat_maps': int(scores.flat.sum()),
+        'threshold': scores.threshold}
     for name in MEASURES:
-        entry[name] = compare(settings(scores, name), chance, measured.studies)
+        entry[name] = compare(getattr(scores, name), scores.area, measured.studies)
         entry[name]['chance'] = entry[name].pop('baseline')
     return entry | {'other_studies': against_other_studies(measured), 'by_observation': by_observation(measured)}
-
-
-def settings(scores: MapScores, name: str) -> Settings:
-    """A measure's values, one column for each setting."""
-    values = getattr(scores, name)
-    return values if values.ndim == 2 else values[:, None]
 
 
 def against_other_studies(measured: MapSet) -> dict[str, Any]:
@@ -98,9 +83,9 @@ def against_other_studies(measured: MapSet) -> dict[str, Any]:
     if not len(kept):
         return {'lesions': 0}
     lesions = [measured.lesions[i] for i in kept]
-    own, other = MapSet(lesions, measured.maps[kept]), MapSet(lesions, measured.maps[giver[kept]])
-    scores, baseline = own.scores(), other.scores()
-    return {'lesions': len(kept)} | {name: compare(settings(scores, name), settings(baseline, name), own.studies)
+    own, other = (MapSet(lesions, measured.maps[places]).scores() for places in (kept, giver[kept]))
+    studies = [lesion.study_id for lesion in lesions]
+    return {'lesions': len(kept)} | {name: compare(getattr(own, name), getattr(other, name), studies)
                                      for name in MEASURES}
 
 
@@ -114,9 +99,9 @@ def exchange(observations: Int[np.ndarray, ' n']) -> Int[np.ndarray, ' n']:
 
 
 def lesion_scores(measured: MapSet) -> list[dict[str, float]]:
-    """The measures of every lesion, the IoU at the threshold of all."""
+    """The measures of every lesion."""
     scores = measured.scores()
-    columns = scores.pointing, scores.energy, scores.iou[:, scores.best], scores.area
+    columns = scores.pointing, scores.energy, scores.iou, scores.area
     return [dict(zip((*MEASURES, 'chance'), map(float, row), strict=True)) for row in zip(*columns, strict=True)]
 
 
