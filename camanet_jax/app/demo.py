@@ -41,19 +41,22 @@ class Demo:
                     for number, study in enumerate(self._examples)]
         settings = viewer_settings() | {'views': self.views, 'megabytes': MAX_MEGABYTES, 'examples': examples}
         run = f'variant {self._reporter.config.variant}, step {self._reporter.step}'
-        return fill_template('app.html', run=escape(run), views=str(self.views), megabytes=str(MAX_MEGABYTES),
+        films = 'a film' if self.views == 1 else f'the films of one study, up to {self.views}, the frontal one first'
+        return fill_template('app.html', run=escape(run), films=films, megabytes=str(MAX_MEGABYTES),
                              data=json_text(settings))
 
     def upload(self, files: list[dict[str, str]]) -> dict[str, Any]:
-        """The study of uploaded files, each a `name` and `data` in base64.
+        """The study of uploaded files, each a `name` and `data` in base64; the last film stands for missing ones.
 
         Raises:
-          ValueError: there are too few or too many, one is too large, or one is no film; the message names it.
+          ValueError: there are none or too many, one is too large, or one is no film; the message names it.
         """
-        if len(files) != self.views:
+        if not 0 < len(files) <= self.views:
             raise ValueError(f'This model reads {self.views} film(s) of a study, got {len(files)}.')
-        films = [self._film(Path(str(file['name'])).name, file['data']) for file in files]
-        return self._study(', '.join(Path(str(file['name'])).name for file in files), np.stack(films))
+        names = [Path(file['name']).name for file in files]
+        films = [self._film(name, file['data']) for name, file in zip(names, files, strict=True)]
+        films += films[-1:] * (self.views - len(films))  # as `--mode=generate` does where a view is missing
+        return self._study(', '.join(names), np.stack(films))
 
     def example(self, number: int) -> dict[str, Any]:
         """The study of one of the synthetic examples, with the report it was drawn for."""

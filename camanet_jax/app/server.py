@@ -85,8 +85,8 @@ class Handler(BaseHTTPRequestHandler):
             act()
         except RefusedRequest as error:
             self._send_message(error.status, str(error))
-        except ValueError as error:
-            self._send_message(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        except ValueError as error:  # a film that cannot be read: the page asked rightly
+            self._send_message(HTTPStatus.OK, str(error))
         except ConnectionError:
             LOG.info('A browser went away before its answer.')
         except Exception:

@@ -30,9 +30,9 @@ function showChosen() {
     });
     return element('li', {}, `${file.name} `, remove);
   }));
-  const missing = SETTINGS.views - chosen.length;
-  page.write.disabled = missing > 0;
-  page.write.textContent = chosen.length && missing ? `Write the report: ${missing} film(s) missing` : 'Write the report';
+  page.write.disabled = !chosen.length;
+  const alone = chosen.length && chosen.length < SETTINGS.views;
+  page.write.textContent = alone ? 'Write the report from this film alone' : 'Write the report';
 }
 
 function tell(message) {
@@ -57,7 +57,7 @@ async function ask(path, body) {
     throw new Error('The program does not answer. Is it still running?');
   }
   const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
+  if (found.error) throw new Error(found.error);
   return found;
 }
 

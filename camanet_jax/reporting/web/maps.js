@@ -1,7 +1,7 @@
 /* Making elements, and maps drawn on canvases: what viewer.js is built of. */
 'use strict';
 
-const HEAT_SIDE = 224;  // pixels of a drawn map; the page stretches it
+const HEAT_SIDE = 128;  // pixels of a drawn map; the page stretches it smoothly
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
