@@ -55,7 +55,7 @@ def measure(workdir: str | Path, split: str = 'test', boxes: str | Path | None =
     found = {'split': split, 'lesions': len(lesions), 'lesions_by_split': dict(Counter(x.split for x in lesions)),
              'studies': len({lesion.study_id for lesion in lesions}), 'source': 'boxes' if boxes else 'masks'}
     if len(lesions) < FEW:
-        found['note'] = f'{len(lesions)} lesions allow no claim; the intervals show how little they say.'
+        found['note'] = f'n = {len(lesions)} allows no claim; the intervals show how little so few lesions say.'
     return found | {'maps': {name: summarise(chosen) for name, chosen in sets.items()},
                     'provenance': provenance(run.experiment.config, run.step), 'rows': lesion_rows(sets)}
 

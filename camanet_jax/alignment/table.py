@@ -5,18 +5,23 @@ from typing import Any
 from camanet_jax.alignment.maps import MEANING
 from camanet_jax.alignment.summary import MEASURES
 
-COLUMNS = ('map', 'n', 'measure', 'value [95%]', 'chance', 'above chance [95%]', "above other studies' map [95%]")
+COLUMNS = ('map', 'n', 'measure', 'value [95%]', 'chance', 'above chance [95%]', "above other studies' maps [95%]")
 WIDTHS = (20, 5, 8, 20, 6, 22, 22)
+LEGEND = """
+pointing: how much of the strongest patch is lesion; energy: the map's share inside it; iou: at the threshold that is
+best for the lesions of all other studies. chance: a uniform map, which is the lesion's share of the films. Intervals:
+bootstrap over studies. other studies' maps: of a study with the same observation, against this one's lesion.
+"""
 
 
 def format_table(found: dict[str, Any]) -> str:
     """What `measure` returned, as text."""
-    lines = [f'{found["split"]}: {found["lesions"]} lesions ({found["source"]}) in {found["studies"]} studies',
-             _line(COLUMNS)]
+    splits = ', '.join(f'{count} in {split}' for split, count in found['lesions_by_split'].items())
+    title = f'{found["split"]}: {found["lesions"]} lesions ({found["source"]}; {splits}) of {found["studies"]} studies'
+    lines = [title, _line(COLUMNS)]
     for name, entry in found['maps'].items():
         lines += [_line(_cells(name, entry, measure)) for measure in MEASURES]
-    lines += ['', *(f'{name}: {MEANING[name]}' + _flat(entry) for name, entry in found['maps'].items())]
-    lines += ["above other studies' map: the map of another study with the same observation, against this lesion"]
+    lines += ['', *(f'{name}: {MEANING[name]}' + _flat(entry) for name, entry in found['maps'].items()), LEGEND]
     return '\n'.join(lines + ([found['note']] if 'note' in found else []))
 
 

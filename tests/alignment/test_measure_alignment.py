@@ -109,7 +109,7 @@ def test_the_command_writes_prints_and_compares(trained, found, tmp_path):
     assert written == json.loads(json.dumps({name: value for name, value in found.items() if name != 'rows'}))
     rows = [json.loads(line) for line in (ours / 'alignment_lesions.jsonl').read_text().splitlines()]
     assert rows == json.loads(json.dumps(found['rows']))
-    assert f'train: {found["lesions"]} lesions' in output and 'vdm' in output
+    assert f'train: {found["lesions"]} lesions (masks' in output and 'vdm' in output
     assert '+0.000 [+0.000, +0.000]' in output.split(f'above {ours}')[1]
 
 
@@ -120,7 +120,7 @@ def test_boxes_take_the_place_of_masks(trained, tmp_path):
                                  for study in studies]))
     found = measure(trained, split='all', boxes=boxes)
     assert found['lesions_by_split'] == {'train': TRAIN} and found['source'] == 'boxes'
-    assert found['note'].startswith('24 lesions allow no claim')
+    assert found['note'].startswith('n = 24 allows no claim')
     # Half of the patches are the frontal film's; 36 pixels are cut to 32.
     assert found['maps']['vdm']['pointing']['chance'] == pytest.approx(0.5 * (400 / 1024 * 36 / 32) ** 2, rel=0.02)
 
