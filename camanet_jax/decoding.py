@@ -1,8 +1,8 @@
 """Beam search and sampling inside jit (SPEC section 8). A search sees only a step function, never the model.
 
 B studies, N beams, L report tokens, V vocabulary. Id 0 begins and ends a report. The step function reads one token of
-each beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)`; every leaf of the cache starts with
-[B, N].
+each beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)`. Beams are reordered by
+`cache.take_beams(parents)` where the cache has such a method, and else leaf by leaf, each starting with [B, N].
 """
 
 from collections.abc import Callable
@@ -50,7 +50,10 @@ class BeamState(NamedTuple):
 
 
 def take_beams(tree: Any, parents: Int[Array, 'B N']) -> Any:
-    """Picks beams of every leaf [B, N, ...]."""
+    """Picks beams of every leaf [B, N, ...], or as the tree itself knows how."""
+    if hasattr(tree, 'take_beams'):
+        return tree.take_beams(parents)
+
     def take(leaf):
         return jnp.take_along_axis(leaf, parents.reshape(parents.shape + (1,) * (leaf.ndim - 2)), axis=1)
 

@@ -26,9 +26,8 @@ def advance(model: Camanet, part: str, tokens, position, cache: DecoderCache, cr
     memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
     if part == 'memory':
         return cache.replace(memory=memory), memory.sum()
-    flat = memory.reshape(*memory.shape[:2], -1)
-    decoded, _, keys, values = model.decoder.step(embedded, flat, cross, cache.keys, cache.values, position)
-    return DecoderCache(keys, values, memory), decoded.sum()
+    decoded, _, cache = model.decoder.step(embedded, memory, cross, cache, position)
+    return cache, decoded.sum()
 
 
 def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[Any, Encoding], Any]:

@@ -242,15 +242,13 @@ class Camanet(nn.Module):
 
     def empty_cache(self, batch: int, beams: int, length: int) -> DecoderCache:
         """The state before the first token."""
-        shape = (batch, beams, length, self.heads, self.width // self.heads)
+        shape = (batch, self.heads, length * beams, self.width // self.heads)
         keys = tuple(jnp.zeros(shape, self.dtype) for _ in range(self.decoder_layers))
-        return DecoderCache(keys, keys, self.memory.initial(batch, beams))
+        return DecoderCache(keys, keys, jnp.full((batch, beams, length), -1), self.memory.initial(batch, beams))
 
     def decode_step(self, tokens: Int[Array, 'B N'], position: Int[Array, ''], cache: DecoderCache, cross):
         """Reads one token per beam. Returns logits [B, N, V], cross-attention [B, H, N, P] and the new cache."""
         embedded = self.embed(tokens[..., None], position)[..., 0, :]
         memory = self.memory.step(cache.memory, self.memory.project(embedded), train=False)
-        flat = rearrange(memory, 'b n s d -> b n (s d)')
-        decoded, attention, keys, values = self.decoder.step(
-            embedded, flat, cross, cache.keys, cache.values, position)
-        return self.vocabulary_head(decoded), attention, DecoderCache(keys, values, memory)
+        decoded, attention, cache = self.decoder.step(embedded, memory, cross, cache, position)
+        return self.vocabulary_head(decoded), attention, cache

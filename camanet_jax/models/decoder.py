@@ -6,10 +6,11 @@ B studies, P visual tokens, L report tokens, D width, S memory slots, N beams, H
 from typing import Any
 
 import jax.numpy as jnp
+from einops import rearrange
 from flax import linen as nn
 from flax import struct
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from camanet_jax.models.layers import (
     FeedForward,
@@ -23,16 +24,26 @@ from camanet_jax.models.layers import (
 
 @struct.dataclass
 class DecoderCache:
-    """What a decoded prefix leaves behind; every leaf starts with [B, N], so reordering beams is one tree-map.
+    """What the decoded prefixes of all beams leave behind.
+
+    Keys and values stay where they were written: which of them a beam has read is noted in `ancestors`, so that
+    reordering beams moves a few integers instead of the cache, and attention reads it without copying.
 
     Attributes:
-      keys, values: a tuple over layers of [B, N, L, H, K], self-attention projections of the tokens read so far.
+      keys, values: a tuple over layers of [B, H, L * N, K], self-attention projections of the tokens read so far.
+      ancestors: [B, N, L], the place among the N under which each token of a beam's prefix was written; -1: not yet.
       memory: [B, N, S, D], the relational memory after the last token.
     """
 
     keys: tuple[Array, ...]
     values: tuple[Array, ...]
+    ancestors: Array
     memory: Array
+
+    def take_beams(self, parents: Int[Array, 'B N']) -> 'DecoderCache':
+        """The cache of beams that go on from `parents`."""
+        return self.replace(ancestors=jnp.take_along_axis(self.ancestors, parents[:, :, None], axis=1),
+                            memory=jnp.take_along_axis(self.memory, parents[:, :, None, None], axis=1))
 
 
 class ModulationMLP(nn.Module):
@@ -97,18 +108,19 @@ class DecoderLayer(nn.Module):
         mixed, _ = self.self_attention(normed, normed, mask, train=train)
         return self.read(x + self.drop(mixed, deterministic=not train), memory, cross, train=train)
 
-    def step(self, x, memory, cross, keys, values, position):
-        """One token of each beam: `x` [B, N, D], `memory` [B, N, S * D], `keys` and `values` [B, N, L, H, K].
+    def step(self, x, memory, cross, keys, values, position, own):
+        """One token of each beam: `x` [B, N, D], `memory` [B, N, S * D], `keys` and `values` [B, H, L * N, K].
 
+        `own` [B, N, L * N] says which cached tokens belong to a beam.
         Returns the output [B, N, D], the cross-attention [B, H, N, P] and the two caches with the new token in.
         """
-        normed = self.norm1(x, memory)[:, :, None]
+        normed = self.norm1(x, memory)
         new_key, new_value = self.self_attention.keys_values(normed)
-        keys = lax.dynamic_update_slice_in_dim(keys, new_key, position, axis=2)
-        values = lax.dynamic_update_slice_in_dim(values, new_value, position, axis=2)
-        seen = jnp.arange(keys.shape[2]) <= position
-        mixed, _ = self.self_attention.attend(normed, keys, values, seen[None], train=False)
-        x, attention = self.read(x + mixed[:, :, 0], memory, cross, train=False)
+        place = position * x.shape[1]
+        keys = lax.dynamic_update_slice_in_dim(keys, new_key, place, axis=2)
+        values = lax.dynamic_update_slice_in_dim(values, new_value, place, axis=2)
+        mixed, _ = self.self_attention.attend(normed, keys, values, own, train=False)
+        x, attention = self.read(x + mixed, memory, cross, train=False)
         return x, attention, keys, values
 
 
@@ -129,7 +141,7 @@ class Decoder(nn.Module):
         self.norm = LayerNorm(self.dtype, self.param_dtype)
 
     def cross_projections(self, encoded: Float[Array, 'B P D']):
-        """Every layer's cross-attention keys and values [B, P, H, K]: computed once, shared by all beams."""
+        """Every layer's cross-attention keys and values [B, H, P, K]: computed once, shared by all beams."""
         return [block.cross_attention.keys_values(encoded) for block in self.blocks]
 
     def __call__(self, embedded, memory, encoded, mask, *, train: bool):
@@ -139,11 +151,18 @@ class Decoder(nn.Module):
             x, attention = block(x, memory, cross, mask, train=train)
         return self.norm(x), attention
 
-    def step(self, embedded, memory, cross, keys, values, position):
-        """One token of each beam; `keys` and `values` as in `DecoderCache`. See `DecoderLayer.step`."""
-        x, new_keys, new_values = embedded, [], []
-        for block, *cached in zip(self.blocks, cross, keys, values, strict=True):
-            x, attention, key, value = block.step(x, memory, *cached, position)
-            new_keys.append(key)
-            new_values.append(value)
-        return self.norm(x), attention, tuple(new_keys), tuple(new_values)
+    def step(self, embedded, memory, cross, cache: DecoderCache, position):
+        """One token of each beam: `embedded` [B, N, D], its new `memory` [B, N, S, D].
+
+        Returns the output [B, N, D], the last layer's cross-attention [B, H, N, P] and the new cache.
+        """
+        places = jnp.arange(embedded.shape[1])
+        ancestors = cache.ancestors.at[:, :, position].set(places)
+        own = rearrange(ancestors[..., None] == places, 'B N L M -> B N (L M)')
+        flat = rearrange(memory, 'B N S D -> B N (S D)')
+        x, keys, values = embedded, [], []
+        for block, *layer in zip(self.blocks, cross, cache.keys, cache.values, strict=True):
+            x, attention, key, value = block.step(x, flat, *layer, position, own)
+            keys.append(key)
+            values.append(value)
+        return self.norm(x), attention, DecoderCache(tuple(keys), tuple(values), ancestors, memory)

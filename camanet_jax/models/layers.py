@@ -69,27 +69,27 @@ class MultiHeadAttention(nn.Module):
         self.attention_dropout = nn.Dropout(self.dropout)
 
     def split(self, x):
-        return rearrange(x, '... L (H K) -> ... L H K', H=self.heads)
+        return rearrange(x, '... L (H K) -> ... H L K', H=self.heads)
 
     def keys_values(self, x):
-        """Keys and values [..., L, H, K] of a sequence [..., L, D]."""
+        """Keys and values [..., H, L, K] of a sequence [..., L, D]: heads first, as `attend` reads them uncopied."""
         return self.split(self.key(x)), self.split(self.value(x))
 
     def attend(self, x, keys, values, mask=None, *, train: bool):
-        """Attention of queries made from `x` [..., Q, D] over `keys` and `values` [..., L, H, K].
+        """Attention of queries made from `x` [..., Q, D] over `keys` and `values` [..., H, L, K].
 
         `mask` broadcasts to [..., Q, L], True where attention is allowed.
         Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout.
         """
         queries = self.split(self.query(x))
-        scores = jnp.einsum('...qhk,...lhk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
+        scores = jnp.einsum('...hqk,...hlk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
         scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
         if mask is not None:
             scores = jnp.where(jnp.expand_dims(mask, -3), scores, MASKED_SCORE)
         probabilities = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
         probabilities = self.attention_dropout(probabilities, deterministic=not train)
-        mixed = jnp.einsum('...hql,...lhk->...qhk', probabilities, values)
-        return self.out(rearrange(mixed, '... Q H K -> ... Q (H K)')), probabilities
+        mixed = jnp.einsum('...hql,...hlk->...hqk', probabilities, values)
+        return self.out(rearrange(mixed, '... H Q K -> ... Q (H K)')), probabilities
 
     def __call__(self, x, context, mask=None, *, train: bool):
         return self.attend(x, *self.keys_values(context), mask, train=train)

@@ -18,7 +18,7 @@ class MemoryInputs(NamedTuple):
     """What one token contributes to the recurrence; none of it depends on the memory.
 
     Attributes:
-      key, value: [..., 1, H, K], the token's row of the attention's keys and values.
+      key, value: [..., H, 1, K], the token's row of the attention's keys and values.
       gates: [..., 1, 2 D], W(x): input and forget gate.
     """
 
@@ -58,8 +58,8 @@ class RelationalMemory(nn.Module):
     def step(self, memory: Float[Array, '... S D'], inputs: MemoryInputs, *, train: bool) -> Float[Array, '... S D']:
         """One token's update of the memory."""
         keys, values = self.attention.keys_values(memory)
-        keys = jnp.concatenate([keys, inputs.key], axis=-3)
-        values = jnp.concatenate([values, inputs.value], axis=-3)
+        keys = jnp.concatenate([keys, inputs.key], axis=-2)
+        values = jnp.concatenate([values, inputs.value], axis=-2)
         attended, _ = self.attention.attend(memory, keys, values, train=train)
         z = memory + attended
         z = z + nn.relu(self.outer(nn.relu(self.inner(z))))
