@@ -1,0 +1,1 @@
+"""The paper's experiments as one resumable command: systems, grid of runs, tables, figures."""

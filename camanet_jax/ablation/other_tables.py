@@ -1,0 +1,134 @@
+"""Tables V to VII and alignment: what is measured beside the reports' scores."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from camanet_jax.ablation.language_tables import finish
+from camanet_jax.ablation.paper import paper_table
+from camanet_jax.ablation.parameters import published_parameters
+from camanet_jax.ablation.results import Results, RunResult
+from camanet_jax.ablation.systems import printed_name
+from camanet_jax.ablation.tables import HERE, PAPER, Cell, Row, Table, Value, mean_value, not_measured
+from camanet_jax.alignment.maps import MEANING
+from camanet_jax.alignment.summary import MEASURES
+
+SPLITS = ('val', 'test')
+BOTH = ('base', 'camanet')  # the systems of Tables VI and VII
+SHOWN_MAPS = tuple(name for name in MEANING if name != 'lesion_itself')
+
+
+def table_5(results: Results) -> Table:
+    """Multi-label classification of the observations."""
+    paper = paper_table('V')
+    columns = ('precision', 'recall', 'macro_precision', 'macro_recall')
+    rows = []
+    for data_set, printed in paper.data_sets.items():
+        rows += [Row(data_set, f'CAMANet, {split}', PAPER, (*values, None, None)) for split, values in printed.items()]
+        if data_set != results.data_set:
+            rows.append(not_measured(data_set, 'CAMANet', len(columns)))
+    for system in results.systems:
+        for split in SPLITS:
+            found = [run.classification(split) for run in results.runs(system)]
+            if found and None not in found:
+                cells = [mean_value([entry[average][name] for entry in found])
+                         for average in ('micro', 'macro') for name in ('precision', 'recall')]
+                rows.append(Row(results.data_set, f'{printed_name(system)}, {split}', HERE, tuple(cells)))
+    note = ('Observations by the image (presence: probability of at least 0.5) against the pseudo-labels. The first two '
+            'columns are micro averages; the paper does not say how it averages.')
+    return finish('table_5', f'Table V: {paper.title}', columns, rows, results, (note,))
+
+
+def table_6(results: Results) -> Table:
+    """Time of an epoch, Base against CAMANet."""
+    paper = paper_table('VI')
+    columns = ('train_seconds', 'test_seconds', 'train_against_base', 'test_against_base')
+    rows = []
+    for data_set, printed in paper.data_sets.items():
+        rows += [Row(data_set, name, PAPER, in_seconds(values, printed['Base'])) for name, values in printed.items()]
+        if data_set != results.data_set:
+            rows += [not_measured(data_set, name, len(columns)) for name in printed]
+    rows += pair_rows(results, len(columns), cost_cells)
+    notes = ('The paper prints minutes. Here a training epoch is the median time of a step times the steps of an epoch, '
+             'and a test epoch one pass over the test split, search and decoding included; compilation counts in neither. '
+             'On a machine with other work the ratios say more than the times.',)
+    return finish('table_6', 'Table VI: Seconds of one epoch', columns, rows, results, notes, BOTH)
+
+
+def in_seconds(minutes: Sequence[Decimal], base: Sequence[Decimal]) -> tuple[Cell, ...]:
+    """The paper's minutes as seconds, and against Base."""
+    return (*(f'{60 * value:.1f}' for value in minutes),
+            *(f'{value / other:.2f}' for value, other in zip(minutes, base, strict=True)))
+
+
+def cost_cells(results: Results, runs: Sequence[RunResult]) -> tuple[Cell, ...]:
+    """Seconds, and ratios between runs of the same seed."""
+    base = {run.seed: run for run in results.runs('base') if run.cost}
+    measured = [run for run in runs if run.cost]
+    kinds: tuple[Callable[[RunResult], float], ...] = (lambda run: run.train_epoch_seconds,
+                                                       lambda run: run.cost['test_seconds'])
+    seconds = [mean_value([kind(run) for run in measured], places=1) for kind in kinds]
+    ratios = [mean_value([kind(run) / kind(base[run.seed]) for run in measured if run.seed in base], places=2)
+              for kind in kinds]
+    return (*seconds, *ratios)
+
+
+def table_7(results: Results) -> Table:
+    """Numbers of parameters: at the paper's size by this code, and of the runs."""
+    paper = paper_table('VII')
+    rows = [Row(data_set, name, PAPER, (values[0], None)) for data_set, printed in paper.data_sets.items()
+            for name, values in printed.items()]
+    for data_set, system, count in published_parameters():
+        rows.append(Row(data_set, printed_name(system), HERE, parameter_cells(count)))
+    rows += pair_rows(results, 2, lambda _, runs: parameter_cells(
+        next((run.cost['parameters'] for run in runs if run.cost), None)))
+    notes = ('The rows of IU-Xray and MIMIC-CXR count this code\'s parameters at the paper\'s size, with the vocabularies '
+             'of the authors\' checkpoints (761 and 4,336 rows); nothing is trained for them. The authors\' checkpoints '
+             'hold some more numbers that feed nothing.',)
+    return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, BOTH)
+
+
+def parameter_cells(count: int | None) -> tuple[Cell, ...]:
+    """In millions, and exactly."""
+    return (None, None) if count is None else (f'{count / 1e6:.2f}', f'{count:,}')
+
+
+def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
+    """Our rows of Base and CAMANet."""
+    return [Row(results.data_set, printed_name(system), HERE, cells(results, results.runs(system)))
+            if results.runs(system) else not_measured(results.data_set, printed_name(system), columns)
+            for system in BOTH]
+
+
+def alignment_table(results: Results) -> Table:
+    """Where the maps lie, for every system and map (the paper's Figure 7 in numbers)."""
+    rows = []
+    for system in results.systems:
+        runs = [run for run in results.runs(system) if run.alignment]
+        maps = [name for name in SHOWN_MAPS if any(name in run.alignment for run in runs)]
+        rows += [Row(results.data_set, f'{printed_name(system)}: {name}', HERE, alignment_cells(results, runs, name))
+                 for name in maps]
+        if not runs:
+            rows.append(not_measured(results.data_set, printed_name(system), 2 * len(MEASURES) + 2))
+    columns = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in MEASURES))
+    meanings = '; '.join(f'{name}: {MEANING[name]}' for name in SHOWN_MAPS)
+    notes = (f'Maps: {meanings}.',
+             'Pointing: the lesion\'s share of the strongest patch. Energy: the share of the map\'s sum inside the lesion. '
+             'IoU: at the threshold that is best for all. Chance: what each measure is for a map that is the same '
+             'everywhere, the lesions\' share of the film.',
+             'Above Base: the same map of the same seed\'s Base, which has word attention only. Maps of generated reports '
+             'count only lesions that the report names, so their numbers differ by system.')
+    return finish('alignment', 'Alignment of the maps with the lesions', columns, rows, results, notes)
+
+
+def alignment_cells(results: Results, runs: Sequence[RunResult], name: str) -> tuple[Cell, ...]:
+    """One map of one system, over seeds."""
+    base = {run.seed: run.alignment for run in results.runs('base') if run.alignment and name in run.alignment}
+    maps = {run.seed: run.alignment[name] for run in runs if name in run.alignment}
+    lesions = mean_value([entry['lesions'] for entry in maps.values()], places=0)
+    chance = mean_value([entry['pointing']['chance'] for entry in maps.values()])
+    own = [mean_value([entry[measure]['value'] for entry in maps.values()]) for measure in MEASURES]
+    gains: list[Value | None] = [
+        mean_value([entry[measure]['value'] - base[seed][name][measure]['value']
+                    for seed, entry in maps.items() if seed in base]) for measure in MEASURES]
+    is_base = bool(runs) and runs[0].system == 'base'
+    return (lesions, chance, *own, *([None] * len(gains) if is_base else gains))

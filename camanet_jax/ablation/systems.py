@@ -1,0 +1,62 @@
+"""The systems of the paper's ablation, each as the fields of a configuration that make it (paper section IV-G)."""
+
+import re
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from camanet_jax.variants import fill_variant
+
+BASE = {'model.vdmae': False, 'model.vtac': False}
+VDMAE = {'model.vtac': False}
+CAMANET: dict[str, Any] = {'model.vdmae': True, 'model.vtac': True}
+OFFICIAL = {'variant': 'official'}
+
+
+def contrastive(weight: float) -> dict[str, Any]:
+    """An image-text contrastive loss in VTAC's place."""
+    return {'model.vtac': False, 'model.contrastive': True, 'loss.contrastive_weight': weight}
+
+
+SYSTEMS: dict[str, dict[str, Any]] = {
+    'base': BASE,
+    'vdmae': VDMAE,
+    'camanet': CAMANET,
+    'clip_0.1': contrastive(0.1),
+    'clip_0.25': contrastive(0.25),
+    'vdmae_official': VDMAE | OFFICIAL,
+    'camanet_official': CAMANET | OFFICIAL,
+    'camanet_soft': CAMANET | {'model.tdm_selection': 'soft'},
+}
+# As the paper's tables name them; the others go by their own names.
+PRINTED_NAMES = {'base': 'Base', 'vdmae': '+VDMAE', 'camanet': '+VDMAE+VTAC', 'clip_0.1': '+VDMAE+CLIP(0.1)',
+                 'clip_0.25': '+VDMAE+CLIP(0.25)'}
+SWEPT = re.compile(r'(?P<system>camanet\w*)_k(?P<k>0\.\d+)')
+PAPER_SWEEP = ('0.15', '0.20', '0.25', '0.30', '0.35')  # k of Figures 4 and 5
+
+
+def system_fields(name: str) -> dict[str, Any]:
+    """What a system changes in a configuration; `camanet_k0.15` is `camanet` with k = 0.15.
+
+    Raises:
+      ValueError: there is no such system.
+    """
+    if name in SYSTEMS:
+        return SYSTEMS[name]
+    swept = SWEPT.fullmatch(name)
+    if swept and swept['system'] in SYSTEMS:
+        return SYSTEMS[swept['system']] | {'loss.topk': float(swept['k'])}
+    raise ValueError(f'Expected --systems to be among {", ".join(SYSTEMS)}, or one with VTAC and a share of words such '
+                     f'as camanet_k0.15; got {name!r}.')
+
+
+def system_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:
+    """The resolved configuration of one run of a system."""
+    changed = config.copy_and_resolve_references()
+    changed.update_from_flattened_dict(system_fields(name) | {'seed': config.seed + seed})
+    return fill_variant(changed)
+
+
+def printed_name(name: str) -> str:
+    """As a table shows it."""
+    return PRINTED_NAMES.get(name, name)
