@@ -79,7 +79,7 @@ def with_scores(rows: list[dict[str, Any]], experiment: Experiment) -> list[dict
 def explained(experiment: Experiment, variables: dict[str, Any], source: Source,
               rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """The studies' data for the viewer, batch by batch; all batches have one size, so that one pass is compiled."""
-    size = min(experiment.config.evaluation.batch_size, len(rows))
+    size = experiment.config.evaluation.batch_size
     places = {study_id: place for place, study_id in enumerate(source.ids)}
     model, objective = experiment.model(), experiment.objective()
     starts = range(0, len(rows), size)

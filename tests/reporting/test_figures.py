@@ -4,27 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from explained import WORDS, explanation
 from PIL import Image
 
-from camanet_jax.explain import Explanation
 from camanet_jax.reporting.figures import STUDY_WIDTH, draw_study, draw_words
-
-WORDS = 'the heart is mildly enlarged . no pleural effusion or pneumothorax .'.split()
-
-
-def explanation(words, views, *, side=2, system='camanet'):
-    rng = np.random.default_rng(0)
-    attention = rng.random((len(words), views, side, side))
-    attention /= attention.sum((1, 2, 3), keepdims=True)
-    base = Explanation(np.zeros(len(words)), attention, attention)
-    if system == 'base':
-        return base
-    with_vdm = dataclasses.replace(base, class_probabilities=rng.random(14), cams=rng.random((14, views, side, side)),
-                                   vdm=rng.random((views, side, side)))
-    if system == 'vdmae':
-        return with_vdm
-    return dataclasses.replace(with_vdm, tdm=rng.random((views, side, side)), word_similarity=np.zeros(len(words)),
-                               selected=list(range(len(words)))[::-3])
 
 
 def films(views, size=64):
@@ -40,7 +23,7 @@ def read(path):
 @pytest.mark.parametrize('system', ['base', 'vdmae', 'camanet'])
 def test_study_figure_is_written_for_every_system(tmp_path, system, views):
     path = tmp_path / 'figures' / 'study.png'
-    found = draw_study(path, films(views), WORDS, explanation(WORDS, views, system=system), study_id='s1',
+    found = draw_study(path, films(views), WORDS, explanation(WORDS, views, side=2, system=system), study_id='s1',
                        reference='the heart is enlarged .', pseudo_labels=[0, 1] * 7)
     pixels = read(path)
     assert found == path and pixels.shape[1] == STUDY_WIDTH
@@ -49,14 +32,14 @@ def test_study_figure_is_written_for_every_system(tmp_path, system, views):
 
 @pytest.mark.parametrize('labels', [None, [np.nan] * 14])
 def test_empty_reports_and_missing_labels(tmp_path, labels):
-    empty = explanation([], 2)
+    empty = explanation([], 2, side=2)
     draw_study(tmp_path / 'a.png', films(2), [], empty, study_id='s1', reference='', pseudo_labels=labels)
     draw_words(tmp_path / 'b.png', films(2), [], empty, study_id='s1')
     assert (tmp_path / 'a.png').exists() and (tmp_path / 'b.png').exists()
 
 
 def test_an_empty_map_shows_no_heat(tmp_path):
-    vdm_only = dataclasses.replace(explanation([], 1, system='vdmae'), vdm=np.zeros((1, 2, 2)))
+    vdm_only = dataclasses.replace(explanation([], 1, side=2, system='vdmae'), vdm=np.zeros((1, 2, 2)))
     draw_study(tmp_path / 'a.png', films(1), [], vdm_only, study_id='s1', reference='')
     maps = read(tmp_path / 'a.png')[92:300, 28:460]
     assert np.ptp(maps, axis=-1).max() == 0
@@ -68,7 +51,8 @@ def test_an_empty_map_shows_no_heat(tmp_path):
 def test_words_figure_grows_with_the_report(tmp_path):
     heights = []
     for words in (WORDS, WORDS * 3):
-        heights.append(len(read(draw_words(tmp_path / 'a.png', films(1), words, explanation(words, 1), study_id='s1'))))
+        explained = explanation(words, 1, side=2)
+        heights.append(len(read(draw_words(tmp_path / 'a.png', films(1), words, explained, study_id='s1'))))
     assert heights[1] > heights[0]
 
 

@@ -17,7 +17,7 @@ const MAP_TITLES = {
 };
 
 function fixed(value) {
-  return value.toFixed(2).replace('-', '−');
+  return value.toFixed(2).replace('-0.00', '0.00').replace('-', '−');
 }
 
 function confidence(logProb) {
@@ -69,9 +69,10 @@ class Viewer {
     this.opacity = element('input', {type: 'range', min: 0, max: 100, value: DEFAULT_OPACITY});
     const layers = Object.keys(MAP_NAMES).filter(kind => kind === 'none' || this.maps[kind]).map(kind =>
       element('button', {type: 'button', 'data-map': `${kind}:0`, title: MAP_TITLES[kind]}, MAP_NAMES[kind]));
-    return element('div', {class: 'film-side'}, element('div', {class: 'films'}, ...films), this.scale, this.status,
-      element('div', {class: 'controls'}, toolbar('Maps', 'layers', layers),
-        element('label', {class: 'opacity'}, 'Opacity ', this.opacity)));
+    const look = element('div', {class: 'look'}, element('div', {class: 'films'}, ...films), this.scale, this.status);
+    const fader = element('label', {class: 'opacity'}, 'Opacity ', this.opacity);
+    return element('div', {class: 'film-side'}, look,
+      element('div', {class: 'controls'}, toolbar('Maps', 'layers', layers), fader));
   }
 
   textSide() {
@@ -170,7 +171,7 @@ class Viewer {
     }
     if (kind === 'none') return MAP_TITLES.none;
     const peak = this.maps[kind].peak(0);
-    return `${MAP_TITLES[kind]}; ${peak ? `at most ${fixed(peak)}` : 'empty: no observation is predicted'}`;
+    return `${MAP_TITLES[kind]}; ${peak ? `at most ${fixed(peak)}` : 'empty'}`;
   }
 
   scaleBar(kind, stack) {
