@@ -1,48 +1,21 @@
 """The Python interface: open a trained workdir, write reports, look at what the model looked at.
 
-B studies, I views, Y observations, L report words, N beams.
+B studies, I views, N beams.
 """
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
-from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
-from camanet_jax import decoding
-from camanet_jax.data.image_files import open_grey
-from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.data.transforms import eval_image
-from camanet_jax.explain import Explanation, explain
+from camanet_jax.data.film_loading import MISSING_VIEW, Films, load_ahead, load_films
+from camanet_jax.data.study_list import ListedStudy, list_studies
+from camanet_jax.report_writer import GeneratedReport, ReportWriter
 from camanet_jax.workdir import TrainedRun, open_trained
 
 Paths = str | Path | Sequence[str | Path]
-
-
-@dataclasses.dataclass(frozen=True)
-class GeneratedReport:
-    """A report with what is known about it.
-
-    Attributes:
-      report: the text. words: its words, in the order of the explanation's maps.
-      log_prob: sum of the words' log-probabilities, end included.
-      alternatives: the other beams' texts and log-probabilities, best first.
-      class_probabilities: probability of each observation; empty for the Base system.
-      images: uint8 [I, height, width], the films as the model saw them.
-      explanation: maps over the films for every word, VDM, TDM and class activation maps.
-    """
-
-    report: str
-    words: list[str]
-    log_prob: float
-    alternatives: list[tuple[str, float]]
-    class_probabilities: dict[str, float]
-    images: UInt8[np.ndarray, 'I height width']
-    explanation: Explanation
 
 
 class Reporter:
@@ -53,47 +26,50 @@ class Reporter:
     """
 
     def __init__(self, run: TrainedRun):
-        self._run, self._tokenizer = run, run.experiment.tokenizer
+        self._writer = ReportWriter(run)
         self.config: ConfigDict = run.experiment.config
-        self.vocabulary: tuple[str, ...] = self._tokenizer.words
+        self.vocabulary: tuple[str, ...] = run.experiment.tokenizer.words
         self.step = run.step
 
-    def generate(self, images: np.ndarray | Sequence[Paths], beam_size: int = 3) -> list[GeneratedReport]:
+    def generate(self, images: np.ndarray | str | Path | Sequence[Paths], beam_size: int = 3, *,
+                 missing_view: str = 'repeat') -> list[GeneratedReport]:
         """Reports for studies.
 
         Args:
-          images: uint8 [B, I, height, width] grey films of the model's size, or one entry per study: a path, or a
-            sequence of I paths in the order of the training data (frontal, then lateral).
+          images: uint8 [B, I, height, width] grey films of the model's size; or one entry per study: a path, or a
+            sequence of I paths in the order of the training data (frontal, then lateral); or one path, of a film, a
+            folder or a CSV (`data.study_list`). PNG, JPEG, TIFF and DICOM are read, among others.
           beam_size: N.
+          missing_view: of a study with too few films, 'repeat' takes the last one again and 'refuse' raises.
+
+        Raises:
+          ValueError: a film cannot be read, or a study has another number of them than the model reads.
         """
-        if not len(images):
-            return []
-        films = images if isinstance(images, np.ndarray) else np.stack([self.load(study) for study in images])
-        self._check(films)
-        return [report for chunk in self._chunks(films) for report in self._reports(*chunk, beam_size)]
+        if isinstance(images, np.ndarray):
+            self._check(images)
+            found = self._writer.write(enumerate(images), len(images), beam_size)
+        else:
+            found = self.stream(as_studies(images, self.config.data.views), beam_size, missing_view=missing_view)
+        return [_raised(report) for _, report in found]
 
-    def load(self, study: Paths) -> UInt8[np.ndarray, 'I height width']:
+    def stream(self, studies: Sequence[ListedStudy], beam_size: int = 3, *, missing_view: str = 'repeat',
+               name_of: Callable[[object], str] = str) -> Iterator[tuple[ListedStudy, GeneratedReport | ValueError]]:
+        """Reports of any number of studies, one after the other, each with its study.
+
+        Films are loaded while the device works on those before; only a few batches are in memory. Where a study cannot
+        be loaded its error is given in place of the report, and the others go on. `name_of` names paths in messages;
+        otherwise as `generate`.
+        """
+        if missing_view not in MISSING_VIEW:
+            raise ValueError(f'Expected missing_view as one of {MISSING_VIEW}, got {missing_view!r}.')
+        load = partial(load_films, data=self.config.data, missing_view=missing_view, name_of=name_of)
+        batch_size = min(len(studies), self.config.evaluation.batch_size)
+        return self._writer.write(load_ahead(load, studies, 2 * batch_size), len(studies), beam_size)
+
+    def load(self, study: Paths) -> Films:
         """A study's files as the model takes them."""
-        paths = [study] if isinstance(study, str | Path) else list(study)
-        if len(paths) != self.config.data.views:
-            raise ValueError(f'Expected {self.config.data.views} image file(s) per study, got {len(paths)}: '
-                             f'{[str(path) for path in paths]}.')
-        data = self.config.data
-        return np.stack([eval_image(open_grey(Path(path).read_bytes(), str(path)), data.eval_transform,
-                                    data.image_size, data.resize_size) for path in paths])
-
-    @cached_property
-    def _model(self):
-        return self._run.experiment.model()
-
-    @cached_property
-    def _search(self):
-        def search(variables, films, key, beam_size):
-            whole = {'full_list': True} if self.config.search.name == 'beam' else {}  # all beams, for the alternatives
-            options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)
-            return decoding.generate(variables, films, key, model=self._model, **options)
-
-        return jax.jit(search, static_argnames='beam_size')
+        listed, = as_studies([study], self.config.data.views)
+        return load_films(listed, self.config.data, 'refuse')
 
     def _check(self, films: np.ndarray) -> None:
         side, views = self.config.data.image_size, self.config.data.views
@@ -101,28 +77,19 @@ class Reporter:
             raise ValueError(f'Expected uint8 films of shape [studies, {views}, {side}, {side}], got {films.dtype} '
                              f'{list(films.shape)}; give file paths to have them resized.')
 
-    def _chunks(self, films: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """Batches of one size, the last one filled up, with the number of studies in each."""
-        size = min(len(films), self.config.evaluation.batch_size)
-        for start in range(0, len(films), size):
-            chunk = films[start:start + size]
-            yield np.concatenate([chunk, np.zeros((size - len(chunk), *chunk.shape[1:]), np.uint8)]), len(chunk)
 
-    def _reports(self, films: np.ndarray, count: int, beam_size: int) -> list[GeneratedReport]:
-        key = jax.random.key(self.config.seed)
-        found = jax.device_get(self._search(self._run.variables, films, key, beam_size=beam_size))
-        explanations = explain(self._run.variables, films, found.tokens[:, 0], self._run.experiment.objective(),
-                               model=self._model)
-        build = partial(self._report, found=found, explanations=explanations, films=films)
-        return [build(i) for i in range(count)]
+def as_studies(images: str | Path | Sequence[Paths], views: int) -> list[ListedStudy]:
+    """The studies of one path that may be a folder or a CSV, or of one entry per study."""
+    if isinstance(images, str | Path):
+        return list_studies([images], views)
+    entries = [[entry] if isinstance(entry, str | Path) else entry for entry in images]
+    return [ListedStudy(str(number), tuple(map(Path, paths))) for number, paths in enumerate(entries)]
 
-    def _report(self, i: int, *, found: decoding.Reports, explanations, films) -> GeneratedReport:
-        texts = [self._tokenizer.decode(tokens) for tokens in found.tokens[i]]
-        scores = [float(score) for score in found.scores[i]]
-        probabilities = explanations[i].class_probabilities
-        named = {} if probabilities is None else dict(zip(OBSERVATIONS, map(float, probabilities), strict=True))
-        others = [(text, score) for text, score in zip(texts[1:], scores[1:], strict=True) if np.isfinite(score)]
-        return GeneratedReport(texts[0], texts[0].split(), scores[0], others, named, films[i], explanations[i])
+
+def _raised(report: GeneratedReport | ValueError) -> GeneratedReport:
+    if isinstance(report, ValueError):
+        raise report
+    return report
 
 
 def load(workdir: str | Path) -> Reporter:

@@ -53,9 +53,13 @@ def explain(variables: Any, images: Array, tokens: Int[Array, 'B L'], objective:
             model: Camanet) -> list[Explanation]:
     """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width]."""
     tokens = np.asarray(tokens)
-    read = np.pad(tokens, ((0, 0), (1, 0)))  # BOS first; one position more, so that the last word is read too
-    output = jax.device_get(teacher_forced(variables, images, jnp.asarray(read), objective, model=model))
+    output = jax.device_get(teacher_forced(variables, images, as_read(tokens), objective, model=model))
     return [explain_study(output, i, tokens[i], images.shape[1]) for i in range(len(tokens))]
+
+
+def as_read(tokens: Int[Array, 'B L']) -> Int[Array, 'B L+1']:
+    """The input that explains a text: BOS first, and one position more, so that the last word is read too."""
+    return jnp.pad(tokens, ((0, 0), (1, 0)))
 
 
 def explain_study(output: CamanetOutput, i: int, words: Int[np.ndarray, ' L'], views: int) -> Explanation:

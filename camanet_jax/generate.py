@@ -1,57 +1,83 @@
-"""`--mode=generate`: reports for image files, from a workdir alone."""
+"""`--mode=generate`: reports for any number of films, from a workdir alone."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from camanet_jax.api import GeneratedReport, Reporter
-from camanet_jax.metrics_log import replace_text
-from camanet_jax.reporting.figures import draw_words
+from camanet_jax.api import Reporter
+from camanet_jax.data.study_list import ListedStudy, list_studies
+from camanet_jax.progress import Progress
+from camanet_jax.report_files import FAILED, REPORTS, Naming, ReportFiles, made_by
 from camanet_jax.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
 
+SOME_FAILED, STOPPED = 1, 130  # exit codes
+SHOWN = 10  # of so few studies the reports are logged too
 
-def generate(config: ConfigDict, workdir: Path, files: Sequence[str], output: Path) -> Path:
-    """Writes `output`/reports.jsonl and one figure per study; returns the first.
+
+def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: Path, *, overlays: bool = True,
+             keep_identifiers: bool = False, missing_view: str = 'repeat') -> int:
+    """Appends to `output`/reports.jsonl the reports that are not there, and draws their figures.
 
     Args:
       config: of the workdir, or with changes.
-      files: image files; with a two-view model every two files are a study, frontal first.
+      images: files, folders or CSVs (`data.study_list`).
+      overlays: whether to draw figures.
+      keep_identifiers: whether to copy the UIDs of studies and films from DICOM files, and to leave UIDs in names.
+      missing_view: of a study with too few films, 'repeat' takes the last one again and 'refuse' counts as failed.
+
+    Returns:
+      The exit code: 0, or 1 where studies failed (they are in failed.jsonl), or 130 after Ctrl+C.
     """
-    studies = group_files(files, config.data.views)
-    reporter = Reporter(open_trained(workdir, config))
-    found = reporter.generate(studies, beam_size=reporter.config.search.beam_size)
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / 'reports.jsonl'
-    pairs = list(zip(studies, found, strict=True))
-    replace_text(path, ''.join(json.dumps(as_line(*pair), ensure_ascii=False) + '\n' for pair in pairs))
-    for number, (study, report) in enumerate(pairs):
-        figure = output / f'{number:04d}_{Path(study[0]).stem}.png'
-        draw_words(figure, report.images, report.words, report.explanation, study_id=Path(study[0]).name)
-        LOG.info('%s\n  %s\n  %s', ', '.join(study), report.report, figure)
-    LOG.info('Reports written to %s', path)
-    return path
+    naming, studies = Naming(keep_identifiers), list_studies(images, config.data.views)
+    LOG.info('%d studies; opening the checkpoint in %s', len(studies), workdir)
+    warn_of_missing_views(studies, config.data.views, missing_view)
+    run = open_trained(workdir, config)
+    files = ReportFiles(output, naming, made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers))
+    unfinished = files.unfinished(studies)
+    LOG.info('%d reports to write; the first waits for the compiler', len(unfinished))
+    try:
+        write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
+    except KeyboardInterrupt:
+        LOG.warning('Stopped; the same command goes on.')
+        return STOPPED
+    return log_outcome(files, len(studies), len(studies) - len(unfinished))
 
 
-def group_files(files: Sequence[str], views: int) -> list[tuple[str, ...]]:
-    """The files of each study."""
-    if not files:
-        raise ValueError('Expected image files, got none. Give --images=a.png,b.png.')
-    if len(files) % views:
-        raise ValueError(f'Expected a multiple of {views} files, since the model reads {views} views per study, got '
-                         f'{len(files)}.')
-    if missing := [file for file in files if not Path(file).is_file()]:
-        raise ValueError(f'No such image file: {", ".join(missing)}.')
-    return [tuple(files[start:start + views]) for start in range(0, len(files), views)]
+def write_all(reporter: Reporter, files: ReportFiles, naming: Naming, studies: Sequence[ListedStudy], overlays: bool,
+              missing_view: str) -> None:
+    """Writes the files of all studies, with progress."""
+    found = reporter.stream(studies, reporter.config.search.beam_size, missing_view=missing_view, name_of=naming.name)
+    with logging_redirect_tqdm([logging.getLogger('camanet_jax')]), Progress('Writing reports', len(studies)) as bar:
+        for study, report in found:
+            if isinstance(report, ValueError):
+                files.fail(study, report)
+                LOG.warning('Study %s has no report: %s', naming.name(study.id), report)
+            else:
+                line = files.add(study, report, overlays)
+                if len(studies) <= SHOWN:
+                    LOG.info('%s\n  %s', line['id'], line['report'])
+            bar.advance(f'{files.failures} failed' if files.failures else '')
 
 
-def as_line(study: Sequence[str], report: GeneratedReport) -> dict:
-    """One line of reports.jsonl."""
-    words = [{'word': word, 'log_prob': round(float(value), 6)}
-             for word, value in zip(report.words, report.explanation.log_probs, strict=True)]
-    return {'images': list(study), 'report': report.report, 'log_prob': report.log_prob, 'words': words,
-            'observations': report.class_probabilities, 'alternatives': report.alternatives}
+def warn_of_missing_views(studies: Sequence[ListedStudy], views: int, missing_view: str) -> None:
+    """A model trained on two views may do worse with one of them twice."""
+    short = sum(len(study.paths) < views for study in studies)
+    if short and missing_view == 'repeat':
+        LOG.warning('%d of %d studies have fewer films than the %d that the model reads; their last film is given '
+                    'again (--missing_view=refuse leaves them out).', short, len(studies), views)
+
+
+def log_outcome(files: ReportFiles, studies: int, before: int) -> int:
+    """Says what there is now; returns the exit code."""
+    if before:
+        LOG.info('%d of %d studies had their reports already.', before, studies)
+    LOG.info('Reports of %d studies are in %s', studies - files.failures, files.folder / REPORTS)
+    if files.failures:
+        LOG.warning('%d of %d studies have no report; why is in %s', files.failures, studies, files.folder / FAILED)
+        return SOME_FAILED
+    return 0

@@ -2,6 +2,14 @@
 
 Not for clinical use. Evaluating, generating and going on with a run need no --config: the workdir holds it. Single
 fields are changed by name, e.g. --config.epochs=2 --config.model.vtac=False.
+
+Generating reads PNG, JPEG, TIFF and DICOM films, among others; --images is one of
+  a.png,b.dcm  files: one by one, or two by two (frontal, lateral) where the model reads two views
+  DIR          a film lying in DIR is a study; every folder below that holds films is a study, lateral views last
+  FILE.csv     columns id and image_path, or image_path_1, ...; paths are relative to the CSV
+It appends to --output: reports.jsonl, overlays/, and failed.jsonl for what could not be read. The same command goes on
+after a stop. Exit code 0: all studies have reports; 1: some have none, or an error; 130: stopped with Ctrl+C. Nothing
+that identifies a patient is read from DICOM files, and UIDs in file names are replaced; names are otherwise as given.
 """
 
 import sys
@@ -14,14 +22,18 @@ MODES = ('train', 'evaluate', 'generate')
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/iu_xray.py.')
 WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; by default runs/<name of the configuration>.")
 MODE = flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
-IMAGES = flags.DEFINE_list('images', [], 'generate: image files; two by two where the model reads two views.')
+IMAGES = flags.DEFINE_list('images', [], 'generate: files, a folder or a CSV; see above.')
 OUTPUT = flags.DEFINE_string('output', None, 'generate: a folder; by default generated/ in the workdir.')
+OVERLAYS = flags.DEFINE_bool('overlays', True, 'generate: draw where the model looked; most of the time goes there.')
+KEEP_IDENTIFIERS = flags.DEFINE_bool('keep_identifiers', False, "generate: keep DICOM's study and film UIDs.")
+MISSING_VIEW = flags.DEFINE_enum('missing_view', 'repeat', ('repeat', 'refuse'), 'generate: what to do with a study '
+                                 'of one film where the model reads two: give it twice, or count it as failed.')
 QUIET = flags.DEFINE_bool('quiet', False, 'No progress; warnings, errors and results only.')
 DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes (SLURM, TPU pod): find the others.')
 
 
-def main(argv: list[str]) -> None:
-    """Sets the machine up and hands over to the mode."""
+def main(argv: list[str]) -> int | None:
+    """Sets the machine up and hands over to the mode; returns the exit code."""
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected arguments {argv[1:]}; flags are written --name=value.')
     # Imported here, because the loading workers import this module too and need none of it.
@@ -38,7 +50,10 @@ def main(argv: list[str]) -> None:
         elif MODE.value == 'evaluate':
             results.evaluate_workdir(config, workdir)
         else:
-            generate.generate(config, workdir, IMAGES.value, Path(OUTPUT.value or workdir / 'generated'))
+            return generate.generate(config, workdir, IMAGES.value, Path(OUTPUT.value or workdir / 'generated'),
+                                     overlays=OVERLAYS.value, keep_identifiers=KEEP_IDENTIFIERS.value,
+                                     missing_view=MISSING_VIEW.value)
+    return None
 
 
 def flag_value(argv: list[str], name: str) -> str | None:

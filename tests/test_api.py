@@ -74,7 +74,7 @@ def test_files_are_read_resized_and_checked(reporter, tmp_path):
         Image.fromarray(np.full((50, 70), 99, np.uint8)).save(name)
     assert reporter.load(names).shape == (2, SIDE, SIDE)
     with pytest.raises(ValueError, match=r'Expected 2 image file\(s\) per study, got 1'):
-        reporter.generate([names[0]])
+        reporter.generate([names[0]], missing_view='refuse')
     with pytest.raises(ValueError, match=r'Expected uint8 films of shape \[studies, 2, 32, 32\], got float32'):
         reporter.generate(np.zeros((1, 2, SIDE, SIDE), np.float32))
     with pytest.raises(ValueError, match=r'got uint8 \[1, 1, 32, 32\]'):

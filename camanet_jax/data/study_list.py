@@ -1,0 +1,159 @@
+"""Which films make which studies, from what a user names: files, folders, CSVs.
+
+    a.png,b.dcm   as many files to a study as the model reads views, frontal first
+    DIR           films lying in DIR are studies of one film each; every folder below that holds films is one study
+    FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, split by ';');
+                  paths are relative to the CSV, or to `images` beside it
+"""
+
+import csv
+import dataclasses
+import hashlib
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from camanet_jax.data.image_files import SUFFIXES, is_dicom
+from camanet_jax.data.schema import summarise
+from camanet_jax.labeling.label_files import column_places, open_text
+
+LOG = logging.getLogger(__name__)
+
+_CSV = ('.csv', '.csv.gz')
+_LATERAL_NAME = re.compile(r'(?<![a-z])(lateral|lat|ll|rl)(?![a-z])', re.IGNORECASE)
+_UID = re.compile(r'(?<!\d)[012](\.\d+){4,}')
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedStudy:
+    """A study's name and its films, frontal first."""
+
+    id: str
+    paths: tuple[Path, ...]
+
+
+def hide_uids(text: str) -> str:
+    """DICOM UIDs replaced by `uid-` and the first ten digits of their SHA-256, so that their owner can match them."""
+    return _UID.sub(lambda found: 'uid-' + hashlib.sha256(found.group().encode()).hexdigest()[:10], text)
+
+
+def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]:
+    """The studies of files, folders and CSVs, in this order; no film is opened, but for the order of a study's views.
+
+    Args:
+      sources: what the user names.
+      views: I, how many films the model reads; so many files in a row are a study. One file alone is a study too.
+
+    Raises:
+      ValueError: there are none, files are missing or do not make whole studies, or a study stands twice.
+    """
+    sources = [Path(source) for source in sources]
+    if not sources:
+        raise ValueError('Expected image files, a folder or a CSV, got none. Give --images=a.png,b.png or '
+                         '--images=DIR.')
+    if missing := [str(source) for source in sources if not source.exists()]:
+        raise ValueError(f'No such file or folder: {", ".join(missing[:10])}.')
+    files = [source for source in sources if not source.is_dir() and not _is_csv(source)]
+    studies = list(_grouped(files, views))
+    for source in sources:
+        studies += _in_folder(source) if source.is_dir() else _in_csv(source) if _is_csv(source) else []
+    if twice := [name for name, count in Counter(study.id for study in studies).items() if count > 1]:
+        raise ValueError(f'Expected every study once; several times there: {summarise(twice, "study", "studies")}.')
+    return studies
+
+
+def _grouped(files: Sequence[Path], views: int) -> Iterator[ListedStudy]:
+    if len(files) > 1 and len(files) % views:
+        raise ValueError(f'Expected a multiple of {views} files, since the model reads {views} views per study, got '
+                         f'{len(files)}. A folder or a CSV can hold studies of one view too.')
+    for start in range(0, len(files), views):
+        paths = tuple(files[start:start + views])
+        yield ListedStudy('+'.join(map(str, paths)), paths)
+
+
+def _is_csv(path: Path) -> bool:
+    return path.name.lower().endswith(_CSV)
+
+
+# --- Folders ---
+
+
+def _in_folder(root: Path) -> list[ListedStudy]:
+    studies, others = [], 0
+    for folder, subfolders, names in os.walk(root):
+        subfolders.sort()
+        films = [Path(folder) / name for name in sorted(names) if _is_film(Path(folder) / name)]
+        others += len(names) - len(films)
+        if Path(folder) == root:
+            studies += [ListedStudy(film.name, (film,)) for film in films]
+        elif films:
+            studies.append(ListedStudy(Path(folder).relative_to(root).as_posix(), _in_view_order(films)))
+    if not studies:
+        raise ValueError(f'{root}: no films in it. Read are {", ".join(SUFFIXES)}, and DICOM files of any name.')
+    if others:
+        LOG.info('%s: %d files that are no films by their names were passed over', root, others)
+    return studies
+
+
+def _is_film(path: Path) -> bool:
+    if path.name.startswith('.') or path.name == 'DICOMDIR' or not path.is_file():
+        return False
+    return path.suffix.lower() in SUFFIXES or _is_unnamed_dicom(path)
+
+
+def _is_unnamed_dicom(path: Path) -> bool:
+    try:
+        with path.open('rb') as file:
+            return is_dicom(file)
+    except OSError:
+        return False
+
+
+def _in_view_order(films: Sequence[Path]) -> tuple[Path, ...]:
+    """By name, but what is called lateral by its name or its DICOM view position comes last."""
+    return tuple(films) if len(films) == 1 else tuple(sorted(films, key=lambda film: (_is_lateral(film), film.name)))
+
+
+def _is_lateral(film: Path) -> bool:
+    if _LATERAL_NAME.search(film.stem):
+        return True
+    if not _is_unnamed_dicom(film):
+        return False
+    from camanet_jax.data import dicom  # most runs read none
+
+    return dicom.is_lateral(film)
+
+
+# --- CSV ---
+
+
+def _in_csv(path: Path) -> list[ListedStudy]:
+    studies, problems = [], []
+    with open_text(path) as file:
+        rows = csv.reader(file)
+        header = [name.strip().lstrip('\ufeff') for name in next(rows, [])]
+        name_place, = column_places(path, header, ('id',))
+        places = [place for place, name in enumerate(header) if name.startswith('image_path')]
+        if not places:
+            raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
+        for cells in filter(None, rows):
+            names = [name.strip() for place in places if place < len(cells) for name in cells[place].split(';')]
+            study = cells[name_place].strip() if len(cells) == len(header) else ''
+            films = tuple(_beside(path, name) for name in names if name)
+            if study and films:
+                studies.append(ListedStudy(study, films))
+            else:
+                problems.append(f'line {rows.line_num}')
+    if problems:
+        raise ValueError(f'{path}: no id, no image path, or another number of cells than the header has: '
+                         f'{summarise(problems, "line", "lines")}')
+    return studies
+
+
+def _beside(table: Path, name: str) -> Path:
+    """A film of a CSV; one that is missing is told when it is read."""
+    inner = table.parent / 'images' / name
+    return inner if inner.is_file() else table.parent / name
