@@ -18,7 +18,8 @@ PUBLISHED_K = {'IU-Xray': 0.25, 'MIMIC-CXR': 0.30}  # of Table I
 def sweep_table(results: Results) -> Table:
     """Every k of the paper's figures and every other that was run."""
     bleu_4 = paper_table('I').columns.index('BLEU_4')
-    rows = [Row(data_set, f'k = {k:.2f}', PAPER, (paper_table('I').data_sets[data_set]['CAMANet'][bleu_4], None, None, None))
+    printed = {data_set: rows['CAMANet'][bleu_4] for data_set, rows in paper_table('I').data_sets.items()}
+    rows = [Row(data_set, f'k = {k:.2f}', PAPER, (printed[data_set], None, None, None))
             for data_set, k in PUBLISHED_K.items()]
     found = sweep(results)
     for k in sorted({*found, *map(float, PAPER_SWEEP)}):
@@ -28,12 +29,11 @@ def sweep_table(results: Results) -> Table:
         cells = [mean_value([run.scores['cut'][name] for run in found[k]]) for name in COLUMNS[:3]]
         clinical = mean_value([run.scores['clinical']['F1'] for run in found[k]])
         rows.append(Row(results.data_set, f'k = {k:.2f}', HERE, (*cells, clinical)))
-    notes = ['Figures 4 and 5 of the paper print no numbers; known are the values at the k of Table I.']
-    if missing := [row for row in rows if row.cells[0] == 'not measured']:
-        rows = [row for row in rows if row not in missing] + missing
-    systems = list(dict.fromkeys(run.system for runs in found.values() for run in runs))
-    table = finish('k_sweep', 'Figures 4 and 5: the share k of selected words', COLUMNS, rows, results, notes, systems)
-    return table
+    note = 'Figures 4 and 5 of the paper print no numbers; known are the values at the k of Table I.'
+    missing = [f'camanet_k{k}' for k in PAPER_SWEEP if float(k) not in found]
+    measured = [run.system for runs in found.values() for run in runs]
+    return finish('k_sweep', 'Figures 4 and 5: the share k of selected words', COLUMNS, rows, results, (note,),
+                  measured, missing)
 
 
 def draw_sweep(results: Results, path: Path) -> Path | None:

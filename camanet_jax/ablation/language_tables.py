@@ -8,12 +8,12 @@ from camanet_jax.ablation.paper import paper_table
 from camanet_jax.ablation.provenance import command_for, provenance_notes
 from camanet_jax.ablation.results import Results, RunResult
 from camanet_jax.ablation.systems import PRINTED_NAMES, SWEPT, printed_name
-from camanet_jax.ablation.tables import HERE, PAPER, Row, Table, Value, mean_value, not_measured
+from camanet_jax.ablation.tables import HERE, NOT_MEASURED, PAPER, Row, Table, Value, mean_value, not_measured
 
 AVERAGED = ('BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')
 DELTA, RECOMPUTED = 'AVG_delta_percent', 'AVG_delta_recomputed'
-ROUGE_NOTE = ('The paper prints ROUGE-L of CAMANet on IU-Xray as 0.404 in Table I and as 0.407 in Table IV; its AVG delta '
-              'of 22.8% follows from 0.407 (0.404 gives 22.7%).')
+ROUGE_NOTE = ('The paper prints ROUGE-L of CAMANet on IU-Xray as 0.404 in Table I and as 0.407 in Table IV; its AVG '
+              'delta of 22.8% follows from 0.407 (0.404 gives 22.7%).')
 FOREIGN_NOTE = 'Rows of another data set than the paper\'s cannot be compared with its values, only with each other.'
 
 
@@ -37,11 +37,11 @@ def table_4(results: Results) -> Table:
         rows += own_rows(results, data_set, systems)
     if results.data_set not in paper.data_sets:
         rows += own_rows(results, results.data_set, PRINTED_NAMES)
-    notes = ('AVG delta: the mean over the seven scores of the relative gain over Base, in percent. Recomputed: from the '
-             'scores of the row as shown, ± the deviation of the gains of single seeds; of the paper\'s rows from its '
-             'printed scores, which gives other values than printed for two rows of MIMIC-CXR.',
-             'Clinical F1: micro average over 14 observations that the phrase rules read off both reports, uncertain as '
-             'negative. Distinct: different reports among the test split\'s.', ROUGE_NOTE)
+    notes = ('AVG delta: the mean over the seven scores of the relative gain over Base, in percent. Recomputed: from '
+             'the scores of the row as shown, ± the deviation of the gains of single seeds. From the paper\'s printed '
+             'scores follow other values than it prints for two rows of MIMIC-CXR.',
+             'Clinical F1: micro average over 14 observations that the phrase rules read off both reports, uncertain '
+             'as negative. Distinct: different reports among the test split\'s.', ROUGE_NOTE)
     columns = (*AVERAGED, DELTA, RECOMPUTED, 'clinical_F1', 'distinct_reports')
     return finish('table_4', f'Table IV: {paper.title}', columns, rows, results, notes)
 
@@ -133,10 +133,15 @@ def beside_previous_studies(number: str, name: str, results: Results, notes: Seq
 
 
 def finish(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], results: Results,
-           notes: Sequence[str], systems: Sequence[str] | None = None) -> Table:
-    """The table with the commands of what was not measured and what its own rows depend on."""
-    missing = dict.fromkeys(row.data_set for row in rows if row.cells[0] == 'not measured')
-    commands = [command_for(data_set, results, systems) for data_set in missing]
+           notes: Sequence[str], systems: Sequence[str] | None = None, missing: Sequence[str] | None = None) -> Table:
+    """The table with the commands of what was not measured and what its own rows depend on.
+
+    Args:
+      systems: whose runs the rows here come from; None is all.
+      missing: the systems of the commands; by default `systems`.
+    """
+    data_sets = dict.fromkeys(row.data_set for row in rows if row.cells[0] == NOT_MEASURED)
+    commands = [command_for(data_set, results, missing or systems) for data_set in data_sets]
     foreign = () if any(row.data_set == results.data_set for row in rows if row.source == PAPER) else (FOREIGN_NOTE,)
     return Table(name, title, tuple(columns), tuple(rows),
                  (*notes, *foreign, *commands, *provenance_notes(results, systems)))

@@ -33,8 +33,8 @@ def table_5(results: Results) -> Table:
                 cells = [mean_value([entry[average][name] for entry in found])
                          for average in ('micro', 'macro') for name in ('precision', 'recall')]
                 rows.append(Row(results.data_set, f'{printed_name(system)}, {split}', HERE, tuple(cells)))
-    note = ('Observations by the image (presence: probability of at least 0.5) against the pseudo-labels. The first two '
-            'columns are micro averages; the paper does not say how it averages.')
+    note = ('Observations by the image (presence: probability of at least 0.5) against the pseudo-labels. The first '
+            'two columns are micro averages; the paper does not say how it averages.')
     return finish('table_5', f'Table V: {paper.title}', columns, rows, results, (note,))
 
 
@@ -48,8 +48,8 @@ def table_6(results: Results) -> Table:
         if data_set != results.data_set:
             rows += [not_measured(data_set, name, len(columns)) for name in printed]
     rows += pair_rows(results, len(columns), cost_cells)
-    notes = ('The paper prints minutes. Here a training epoch is the median time of a step times the steps of an epoch, '
-             'and a test epoch one pass over the test split, search and decoding included; compilation counts in neither. '
+    notes = ('The paper prints minutes. Here a training epoch is the median time of a step times the steps of an '
+             'epoch, and a test epoch one pass over the test split, search included; compilation counts in neither. '
              'On a machine with other work the ratios say more than the times.',)
     return finish('table_6', 'Table VI: Seconds of one epoch', columns, rows, results, notes, BOTH)
 
@@ -81,9 +81,8 @@ def table_7(results: Results) -> Table:
         rows.append(Row(data_set, printed_name(system), HERE, parameter_cells(count)))
     rows += pair_rows(results, 2, lambda _, runs: parameter_cells(
         next((run.cost['parameters'] for run in runs if run.cost), None)))
-    notes = ('The rows of IU-Xray and MIMIC-CXR count this code\'s parameters at the paper\'s size, with the vocabularies '
-             'of the authors\' checkpoints (761 and 4,336 rows); nothing is trained for them. The authors\' checkpoints '
-             'hold some more numbers that feed nothing.',)
+    notes = ('The rows of IU-Xray and MIMIC-CXR count this code\'s parameters at the paper\'s size, with the '
+             'vocabularies of the authors\' checkpoints (761 and 4,336 rows); nothing is trained for them.',)
     return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, BOTH)
 
 
@@ -112,11 +111,11 @@ def alignment_table(results: Results) -> Table:
     columns = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in MEASURES))
     meanings = '; '.join(f'{name}: {MEANING[name]}' for name in SHOWN_MAPS)
     notes = (f'Maps: {meanings}.',
-             'Pointing: the lesion\'s share of the strongest patch. Energy: the share of the map\'s sum inside the lesion. '
-             'IoU: at the threshold that is best for all. Chance: what each measure is for a map that is the same '
-             'everywhere, the lesions\' share of the film.',
-             'Above Base: the same map of the same seed\'s Base, which has word attention only. Maps of generated reports '
-             'count only lesions that the report names, so their numbers differ by system.')
+             'Pointing: the lesion\'s share of the strongest patch. Energy: the share of the map\'s sum inside the '
+             'lesion. IoU: at the threshold that is best for all. Chance: what each measure is for a map that is the '
+             'same everywhere, the lesions\' share of the film.',
+             'Above Base: the same map of the same seed\'s Base, which has word attention only. Maps of generated '
+             'reports count only lesions that the report names, so their numbers differ by system.')
     return finish('alignment', 'Alignment of the maps with the lesions', columns, rows, results, notes)
 
 

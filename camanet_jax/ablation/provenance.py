@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from camanet_jax.ablation.results import DATA_SETS, Results
-from camanet_jax.ablation.systems import PAPER_SWEEP
 
 SCRIPT = 'python scripts/run_ablations.py'
 ALL_SYSTEMS = ('base', 'vdmae', 'camanet')
@@ -47,10 +46,3 @@ def command_for(data_set: str, results: Results, systems: Sequence[str] | None =
     place = '' if own else f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
     return (f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(asked)} --seeds={results.seeds} '
             f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{place}`')
-
-
-def sweep_command(results: Results) -> str:
-    """A note with the command of the sweep of k."""
-    systems = ','.join(f'camanet_k{k}' for k in PAPER_SWEEP)
-    return (f'Not measured: `{SCRIPT} --config={results.config_file} --systems={systems} --seeds={results.seeds} '
-            f'--output=runs/ablation`')

@@ -11,7 +11,7 @@ from camanet_jax.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.ablation.language_tables import table_1, table_2, table_3, table_4
 from camanet_jax.ablation.other_tables import alignment_table, table_5, table_6, table_7
 from camanet_jax.ablation.results import Results, read_results
-from camanet_jax.ablation.tables import HERE, NOT_MEASURED, Table, Value
+from camanet_jax.ablation.tables import NOT_MEASURED, Table, Value
 from camanet_jax.metrics_log import replace_text
 
 TITLE = 'Ablation of CAMANet beside the paper\'s values'
@@ -28,7 +28,8 @@ def write_report(output: Path) -> list[Path]:
     results = read_results(output)
     tables = all_tables(results)
     plot = draw_sweep(results, output / PLOT)
-    texts = {'ablation.md': as_markdown(tables, plot), 'ablation.csv': as_csv(tables), 'ablation.html': as_html(tables, plot)}
+    texts = {'ablation.md': as_markdown(tables, plot), 'ablation.csv': as_csv(tables),
+             'ablation.html': as_html(tables, plot)}
     for name, text in texts.items():
         replace_text(output / name, text)
     return [output / name for name in texts] + ([plot] if plot else [])
@@ -89,9 +90,11 @@ def html_table(table: Table) -> str:
     head = ''.join(f'<th>{html.escape(name)}</th>' for name in table.header)
     rows = []
     for row, line in zip(table.rows, table.lines(), strict=True):
-        cells = ''.join(f'<td{" class=missing" if cell == NOT_MEASURED else ""}>{html.escape(cell)}</td>' for cell in line)
-        rows.append(f'<tr class="{"here" if row.source == HERE else "paper"}">{cells}</tr>')
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n' + '\n'.join(rows) + '\n</tbody></table></div>'
+        cells = ''.join(f'<td{" class=missing" if cell == NOT_MEASURED else ""}>{html.escape(cell)}</td>'
+                        for cell in line)
+        rows.append(f'<tr class="{row.source}">{cells}</tr>')
+    body = '\n'.join(rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
 
 
 def html_note(note: str) -> str:
