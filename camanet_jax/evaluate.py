@@ -6,6 +6,8 @@ references. B studies, L report tokens, Y observations.
 
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,14 +78,16 @@ class Evaluator:
         """Reports and losses of a whole split; every process gets them all."""
         batches = self.experiment.eval_batches(source)
         key = jax.random.key(self.experiment.config.seed)
-        found = []
-        for i, batch in enumerate(tracked(batches, description, len(batches))):
-            on_device = put_batch(batch, self.mesh)
-            found.append(jax.device_get(
-                self._step(variables, on_device, jax.random.fold_in(key, i), self.objective)))
-        return self.collect(found, source)
+        running = (self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i), self.objective)
+                   for i, batch in enumerate(batches))
+        found, rows = [], []
+        with ThreadPoolExecutor(1) as host:  # words and METEOR of one batch while the devices work on the next
+            for part in tracked(one_ahead(running), description, len(batches)):
+                found.append(part)
+                rows.append(host.submit(self.rows, part, source))
+        return self.collect(found, [row for part in rows for row in part.result()], source)
 
-    def collect(self, found: list[dict[str, Any]], source: Source) -> SplitResult:
+    def collect(self, found: list[dict[str, Any]], rows: list[dict[str, Any]], source: Source) -> SplitResult:
         """Puts the batches' results into the split's order, without padding rows."""
         valid = np.concatenate([part['valid'] for part in found])
         if not valid.any():
@@ -94,12 +98,22 @@ class Evaluator:
             return np.concatenate([part[name] for part in found])[valid]
 
         order = np.argsort(join('index'))
-        columns = {name: join(name)[order] for name in found[0] if name not in ('counts', 'sums')}
-        rows = [self.row(source, columns, i) for i in range(len(order))]
+        rows = [rows[i] for i in order]
         means = {name: float(sum(part['sums'][name] for part in found) / sum(part['counts'][name] for part in found))
                  for name in found[0]['sums']}
         skipped = sorted(set(source.ids) - {row['id'] for row in rows})
-        return SplitResult(rows, means, columns['tokens'], columns['labels'], skipped)
+        return SplitResult(rows, means, join('tokens')[order], join('labels')[order], skipped)
+
+    def rows(self, part: dict[str, Any], source: Source) -> list[dict[str, Any]]:
+        """A batch's lines of the predictions file; METEOR is asked about them already."""
+        rows = [self.row(source, part, i) for i in np.flatnonzero(part['valid'])]
+        nlg.align_ahead(self.compared(rows), [row['reference'] for row in rows])
+        return rows
+
+    def compared(self, rows: list[dict[str, Any]]) -> list[str]:
+        """Reports as the field's protocol compares them."""
+        return protocol.compared_strings('cut', [row['report'] for row in rows], self.experiment.tokenizer,
+                                         self.experiment.config.data.max_seq_length)
 
     def row(self, source: Source, columns: dict[str, np.ndarray], i: int) -> dict[str, Any]:
         """One line of the predictions file."""
@@ -113,14 +127,22 @@ class Evaluator:
             row['class_probabilities'] = [round(float(p), 6) for p in columns['class_probabilities'][i]]
         return row
 
+    def language_scores(self, result: SplitResult) -> dict[str, float]:
+        """Scores under the field's protocol, the selection score and the number of distinct reports."""
+        reports = self.compared(result.rows)
+        scores = nlg.score_reports(reports, [row['reference'] for row in result.rows]).corpus
+        return scores | {'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
+                         'distinct_reports': len(set(reports))}
 
-def language_scores(result: SplitResult, experiment: Experiment) -> dict[str, float]:
-    """Scores under the field's protocol, the selection score and the number of distinct reports."""
-    reports = protocol.compared_strings('cut', [row['report'] for row in result.rows], experiment.tokenizer,
-                                        experiment.config.data.max_seq_length)
-    scores = nlg.score_reports(reports, [row['reference'] for row in result.rows]).corpus
-    return scores | {'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
-                     'distinct_reports': len(set(reports))}
+
+def one_ahead(results: Iterable[Any]) -> Iterator[Any]:
+    """Device results on the host, each fetched when the next has been started."""
+    running: list[Any] = []
+    for result in results:
+        running.append(result)
+        if len(running) > 1:
+            yield jax.device_get(running.pop(0))
+    yield from map(jax.device_get, running)
 
 
 def class_scores(result: SplitResult) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class Training:
         """Scores the validation split, logs it and tells the selection."""
         began, epoch = time.monotonic(), step // self.epoch_steps
         result = self.evaluator.run(evaluate.as_variables(state), self.val_source, f'Validating epoch {epoch}')
-        scores = evaluate.language_scores(result, self.experiment)
+        scores = self.evaluator.language_scores(result)
         better = self.checkpoints.selection.update(scores['selection_score'], step, epoch)
         log.write(step, epoch, 'val', result.losses | scores | {'time/seconds': time.monotonic() - began})
         LOG.info('Epoch %d: val BLEU-4 %.4f, BLEU-1 %.4f, CIDEr %.4f, %d distinct reports of %d%s', epoch,

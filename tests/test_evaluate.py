@@ -12,6 +12,8 @@ from tiny import TEST, VAL
 from camanet_jax import evaluate, results, sharding
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
+from camanet_jax.metrics.protocol import PROTOCOLS
+from camanet_jax.scoring.command import Options, score
 from camanet_jax.workdir import open_trained
 
 
@@ -54,6 +56,22 @@ def test_scores_have_the_agreed_names(trained):
         assert 'METEOR' not in entry['cut']  # the run had no Java
     assert {'config', 'variant', 'seed', 'step', 'versions'} <= found['provenance'].keys()
     assert found['provenance']['step'] == 6 and found['provenance']['versions'].keys() >= {'jax', 'flax', 'python'}
+
+
+def test_scores_follow_from_the_predictions(trained, tmp_path):
+    for split in ('val', 'test'):
+        for kind in PROTOCOLS:
+            path, output = trained / 'predictions' / f'{split}.jsonl', tmp_path / 'scores.json'
+            found = score(Options(predictions=path, protocol=kind, output=output))
+            assert found == json.loads(output.read_text())
+            entry, made_by = scores(trained)[split], scores(trained)['provenance']
+            for name, value in entry[kind].items():
+                assert found[kind][name] == pytest.approx(value)
+                assert found['intervals'][kind][name] == pytest.approx(entry['intervals'][kind][name])
+            assert found['clinical'] == entry['clinical'] and found['provenance']['split'] == split
+            assert entry['copied_from_train'].keys() == set(PROTOCOLS)
+            assert {name: found['provenance'][name] for name in ('config', 'variant', 'seed', 'step')} == {
+                name: made_by[name] for name in ('config', 'variant', 'seed', 'step')}
 
 
 def test_the_final_scores_are_those_of_the_selected_epoch(trained):
@@ -107,6 +125,18 @@ def test_studies_that_are_skipped_are_named_and_count_nowhere(run, monkeypatch):
     assert (whole.skipped, part.skipped) == ([], [source.ids[2]])
     assert part.rows == [row for i, row in enumerate(whole.rows) if i != 2]
     assert part.losses['report_nll'] != whole.losses['report_nll']
+
+
+def test_the_next_batch_is_started_before_one_is_fetched():
+    started = []
+
+    def results():
+        for number in range(3):
+            started.append(number)
+            yield number
+
+    seen = [(result, len(started)) for result in evaluate.one_ahead(results())]
+    assert seen == [(0, 2), (1, 3), (2, 3)]
 
 
 def test_in_the_control_nobody_keeps_the_own_report():

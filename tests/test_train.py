@@ -39,8 +39,8 @@ def test_the_model_learns(trained):
 
 def test_a_run_that_gets_worse_stops_early_and_scores_its_best_epoch(make_config, tmp_path, monkeypatch):
     scores = iter([0.3, 0.2, 0.1, 0.4])
-    original = evaluate.language_scores
-    monkeypatch.setattr(evaluate, 'language_scores',
+    original = evaluate.Evaluator.language_scores
+    monkeypatch.setattr(evaluate.Evaluator, 'language_scores',
                         lambda *arguments: original(*arguments) | {'selection_score': next(scores)})
     train(make_config({'epochs': 9, 'early_stop': 2, 'evaluation.figures': 0}), tmp_path / 'run')
     assert steps(tmp_path / 'run', 'val') == [3, 6, 9]

@@ -26,6 +26,7 @@ _JAR = Path(pycoco_meteor.__file__).with_name(pycoco_meteor.METEOR_JAR)
 _JVM_OPTIONS = ('-Dfile.encoding=UTF-8', '-XX:+UseSerialGC', '-XX:MaxRAMPercentage=50')
 _SEPARATOR = ' ||| '
 _COUNTS = 23
+_PAIRS_KEPT = 16_384  # a test split and a few validations, some megabytes
 _CHUNKS = 20  # the column with the number of matched runs of words
 
 # The program's English parameters (its task "rank").
@@ -52,19 +53,19 @@ class MeteorProcess:
             errors='replace',  # half a surrogate pair is no reason to stop
         )
         self._lock = threading.Lock()
+        self._known_counts = functools.lru_cache(_PAIRS_KEPT)(self._counts)
         atexit.register(self.close)
         self._ask('SCORE ||| probe ||| probe')  # some systems have a java that only says "install"
 
     def counts(
         self, hypotheses: Sequence[str], references: Sequence[str]
     ) -> Float[np.ndarray, 'B 23']:
-        """The program's match counts of each study."""
+        """The program's match counts of each study; pairs that were lately asked about are remembered."""
         rows = []
         with self._lock:
             for hypothesis, reference in zip(hypotheses, references, strict=True):
-                fields = 'SCORE', _one_field(reference), _one_field(hypothesis)
                 try:
-                    rows.append(self._ask(_SEPARATOR.join(fields)).split())
+                    rows.append(self._known_counts(_one_field(hypothesis), _one_field(reference)))
                 except MeteorUnavailable as error:
                     shared_meteor.cache_clear()
                     raise ValueError(
@@ -88,6 +89,9 @@ class MeteorProcess:
         atexit.unregister(self.close)
         self._process.kill()
         self._process.wait()
+
+    def _counts(self, hypothesis: str, reference: str) -> tuple[float, ...]:
+        return tuple(map(float, self._ask(_SEPARATOR.join(('SCORE', reference, hypothesis))).split()))
 
     def _ask(self, line: str) -> str:
         try:

@@ -63,6 +63,12 @@ def score_reports(
     return NlgScores(*({k: v for part in parts for k, v in part[i].items()} for i in range(3)))
 
 
+def align_ahead(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """Asks METEOR about reports that `score_reports` will want, for instance while a device makes the next ones."""
+    if (meteor := shared_meteor()) is not None:
+        meteor.counts(_checked(hypotheses), _checked(references))
+
+
 def _checked(texts: Sequence[str]) -> list[str]:
     # ROUGE splits at single spaces and METEOR reads lines: one space between words, nothing else.
     return [' '.join(text.split()) for text in texts]

@@ -169,3 +169,10 @@ def test_intervals_of_all_scores_take_the_same_weights():
     scores = score_reports(HYPOTHESES, REFERENCES, with_meteor=False)
     weights = resampling_weights(4, resamples=20)
     assert all(s.resampled(weights).shape == (20,) for s in scores.statistics.values())
+
+
+def test_pairs_aligned_ahead_are_not_asked_about_again(with_java, monkeypatch):
+    nlg.align_ahead(HYPOTHESES, REFERENCES)
+    monkeypatch.setattr(meteor.MeteorProcess, '_ask', None)
+    again = meteor.shared_meteor().counts(HYPOTHESES, REFERENCES)
+    assert again.shape == (len(REFERENCES), 23)
