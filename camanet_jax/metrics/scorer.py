@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.labeling.label_values import positives, without_ignored
+from camanet_jax.labeling.label_values import NEGATIVE, positives, without_ignored
 from camanet_jax.metrics import classification, labeler
 from camanet_jax.metrics.bootstrap import StudyStatistics
 from camanet_jax.metrics.nlg import NlgScores, score_reports
@@ -107,6 +107,7 @@ class Scorer:
         # Both sides are labelled in cleaned form: a written reference would give more away.
         cleaned = [full_string(text, self.tokenizer) for text in texts]
         labels = positives(self.labeler.label(cleaned), self.uncertain)
+        labels[[text == '' for text in cleaned]] = NEGATIVE  # who writes nothing has not written "no finding" either
         return GivenLabels(labels, self.labeler.name, self.uncertain)
 
 

@@ -75,8 +75,8 @@ def score(options: Options) -> dict[str, Any]:
     if options.compare:
         entry['comparison'] = comparison(options, studies, rules, labels, settings)
     if options.merge:
-        found = radeval.read_scores(options.merge, studies.ids, options.resamples, options.seed)
-        entry['merged'] = {'file': str(options.merge), 'sha256': digest(options.merge), 'scores': found}
+        found = radeval.read_scores(options.merge, studies.ids, options.protocol, options.resamples, options.seed)
+        entry['merged'] = {'file': str(options.merge), 'sha256': digest(options.merge), **found}
     entry['provenance'] = provenance(options, studies, rules, run, folder)
     write(options, entry, studies, rules)
     return entry

@@ -26,35 +26,46 @@ def export_pairs(path: Path, studies: Studies, protocol: str, rules: TextRules) 
         json.dump({IDS: studies.ids, 'protocol': protocol, **columns}, file, indent=1)
 
 
-def read_scores(path: Path, ids: Sequence[str], resamples: int, seed: int) -> dict[str, dict[str, Any]]:
-    """{name: {"value", "interval"}} from what RadEval returned, written as JSON.
+def read_scores(path: Path, ids: Sequence[str], protocol: str, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
+    """{"scores": {name: {"value", "interval"}}, "notes": {name: text}} from what RadEval returned, written as JSON.
 
     A number is a score of the whole set and has no interval. A list, of `per_sample=True`, is a score per study, in the
     order of "ids" or else of the export; its value is the mean. Parts of a score, of `detailed=True`, get the names
-    `whole/part`.
+    `whole/part`. Texts are notes, such as a version.
 
     Raises:
-      ValueError: it is no such file, or its scores are of other studies or not finite.
+      ValueError: it is no such file, or its scores are of another protocol, of other studies or not finite.
     """
+    content = _read(path)
+    if (theirs := content.pop('protocol', protocol)) != protocol:
+        raise ValueError(f'{path}: expected scores of the protocol {protocol}, got those of {theirs}; export under '
+                         f'{protocol}, or merge under {theirs}.')
+    theirs = content.pop(IDS, list(ids))
+    same_studies(ids, theirs, 'the predictions', str(path))
+    place = {study_id: i for i, study_id in enumerate(theirs)}
+    order = [place[study_id] for study_id in ids]
+    weights = resampling_weights(len(ids), resamples, seed)
+    leaves = dict(_leaves(content))
+    notes = {name: value for name, value in leaves.items() if isinstance(value, str)}
+    return {'scores': {name: _score(path, name, value, order, weights) for name, value in leaves.items()
+                       if name not in notes}, 'notes': notes}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError) as error:
         raise ValueError(f'{path}: expected the scores that RadEval returned, as JSON ({error})') from error
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected an object of scores by name, got {type(content).__name__}')
-    theirs = content.pop(IDS, list(ids))
-    same_studies(ids, theirs, 'the predictions', str(path))
-    place = {study_id: i for i, study_id in enumerate(theirs)}
-    order = [place[study_id] for study_id in ids]
-    weights = resampling_weights(len(ids), resamples, seed)
-    return {name: _score(path, name, value, order, weights) for name, value in _leaves(content)}
+    return content
 
 
 def _leaves(scores: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
     for name, value in scores.items():
         if isinstance(value, dict):
             yield from _leaves(value, f'{prefix}{name}/')
-        elif not isinstance(value, str):  # a version, a note
+        else:
             yield prefix + name, value
 
 

@@ -52,7 +52,7 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
              for study_id, row in rows.items()}
     if without := [study_id for study_id, text in found.items() if not isinstance(text, str)]:
         raise ValueError(f'{path}: expected text under {" or ".join(names)} in every row (an empty report is ""), got '
-                         f'{summarise(without, "row", "rows")} without.')
+                         f'none in {summarise(without, "row", "rows")}.')
     return found
 
 
@@ -100,7 +100,7 @@ def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]
     try:
         header = [name.strip() for name in next(rows, [])]
         if 'id' not in header or len(set(header)) < len(header):
-            raise ValueError(f'{path}: expected a column id, and columns of different names; got '
+            raise ValueError(f'{path}: expected columns of different names, id among them, separated by commas; got '
                              f'{", ".join(header) or "an empty file"}.')
         for row in rows:
             if row and len(row) != len(header):

@@ -25,11 +25,11 @@ def heading(entry: Mapping[str, Any]) -> str:
     """What was scored, and how much of it is copied."""
     made_by = entry['provenance']
     protocol, rules = made_by['protocol'], made_by['text_rules']
-    facts = [f'{entry["studies"]} studies', f'{entry["distinct_reports"]} distinct reports']
+    facts = [f'studies {entry["studies"]}', f'distinct reports {entry["distinct_reports"]}']
     if 'copied_from_train' in entry:
-        facts.append(f'{entry["copied_from_train"][protocol]:.1%} copied from train')
+        facts.append(f'copied from train {entry["copied_from_train"][protocol]:.1%}')
     if 'constant_baseline' in entry:
-        facts.append(f'the constant report is that of {entry["constant_baseline"]["train_studies"]} train studies')
+        facts.append(f'train studies with the constant report {entry["constant_baseline"]["train_studies"]}')
     shown = ', '.join(f'{name} {value}' for name, value in rules.items())
     return (f'{made_by["predictions"]["file"]}: {", ".join(facts)}\n'
             f'split {made_by["split"] or "unknown"}, protocol {protocol} ({shown})')
@@ -39,8 +39,9 @@ def language_table(entry: Mapping[str, Any]) -> str:
     """Language scores beside the constant report's."""
     protocol = entry['provenance']['protocol']
     baseline = entry.get('constant_baseline')
-    header = [protocol, 'score', '95% interval'] + (['constant report', 'difference', 'p'] if baseline else [])
-    rows = []
+    header, rows = [protocol, 'score', '95% interval'], []
+    if baseline:
+        header += ['constant report', 'difference and 95% interval', 'p']
     for name, value in entry[protocol].items():
         row = [name, f'{value:.6f}', interval(entry['intervals'][protocol][name])]
         if baseline:
@@ -106,7 +107,8 @@ def merged_table(merged: Mapping[str, Any]) -> str:
     """Scores that another program computed."""
     rows = [[name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '']
             for name, values in merged['scores'].items()]
-    return f'From {merged["file"]}:\n\n' + table(['score', 'value', '95% interval'], rows)
+    notes = ''.join(f', {name} {text}' for name, text in merged['notes'].items())
+    return f'From {merged["file"]}{notes}:\n\n' + table(['score', 'value', '95% interval'], rows)
 
 
 def footer(entry: Mapping[str, Any]) -> str:

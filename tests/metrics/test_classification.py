@@ -46,6 +46,36 @@ def test_bootstrap_statistics_give_the_scores():
     assert len(statistics) == 6
 
 
+# precision_recall_fscore_support of scikit-learn 1.9.1 with zero_division=0 on the labels below.
+SCIKIT_LEARN = {
+    'micro': (0.3983050847457627, 0.4519230769230769, 0.42342342342342343),
+    'macro': (0.22707109883580473, 0.2594061867171111, 0.23714048374103508),
+    'example': (0.41180555555555554, 0.46249999999999997, 0.39211751211751206),
+}
+SCIKIT_LEARN_FIVE = {
+    'micro': (0.2647058823529412, 0.2903225806451613, 0.27692307692307694),
+    'macro': (0.08622222222222223, 0.11333333333333333, 0.09777777777777778),
+    'example': (0.15, 0.13333333333333333, 0.13888888888888887),
+}
+SCIKIT_LEARN_CLASSES = {  # with support
+    'Atelectasis': (0, 0, 0, 0),
+    'Lung Opacity': (0.23529411764705882, 0.23529411764705882, 0.23529411764705882, 17),
+    'Support Devices': (0.5757575757575758, 0.5757575757575758, 0.5757575757575758, 33),
+}
+
+
+def test_stored_values_of_scikit_learn():
+    study, place = np.arange(60)[:, None], np.arange(14)
+    target = (study * (place + 3) + place**2) % 11 < place // 2
+    predicted = (study * (place + 2) + 3 * place) % 7 < place // 3
+    scores = classification_scores(predicted.astype(int), target.astype(int))
+    for group, expected in ((scores, SCIKIT_LEARN), (scores['five_class'], SCIKIT_LEARN_FIVE)):
+        for average, values in expected.items():
+            assert tuple(group[average].values()) == pytest.approx(values, abs=1e-15)
+    for name, values in SCIKIT_LEARN_CLASSES.items():
+        assert tuple(scores['per_class'][name].values()) == pytest.approx(values, abs=1e-15)
+
+
 def test_equals_scikit_learn():
     sklearn_metrics = pytest.importorskip('sklearn.metrics')
     generator = np.random.default_rng(2)
