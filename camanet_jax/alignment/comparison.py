@@ -21,7 +21,7 @@ def compare_rows(rows: Rows, baseline: Rows) -> dict[str, Any]:
       By map: the number of lesions and, by measure, `summary.compare`'s value, baseline and difference.
     """
     theirs = {_key(row): row['maps'] for row in baseline}
-    names = dict.fromkeys(name for row in rows for name in row['maps'])
+    names = dict.fromkeys(name for row in rows for name in row['maps'] if name != 'lesion_itself')
     found = {}
     for name in names:
         pairs = [(row['id'], row['maps'][name], theirs[_key(row)][name]) for row in rows

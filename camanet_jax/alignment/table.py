@@ -3,6 +3,7 @@
 from typing import Any
 
 from camanet_jax.alignment.maps import MEANING
+from camanet_jax.alignment.measurement import FEW
 from camanet_jax.alignment.summary import MEASURES
 
 COLUMNS = ('map', 'n', 'measure', 'value [95%]', 'chance', 'above chance [95%]', "above other studies' maps [95%]")
@@ -21,7 +22,7 @@ def format_table(found: dict[str, Any]) -> str:
     lines = [title, _line(COLUMNS)]
     for name, entry in found['maps'].items():
         lines += [_line(_cells(name, entry, measure)) for measure in MEASURES]
-    lines += ['', *(f'{name}: {MEANING[name]}' + _flat(entry) for name, entry in found['maps'].items()), LEGEND]
+    lines += ['', *(f'{name}: {MEANING[name]}' + _remarks(entry) for name, entry in found['maps'].items()), LEGEND]
     return '\n'.join(lines + ([found['note']] if 'note' in found else []))
 
 
@@ -44,6 +45,11 @@ def interval(scores: dict[str, float], name: str = 'value', sign: str = '') -> s
     return f'{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]'
 
 
-def _flat(entry: dict[str, Any]) -> str:
-    """How many maps say nothing; they count as uniform."""
-    return f' ({entry["flat_maps"]} of {entry["lesions"]} are flat: measured as chance)' if entry['flat_maps'] else ''
+def _remarks(entry: dict[str, Any]) -> str:
+    """What to know before reading a map's numbers."""
+    remarks = []
+    if entry['lesions'] < FEW:
+        remarks.append(f'n = {entry["lesions"]}: no claim')
+    if entry['flat_maps']:
+        remarks.append(f'{entry["flat_maps"]} of {entry["lesions"]} are flat: measured as chance')
+    return f' ({"; ".join(remarks)})' if remarks else ''
