@@ -60,7 +60,8 @@ def get_config() -> ConfigDict:
     model.memory_slots = 3
     model.dropout = 0.1
     model.projection_dropout = 0.5
-    model.backbone_options = ConfigDict(dict(blocks=(6, 12, 24, 16), growth=32, stem=64))
+    # remat=True computes the backbone's layers twice to save memory.
+    model.backbone_options = ConfigDict(dict(blocks=(6, 12, 24, 16), growth=32, stem=64, remat=False))
     model.vdmae = True  # False is the Base system
     model.vtac = True
     model.contrastive = False  # the CLIP ablation

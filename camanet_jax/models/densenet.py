@@ -1,8 +1,6 @@
 """DenseNet-121, the visual extractor (Huang et al., CVPR 2017), as the paper uses it.
 
-B studies, I views, C channels; image axes are height and width. Views stay a separate axis: in training,
-BatchNorm normalises every view by itself and updates its running statistics once per view, in order,
-which is what running the views through the network one after the other does.
+B studies, I views, C channels; image axes are height and width.
 """
 
 from collections.abc import Sequence
@@ -10,56 +8,12 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
-from jax import lax
 from jaxtyping import Array, Float
 
+from camanet_jax.models.batch_norm import BatchNorm, moments
 from camanet_jax.models.pooling import max_pool
 
-BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM_MOMENTUM = 0.9  # PyTorch writes the same as 0.1
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
-
-
-def moments(x: Float[Array, 'B I height width C']) -> Float[Array, '2 I C']:
-    """Mean and biased variance of every view and channel, in at least float32."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    mean = x.mean((0, 2, 3))
-    variance = jnp.square(x - mean[:, None, None]).mean((0, 2, 3))
-    return jnp.stack([mean, variance])
-
-
-class BatchNorm(nn.Module):
-    """PyTorch's BatchNorm: biased variance to normalise, unbiased variance in the running statistics."""
-
-    param_dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x, batch_moments=None, *, train: bool):
-        """Normalises `x` [B, I, height, width, C]; `batch_moments` [2, I, C] are needed when training."""
-        channels = x.shape[-1]
-        scale = self.param('scale', nn.initializers.ones, (channels,), self.param_dtype)
-        bias = self.param('bias', nn.initializers.zeros, (channels,), self.param_dtype)
-        running_mean = self.variable('batch_stats', 'mean', jnp.zeros, (channels,), self.param_dtype)
-        running_var = self.variable('batch_stats', 'var', jnp.ones, (channels,), self.param_dtype)
-        if train:
-            mean, variance = batch_moments
-            if not self.is_initializing():
-                count = x.size // (x.shape[1] * channels)
-                running_mean.value = update_running(running_mean.value, mean)
-                running_var.value = update_running(running_var.value, variance * (count / max(count - 1, 1)))
-        else:
-            mean, variance = running_mean.value[None], running_var.value[None]
-        slope = scale * lax.rsqrt(variance + BATCH_NORM_EPSILON)  # [I or 1, C]
-        offset = bias - mean * slope
-        wide = x.astype(slope.dtype) * slope[:, None, None] + offset[:, None, None]
-        return wide.astype(x.dtype)
-
-
-def update_running(running: Float[Array, ' C'], views: Float[Array, 'I C']) -> Float[Array, ' C']:
-    """Running statistics after each view's batch in turn."""
-    for value in views:
-        running = BATCH_NORM_MOMENTUM * running + (1 - BATCH_NORM_MOMENTUM) * lax.stop_gradient(value)
-    return running
 
 
 class DenseLayer(nn.Module):
@@ -71,7 +25,7 @@ class DenseLayer(nn.Module):
     param_dtype: Any
 
     @nn.compact
-    def __call__(self, x, x_moments, *, train: bool):
+    def __call__(self, x, x_moments, train: bool):
         kinds = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
         x = nn.relu(BatchNorm(self.param_dtype, name='norm1')(x, x_moments, train=train))
         # A 1x1 convolution is a matrix product; XLA's CPU backend runs it faster written as one.
@@ -88,13 +42,15 @@ class DenseBlock(nn.Module):
     bottleneck: int
     dtype: Any
     param_dtype: Any
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x, *, train: bool):
+        make_layer = nn.remat(DenseLayer, static_argnums=(3,)) if self.remat else DenseLayer  # 3 is `train`
         x_moments = moments(x) if train else None
         for i in range(self.layers):
-            layer = DenseLayer(self.growth, self.bottleneck, self.dtype, self.param_dtype, name=f'layer{i + 1}')
-            new = layer(x, x_moments, train=train)
+            layer = make_layer(self.growth, self.bottleneck, self.dtype, self.param_dtype, name=f'layer{i + 1}')
+            new = layer(x, x_moments, train)
             x = jnp.concatenate([x, new], axis=-1)
             if train:
                 x_moments = jnp.concatenate([x_moments, moments(new)], axis=-1)
@@ -124,12 +80,14 @@ class DenseNet(nn.Module):
       growth: channels that each layer adds.
       stem: channels of the first convolution.
       bottleneck: width of the 1x1 convolutions, in units of `growth`.
+      remat: computes the layers of the blocks a second time in the backward pass, so that it keeps only their outputs.
     """
 
     blocks: Sequence[int] = (6, 12, 24, 16)
     growth: int = 32
     stem: int = 64
     bottleneck: int = 4
+    remat: bool = False
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
@@ -150,7 +108,7 @@ class DenseNet(nn.Module):
         x = max_pool(x)
         for i, layers in enumerate(self.blocks):
             block = DenseBlock(layers, self.growth, self.bottleneck, self.dtype, self.param_dtype,
-                               name=f'block{i + 1}')
+                               self.remat, name=f'block{i + 1}')
             x, x_moments = block(x, train=train)
             if i + 1 < len(self.blocks):
                 x = Transition(self.dtype, self.param_dtype, name=f'transition{i + 1}')(x, x_moments, train=train)

@@ -1,10 +1,13 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from quick_modules import draw_variables, quick
 
-from camanet_jax.models.densenet import BatchNorm, DenseNet, Transition, moments
+from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.densenet import DenseNet, Transition
 
 STATISTICS = {'mean': np.array([0.5, -1.0, 2.0]), 'var': np.array([1.0, 4.0, 0.3])}
 PARAMS = {'scale': np.array([1.0, -2.0, 0.5]), 'bias': np.array([0.1, 0.0, -3.0])}
@@ -52,6 +55,24 @@ def test_two_views_equal_two_passes_of_one_view(double):
         np.testing.assert_allclose(together[:, view:view + 1], one, rtol=1e-8, atol=1e-10)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), changed['batch_stats'],
                  variables['batch_stats'])
+
+
+def test_computing_layers_twice_changes_nothing_but_what_is_kept(double):
+    films = np.random.default_rng(0).normal(size=(2, 2, 16, 16, 3))
+
+    def gradients_and_statistics(remat):
+        model = DenseNet(blocks=(2, 1), growth=4, stem=8, dtype=jnp.float64, param_dtype=jnp.float64, remat=remat)
+        variables = DenseNet(blocks=(2, 1), growth=4, stem=8, param_dtype=jnp.float64).init(
+            jax.random.key(0), films, train=False)
+
+        def loss(params):
+            found, changed = model.apply(variables | {'params': params}, films, train=True, mutable=['batch_stats'])
+            return jnp.square(found).sum(), changed
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables['params'])
+
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12),
+                 gradients_and_statistics(True), gradients_and_statistics(False))
 
 
 def test_pooling_before_the_transition_convolution_changes_nothing(double):
