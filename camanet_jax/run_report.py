@@ -61,7 +61,8 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
     return fill_template(
         'report.html', title=escape(workdir.absolute().name), data=json_text(settings),
         facts=escape(f'{caption(provenance)}, {provenance["device"]}'),
-        test=score_tables.split_tables(scores['test']), validation=score_tables.split_tables(scores['val']),
+        test=score_tables.split_tables('test', scores['test']),
+        validation=score_tables.split_tables('validation', scores['val']),
         curves=svg_curves.curves_html(workdir / 'metrics.jsonl') or '<p>This run has no metrics.jsonl.</p>',
         config=escape(json.dumps(provenance['config'], indent=2)),
         count=f'{len(studies)}' if len(studies) == of else f'the first {len(studies)} of {of}')

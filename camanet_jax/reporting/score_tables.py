@@ -1,14 +1,12 @@
 """The tables of a run's page: what scores.json holds, with 95% intervals, and the paper's numbers beside."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from camanet_jax.ablation.paper import paper_table
 from camanet_jax.reporting.web_page import escape
 
-PAPER = Path(__file__).with_name('paper_scores.json')
 AGREEMENT = ('precision', 'recall', 'F1')
 AVERAGES = ('micro', 'macro', 'example')
 DIFFERENCES = {'constant_baseline': 'above the constant report', 'shuffled_images': 'above its own reports, shuffled'}
@@ -17,12 +15,12 @@ NO_INTERVALS: Mapping[str, Any] = MappingProxyType({})
 Row = tuple[str, Sequence[str]]  # heading, cells in HTML
 
 
-def split_tables(entry: dict[str, Any]) -> str:
+def split_tables(split: str, entry: dict[str, Any]) -> str:
     """All tables of one split's entry."""
-    return '\n'.join([language_table(entry), agreement_table(entry), class_table(entry)])
+    return '\n'.join([language_table(split, entry), agreement_table(split, entry), class_table(split, entry)])
 
 
-def language_table(entry: dict[str, Any]) -> str:
+def language_table(split: str, entry: dict[str, Any]) -> str:
     """Both protocols, the baselines, and the paper."""
     names = list(entry['cut'])
     rows = [(f'this run, protocol {protocol}', cells(names, entry[protocol], entry['intervals'][protocol]))
@@ -31,16 +29,15 @@ def language_table(entry: dict[str, Any]) -> str:
         rows.append(('best constant report', cells(names, entry['constant_baseline'])))
     rows += [(title, [difference_cell(entry[key]['difference']['cut'].get(name)) for name in names])
              for key, title in DIFFERENCES.items() if key in entry]
-    paper = json.loads(PAPER.read_text(encoding='utf8'))
-    rows += [(f'paper, {row["system"]}, {row["data"]}', cells(names, row)) for row in paper['rows']]
+    rows += paper_rows('IV', names)
     copied = entry.get('copied_from_train')
     copied = f', {100 * copied["cut"]:.1f}% of the reports copied from train' if copied else ''
     note = (f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap '
-            f'intervals over studies. Paper: {paper["source"]}; compare with a run on the same data only.')
-    return table('Language scores', [name.replace('_', '-') for name in names], rows, note)
+            'intervals over studies. Paper: Table IV, test splits; compare with a run on the same data only.')
+    return table(f'Language scores, {split} split', [name.replace('_', '-') for name in names], rows, note)
 
 
-def agreement_table(entry: dict[str, Any]) -> str:
+def agreement_table(split: str, entry: dict[str, Any]) -> str:
     """Labels of the reports, and of the classifier, against those of the references, averaged in three ways."""
     reports, classifier = entry['clinical']['uncertain_negative'], entry.get('classification')
     intervals = entry['intervals'].get('clinical', {})
@@ -50,19 +47,29 @@ def agreement_table(entry: dict[str, Any]) -> str:
                                                               intervals.get('five_class_micro_F1'))))
     if classifier:
         rows += [(f'classifier, {average}', agreement_cells(classifier[average])) for average in AVERAGES]
+    rows += paper_rows('II', AGREEMENT, 'reports, micro, ', only='CAMANet')
+    rows += paper_rows('V', AGREEMENT, 'classifier, ', only='test')
     note = (f'Reports: observations that the labeller ({entry["clinical"]["labeler"]}) finds in them, uncertain '
-            'counted as negative, against those of the references. Classifier: against the pseudo-labels.')
-    return table('Observations', AGREEMENT, rows, note)
+            'counted as negative, against those of the references. Classifier: against the pseudo-labels. Paper: '
+            'Tables II (labelled by CheXbert) and V.')
+    return table(f'Observations, {split} split', AGREEMENT, rows, note)
 
 
-def class_table(entry: dict[str, Any]) -> str:
+def class_table(split: str, entry: dict[str, Any]) -> str:
     """The same by observation."""
     by_report = entry['clinical']['uncertain_negative']['per_class']
     by_class = entry.get('classification', {}).get('per_class', {})
     rows = [(name, [str(found['support']), *agreement_cells(found), *agreement_cells(by_class.get(name, {}))])
             for name, found in by_report.items()]
     columns = ['studies', *(f'reports: {name}' for name in AGREEMENT), *(f'classifier: {name}' for name in AGREEMENT)]
-    return table('Each observation', columns, rows, 'Studies: references that have it.')
+    return table(f'Each observation, {split} split', columns, rows, 'Studies: references that have it.')
+
+
+def paper_rows(number: str, names: Sequence[str], about: str = '', only: str | None = None) -> list[Row]:
+    """Rows of a table of the paper, of every data set; `only` picks those of one name."""
+    found = paper_table(number)
+    return [(f'paper, {about}{row}, {data_set}', cells(names, dict(zip(found.columns, values, strict=True))))
+            for data_set, rows in found.data_sets.items() for row, values in rows.items() if only in (None, row)]
 
 
 def cells(names: Sequence[str], scores: Mapping[str, Any], intervals: Mapping[str, Any] = NO_INTERVALS) -> list[str]:
