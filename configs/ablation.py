@@ -15,12 +15,11 @@ from configs import demo
 def get_config():
     """The demo's recipe, made smaller."""
     config = demo.get_config()
-    config.epochs = 5
-    config.data.update(views=1, extra_views='first', max_seq_length=60, image_size=96, resize_size=104,
-                       eval_transform='paper')
-    config.data.options = ConfigDict(dict(image_size=112, train_studies=1600, val_studies=120, test_studies=300))
+    config.epochs = 6
+    config.batch_size = 8
+    config.data.update(views=1, extra_views='first', max_seq_length=60, eval_transform='paper')
     config.model.update(width=64, feed_forward=64, dropout=0.0, projection_dropout=0.0)
-    config.model.backbone_options.blocks = (2, 2, 2)
-    config.optimiser.update(decay_epochs=4, schedule_lag=0)
+    config.model.backbone_options = ConfigDict(dict(blocks=(3, 3), growth=16, stem=16))  # maps of 8 x 8
+    config.optimiser.update(decay_epochs=5, schedule_lag=0)
     config.evaluation.update(shuffled_control=False, figures=0)
     return config

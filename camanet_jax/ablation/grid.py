@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration
 from camanet_jax.ablation.measurements import measure_run
-from camanet_jax.ablation.systems import system_config
+from camanet_jax.ablation.systems import TIMED, system_config
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.train import train
 
@@ -63,7 +63,7 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
         signal.signal(signal.SIGTERM, lambda *_: exit_stopped())
         began, place = time.monotonic(), f'{run.name} ({number} of {len(runs)})'
         try:
-            did = complete_run(system_config(config, run.system, run.seed), run.workdir)
+            did = complete_run(run, system_config(config, run.system, run.seed))
         except Exception as error:  # whatever it is, the other runs are worth having
             failed.append(run.name)
             write_failure(failures / f'{run.name}.txt', error)
@@ -75,15 +75,15 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
     return failed
 
 
-def complete_run(config: ConfigDict, workdir: Path) -> bool:
+def complete_run(run: Run, config: ConfigDict) -> bool:
     """Trains and scores, then measures, as far as that has not been done; returns whether there was anything to do."""
-    trained = is_finished(workdir, config)
+    trained = is_finished(run.workdir, config)
     if not trained:
-        LOG.info('Training %s', workdir)
-        train(config, workdir)
-        if not (workdir / 'scores.json').exists():  # `train` saved and returned at a SIGTERM
+        LOG.info('Training %s', run.workdir)
+        train(config, run.workdir)
+        if not (run.workdir / 'scores.json').exists():  # `train` saved and returned at a SIGTERM
             exit_stopped()
-    return measure_run(workdir, config) or not trained
+    return measure_run(run.workdir, config, with_cost=run.system in TIMED) or not trained
 
 
 def is_finished(workdir: Path, config: ConfigDict) -> bool:

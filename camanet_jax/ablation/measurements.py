@@ -1,7 +1,6 @@
 """What a trained run is asked beside its scores: alignment, the time of a test pass, the number of parameters."""
 
 import json
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from camanet_jax.experiment import open_split
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.workdir import open_trained
 
-LOG = logging.getLogger(__name__)
-
 COST, ALIGNMENT, LABELS = 'cost.json', 'alignment.json', 'labels.json'
 
 
-def measure_run(workdir: Path, config: ConfigDict) -> bool:
+def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
     """Writes the files that are missing in a trained workdir; returns whether one was."""
-    missing = [measure for name, measure in MEASURES.items() if not (workdir / name).exists()]
+    wanted = [name for name in MEASURES if with_cost or name != COST]
+    missing = [MEASURES[name] for name in wanted if not (workdir / name).exists()]
     for measure in missing:
         measure(workdir, config)
     return bool(missing)

@@ -7,13 +7,12 @@ from camanet_jax.ablation.language_tables import finish
 from camanet_jax.ablation.paper import paper_table
 from camanet_jax.ablation.parameters import published_parameters
 from camanet_jax.ablation.results import Results, RunResult
-from camanet_jax.ablation.systems import printed_name
+from camanet_jax.ablation.systems import TIMED, printed_name
 from camanet_jax.ablation.tables import HERE, PAPER, Cell, Row, Table, Value, mean_value, not_measured
 from camanet_jax.alignment.maps import MEANING
 from camanet_jax.alignment.summary import MEASURES
 
 SPLITS = ('val', 'test')
-BOTH = ('base', 'camanet')  # the systems of Tables VI and VII
 SHOWN_MAPS = tuple(name for name in MEANING if name != 'lesion_itself')
 
 
@@ -51,7 +50,7 @@ def table_6(results: Results) -> Table:
     notes = ('The paper prints minutes. Here a training epoch is the median time of a step times the steps of an '
              'epoch, and a test epoch one pass over the test split, search included; compilation counts in neither. '
              'On a machine with other work the ratios say more than the times.',)
-    return finish('table_6', 'Table VI: Seconds of one epoch', columns, rows, results, notes, BOTH)
+    return finish('table_6', 'Table VI: Seconds of one epoch', columns, rows, results, notes, TIMED)
 
 
 def in_seconds(minutes: Sequence[Decimal], base: Sequence[Decimal]) -> tuple[Cell, ...]:
@@ -83,7 +82,7 @@ def table_7(results: Results) -> Table:
         next((run.cost['parameters'] for run in runs if run.cost), None)))
     notes = ('The rows of IU-Xray and MIMIC-CXR count this code\'s parameters at the paper\'s size, with the '
              'vocabularies of the authors\' checkpoints (761 and 4,336 rows); nothing is trained for them.',)
-    return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, BOTH)
+    return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, TIMED)
 
 
 def parameter_cells(count: int | None) -> tuple[Cell, ...]:
@@ -95,7 +94,7 @@ def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
     """Our rows of Base and CAMANet."""
     return [Row(results.data_set, printed_name(system), HERE, cells(results, results.runs(system)))
             if results.runs(system) else not_measured(results.data_set, printed_name(system), columns)
-            for system in BOTH]
+            for system in TIMED]
 
 
 def alignment_table(results: Results) -> Table:

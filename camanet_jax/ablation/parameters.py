@@ -4,7 +4,7 @@ import math
 
 import jax
 
-from camanet_jax.ablation.systems import system_config
+from camanet_jax.ablation.systems import TIMED, system_config
 from camanet_jax.benchmarks.workload import PUBLISHED_VOCABULARIES, Workload
 from configs import iu_xray, mimic
 
@@ -15,7 +15,7 @@ def published_parameters() -> list[tuple[str, str, int]]:
     """Data set, system and number of parameters, with the vocabularies of the authors' checkpoints."""
     found = []
     for data_set, recipe in RECIPES.items():
-        for system in ('base', 'camanet'):
+        for system in TIMED:
             config = system_config(recipe.get_config(), system, 0)
             found.append((data_set, system, count(Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner]))))
     return found

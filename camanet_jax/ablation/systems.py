@@ -31,6 +31,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 # As the paper's tables name them; the others go by their own names.
 PRINTED_NAMES = {'base': 'Base', 'vdmae': '+VDMAE', 'camanet': '+VDMAE+VTAC', 'clip_0.1': '+VDMAE+CLIP(0.1)',
                  'clip_0.25': '+VDMAE+CLIP(0.25)'}
+TIMED = ('base', 'camanet')  # the systems of Tables VI and VII
 SWEPT = re.compile(r'(?P<system>camanet\w*)_k(?P<k>0\.\d+)')
 PAPER_SWEEP = ('0.15', '0.20', '0.25', '0.30', '0.35')  # k of Figures 4 and 5
 
