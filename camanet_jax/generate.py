@@ -1,5 +1,6 @@
 """`--mode=generate`: reports for any number of films, from a workdir alone."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,11 +37,10 @@ def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: P
     naming, studies = Naming(keep_identifiers), list_studies(images, config.data.views)
     LOG.info('%d studies; opening the checkpoint in %s', len(studies), workdir)
     warn_of_missing_views(studies, config.data.views, missing_view)
-    run = open_trained(workdir, config)
-    files = ReportFiles(output, naming, made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers))
-    unfinished = files.unfinished(studies)
-    LOG.info('%d reports to write; the first waits for the compiler', len(unfinished))
     try:
+        run = open_trained(workdir, config)
+        files = ReportFiles(output, naming, made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers))
+        unfinished = files.unfinished(studies)
         write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
     except KeyboardInterrupt:
         LOG.warning('Stopped; the same command goes on.')
@@ -51,9 +51,11 @@ def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: P
 def write_all(reporter: Reporter, files: ReportFiles, naming: Naming, studies: Sequence[ListedStudy], overlays: bool,
               missing_view: str) -> None:
     """Writes the files of all studies, with progress."""
+    LOG.info('%d reports to write; the first waits for the compiler', len(studies))
     found = reporter.stream(studies, reporter.config.search.beam_size, missing_view=missing_view, name_of=naming.name)
+    first = list(itertools.islice(found, 1))  # waits for the compiler, which would spoil the estimate of time left
     with logging_redirect_tqdm([logging.getLogger('camanet_jax')]), Progress('Writing reports', len(studies)) as bar:
-        for study, report in found:
+        for study, report in itertools.chain(first, found):
             if isinstance(report, ValueError):
                 files.fail(study, report)
                 LOG.warning('Study %s has no report: %s', naming.name(study.id), report)
