@@ -5,6 +5,7 @@ from tiny_chexbert import WORDS
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.chexbert_labeler import chexbert_labeler
 from camanet_jax.labeling.label_files import CHEXBERT_ORDER
+from camanet_jax.scoring.command import Options, score
 
 REPORTS = ['No small effusion.', 'Heart is normal', '', 'Pneumothorax, pneumothorax - 1', 'Small effusion. No heart.']
 
@@ -29,3 +30,15 @@ def test_labels_in_our_order_whatever_the_batch(files, state_dict):
 
 def test_no_reports(files):
     assert chexbert_labeler(*files)[1]([]).shape == (0, 14)
+
+
+def test_clinical_efficacy_of_report_files(files, state_dict, tmp_path):
+    (tmp_path / 'x.csv').write_text('id,report\na,heart is normal\nb,\n')
+    (tmp_path / 'r.csv').write_text('id,report\na,small effusion\nb,heart is normal\n')
+    found = score(Options(predictions=tmp_path / 'x.csv', references=tmp_path / 'r.csv', protocol='full',
+                          labeler='chexbert', weights=files[0], vocabulary=files[1]))['clinical']
+    assert found['labeler'] == 'chexbert'
+    expected = [oracle(state_dict, ['[CLS]', *text.split(), '[SEP]'])
+                for text in ('small effusion .', 'heart is normal .')]
+    support = {name: sum(labels[name] == 1 for labels in expected) for name in OBSERVATIONS}
+    assert {name: row['support'] for name, row in found['uncertain_negative']['per_class'].items()} == support

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from small_reports import TEST
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.label_files import write_label_csv
-from tests.scoring.conftest import TEST
 
 EFFUSION, NORMAL_CLASS = OBSERVATIONS.index('Pleural Effusion'), OBSERVATIONS.index('No Finding')
 

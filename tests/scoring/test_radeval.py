@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from tests.scoring.conftest import NORMAL, TEST
+from small_reports import NORMAL, TEST
 
 SCRIPT = Path(__file__).parents[2] / 'third_party/radeval/score_pairs.py'
 REPORTS = TEST | {'a': NORMAL}

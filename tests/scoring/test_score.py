@@ -4,9 +4,9 @@ import csv
 import json
 
 import pytest
+from small_reports import NORMAL, TEST
 
 from camanet_jax.metrics.meteor import shared_meteor
-from tests.scoring.conftest import NORMAL, TEST
 
 PUBLISHED = {'BLEU_1': .473413, 'BLEU_2': .303623, 'BLEU_3': .223991, 'BLEU_4': .175243, 'METEOR': .199906,
              'ROUGE_L': .376114, 'CIDEr': .694108}
