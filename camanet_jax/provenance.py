@@ -23,9 +23,14 @@ def of_run(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:
 
 def caption(provenance: Mapping[str, Any]) -> str:
     """One line for under a table: the run, as far as it is known, and the versions that scored it."""
+    versions = [f'{name} {version}' for name, version in provenance['versions'].items()]
+    return f'{run_in_words(provenance)}; {", ".join(versions)}'
+
+
+def run_in_words(provenance: Mapping[str, Any]) -> str:
+    """What tells a run from others."""
     run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step') if provenance[name] is not None]
     if provenance['config'] is not None:
         text = json.dumps(provenance['config'], sort_keys=True)
         run.append(f'configuration {hashlib.sha256(text.encode()).hexdigest()[:8]}')
-    versions = [f'{name} {version}' for name, version in provenance['versions'].items()]
-    return f'{", ".join(run) or "variant, seed and step not known"}; {", ".join(versions)}'
+    return ', '.join(run) or 'variant, seed and step not known'

@@ -59,9 +59,8 @@ class Options:
 def score(options: Options) -> dict[str, Any]:
     """Scores a file, prints the tables, writes what was asked for; returns what the JSON holds."""
     folder = read_data_folder(options.data) if options.data else None
-    run = run_folder(options.predictions)
-    rules = choose_rules(options.protocol, run, folder, cleaner=options.cleaner, threshold=options.threshold,
-                         max_seq_length=options.max_seq_length)
+    rules = choose_rules(options.protocol, run_folder(options.predictions), folder, cleaner=options.cleaner,
+                         threshold=options.threshold, max_seq_length=options.max_seq_length)
     studies = pair_studies(options.predictions, options.references, folder, options.split)
     labels = Labels(read_labels(options.predicted_labels, studies.ids, options.uncertain),
                     read_labels(options.labels, studies.ids, options.uncertain))
@@ -77,7 +76,7 @@ def score(options: Options) -> dict[str, Any]:
     if options.merge:
         found = radeval.read_scores(options.merge, studies.ids, options.protocol, options.resamples, options.seed)
         entry['merged'] = {'file': str(options.merge), 'sha256': digest(options.merge), **found}
-    entry['provenance'] = provenance(options, studies, rules, run, folder)
+    entry['provenance'] = provenance(options, studies, rules, folder)
     write(options, entry, studies, rules)
     return entry
 
@@ -110,17 +109,21 @@ def comparison(options: Options, studies: Studies, rules: TextRules, labels: Lab
     difference = compare_predictions(
         studies.predictions, others, *rules[:2], labels=labels,
         baseline_labels=read_labels(options.compared_labels, studies.ids, options.uncertain), **settings)
-    return {'file': str(path), 'sha256': digest(path), 'difference': difference}
+    return {'file': str(path), 'sha256': digest(path), **known_of(path), 'difference': difference}
 
 
-def provenance(options: Options, studies: Studies, rules: TextRules, run: Path | None,
-               folder: DataFolder | None) -> dict[str, Any]:
+def known_of(predictions: Path) -> dict[str, Any]:
+    """What made a predictions file, where it lies in its run."""
+    run = run_folder(predictions)
+    if run is None:
+        return {'config': None, 'variant': None, 'seed': None, 'step': None}
+    recorded = json.loads((run / 'scores.json').read_text()) if (run / 'scores.json').exists() else {}
+    return of_run(json.loads((run / 'config.json').read_text()), recorded.get('provenance', {}).get('step'))
+
+
+def provenance(options: Options, studies: Studies, rules: TextRules, folder: DataFolder | None) -> dict[str, Any]:
     """What the scores depend on, and what is known of the system."""
-    known = {'config': None, 'variant': None, 'seed': None, 'step': None}
-    if run:
-        recorded = json.loads((run / 'scores.json').read_text()) if (run / 'scores.json').exists() else {}
-        known = of_run(json.loads((run / 'config.json').read_text()), recorded.get('provenance', {}).get('step'))
-    return known | {
+    return known_of(options.predictions) | {
         'predictions': {'file': str(options.predictions), 'sha256': digest(options.predictions)},
         'references': studies.references, 'split': studies.split, 'protocol': options.protocol,
         'annotation': {'file': str(folder.path), 'sha256': digest(folder.path)} if folder else None,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camanet_jax.metrics import meteor_nltk
-from camanet_jax.provenance import caption
+from camanet_jax.provenance import caption, run_in_words
 
 AVERAGES = {'micro': 'micro', 'macro': 'macro', 'example': 'example-based'}
 
@@ -99,7 +99,7 @@ def comparison_table(entry: Mapping[str, Any]) -> str:
         title, value = values[name]
         rows.append([title, f'{value:.4f}', f'{value - difference["difference"]:.4f}', signed(difference),
                      f'{difference["p_value"]:.3f}'])
-    return (f'Compared with {found["file"]}, paired bootstrap over studies:\n\n'
+    return (f'Compared with {found["file"]} ({run_in_words(found)}), paired bootstrap over studies:\n\n'
             + table(['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows))
 
 
