@@ -45,6 +45,8 @@ def write_report(workdir: Path, experiment: Experiment, variables: dict[str, Any
       test: the split that the predictions are of.
       studies: at most so many are shown, the first of the split.
     """
+    if studies < 0:
+        raise ValueError(f'Expected a number of studies of 0 or more, got {studies}.')
     rows = [json.loads(line) for line in (workdir / 'predictions' / 'test.jsonl').read_text().splitlines()]
     shown = [data for batch in explained(experiment, variables, test, with_scores(rows, experiment)[:studies])
              for data in batch]

@@ -71,6 +71,11 @@ def test_the_command_makes_the_same_page_again_with_fewer_studies(trained, tmp_p
     assert page_data(page)['studies'] == studies[:2] and 'the first 2 of 6' in page
 
 
+def test_the_number_of_studies_is_checked(trained):
+    with pytest.raises(ValueError, match='0 or more, got -1'):
+        report_of(trained, -1)
+
+
 def test_a_run_without_scores_is_told_how_to_get_them(tmp_path):
     with pytest.raises(ValueError, match='found no scores.json.*--mode=evaluate'):
         report_of(tmp_path)

@@ -1,4 +1,4 @@
-"""Two hundred studies of the largest kind: small enough, and quick."""
+"""Two hundred studies of the largest kind: small enough, and quick. Studies of every system, as far as they go."""
 
 import pytest
 from explained import WORDS, explanation
@@ -51,3 +51,19 @@ def test_it_answers_at_once(open_page, file):
     times = {act: min(page.evaluate(TIME.replace('ACT', act)) for _ in range(3)) for act in (HOVER, FIND, SORT)}
     assert max(times.values()) < 200, times  # some ten milliseconds on an idle machine
     assert page.locator('#count').text_content() == '10 of 200 studies'
+
+
+def test_studies_of_every_system_are_shown(open_page, trained, tmp_path):
+    film = make_study(0, 'test', 0, 64).films
+    kinds = [('base', 1, WORDS), ('vdmae', 2, WORDS), ('camanet', 1, []), ('base', 2, [])]
+    studies = [study_data(f'{system}-{views}', film[:views], words, explanation(words, views, system=system), scores={})
+               for system, views, words in kinds]
+    (tmp_path / 'report.html').write_text(report_page(trained, studies, len(studies)))
+    page = open_page((tmp_path / 'report.html').as_uri())
+    for number, (system, views, words) in enumerate(kinds):
+        card = page.locator('.card').nth(number)
+        card.scroll_into_view_if_needed()
+        card.locator('.viewer').wait_for()
+        assert card.locator('canvas').count() == views and card.locator('.word').count() == len(words)
+        assert card.locator('.layers button').count() == {'base': 1, 'vdmae': 2, 'camanet': 3}[system]
+        assert card.locator('.observation').count() == (0 if system == 'base' else 14)

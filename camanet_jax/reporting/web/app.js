@@ -104,4 +104,4 @@ SETTINGS.examples.forEach((example, number) => {
   button.addEventListener('click', () => show(() => ask('/example', {number})));
   page.examples.append(button);
 });
-page.legend.append(confidenceLegend());
+page.help.append(...viewerHelp());

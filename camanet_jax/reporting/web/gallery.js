@@ -73,7 +73,7 @@ function fillWhenNear() {
   for (const card of cards) watcher.observe(card.article);
 }
 
-document.getElementById('legend').append(confidenceLegend());
+document.getElementById('help').append(...viewerHelp());
 offerChoices();
 sort();
 narrow();

@@ -24,11 +24,15 @@ function confidence(logProb) {
   return CONFIDENCE.findIndex(([lowest]) => logProb >= lowest);
 }
 
-/* What the colours of the words mean; shown once on a page. */
-function confidenceLegend() {
+/* How viewers are used, and what the colours of the words mean; shown once on a page. */
+function viewerHelp() {
   const keys = CONFIDENCE.map(([, name], number) => element('span', {class: `confidence-${number}`}, name));
-  return element('p', {class: 'confidence-legend'}, 'Log-probability of a word: ', ...keys,
-    element('span', {class: 'selected'}, 'selected by VTAC'));
+  return [
+    element('p', {}, 'Point at a word, or move to it with Tab and the arrow keys, to see where the model looked when it '
+      + 'wrote it; click or press Enter to keep the map, Escape to remove it. Observations show their class maps.'),
+    element('p', {class: 'confidence-legend'}, 'Log-probability of a word: ', ...keys,
+      element('span', {class: 'selected'}, 'selected by VTAC')),
+  ];
 }
 
 /* Controls of which one at a time is in the tab order; arrow keys move among them. */
