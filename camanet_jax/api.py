@@ -3,6 +3,7 @@
 B studies, I views, N beams.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from camanet_jax.data.film_loading import MISSING_VIEW, Films, load_ahead, load_
 from camanet_jax.data.study_list import ListedStudy, list_studies
 from camanet_jax.report_writer import GeneratedReport, ReportWriter
 from camanet_jax.workdir import TrainedRun, open_trained
+
+LOG = logging.getLogger(__name__)
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -62,6 +65,8 @@ class Reporter:
         """
         if missing_view not in MISSING_VIEW:
             raise ValueError(f'Expected missing_view as one of {MISSING_VIEW}, got {missing_view!r}.')
+        if missing_view == 'repeat':
+            warn_of_missing_views(studies, self.config.data.views)
         load = partial(load_films, data=self.config.data, missing_view=missing_view, name_of=name_of)
         batch_size = min(len(studies), self.config.evaluation.batch_size)
         return self._writer.write(load_ahead(load, studies, 2 * batch_size), len(studies), beam_size)
@@ -84,6 +89,13 @@ def as_studies(images: str | Path | Sequence[Paths], views: int) -> list[ListedS
         return list_studies([images], views)
     entries = [[entry] if isinstance(entry, str | Path) else entry for entry in images]
     return [ListedStudy(str(number), tuple(map(Path, paths))) for number, paths in enumerate(entries)]
+
+
+def warn_of_missing_views(studies: Sequence[ListedStudy], views: int) -> None:
+    """A model trained on two views may do worse with one of them twice."""
+    if short := sum(len(study.paths) < views for study in studies):
+        LOG.warning('%d of %d studies have fewer films than the %d that the model reads; their last film is given '
+                    "again (missing_view='refuse' leaves them out).", short, len(studies), views)
 
 
 def _raised(report: GeneratedReport | ValueError) -> GeneratedReport:

@@ -36,7 +36,6 @@ def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: P
     """
     naming, studies = Naming(keep_identifiers), list_studies(images, config.data.views)
     LOG.info('%d studies; opening the checkpoint in %s', len(studies), workdir)
-    warn_of_missing_views(studies, config.data.views, missing_view)
     try:
         run = open_trained(workdir, config)
         files = ReportFiles(output, naming, made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers))
@@ -64,14 +63,6 @@ def write_all(reporter: Reporter, files: ReportFiles, naming: Naming, studies: S
                 if len(studies) <= SHOWN:
                     LOG.info('%s\n  %s', line['id'], line['report'])
             bar.advance(f'{files.failures} failed' if files.failures else '')
-
-
-def warn_of_missing_views(studies: Sequence[ListedStudy], views: int, missing_view: str) -> None:
-    """A model trained on two views may do worse with one of them twice."""
-    short = sum(len(study.paths) < views for study in studies)
-    if short and missing_view == 'repeat':
-        LOG.warning('%d of %d studies have fewer films than the %d that the model reads; their last film is given '
-                    'again (--missing_view=refuse leaves them out).', short, len(studies), views)
 
 
 def log_outcome(files: ReportFiles, studies: int, before: int) -> int:

@@ -1,6 +1,11 @@
 """The files of `--mode=generate`, appended study by study, so that a run that is stopped goes on.
 
-    reports.jsonl  failed.jsonl  made_by.json  overlays/
+    reports.jsonl   `id`, `images`, `bytes` (of the files: a changed film is read again), `report`, `log_prob`, `words`
+                    (`word`, `log_prob`), `observations` (probabilities by name), `alternatives` (`report`, `log_prob`),
+                    `overlays`; where they apply `repeated_view` and `identifiers` (UIDs of each film)
+    failed.jsonl    `id`, `images`, `bytes`, `error` of the studies without a report, by the latest run
+    made_by.json    checkpoint, configuration and options; a run with others is refused
+    overlays/       figures, numbered by lines of reports.jsonl
 """
 
 import dataclasses
