@@ -147,4 +147,5 @@ def path(line: Line, frame: Frame) -> str:
     points = np.stack([frame.x(line.places), frame.y(line.values)], 1)
     known = np.isfinite(points).all(1)
     steps = [f'{"L" if i and known[i - 1] else "M"}{x:.1f} {y:.1f}' for i, (x, y) in enumerate(points) if known[i]]
-    return f'<path class="{line.style}" d="{"".join(steps)}{"h0" if len(steps) == 1 else ""}"/>'
+    style, end = (f'{line.style} dot', 'h0') if len(steps) == 1 else (line.style, '')
+    return f'<path class="{style}" d="{"".join(steps)}{end}"/>'
