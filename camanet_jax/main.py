@@ -18,6 +18,8 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
+from camanet_jax.command_line import with_config
+
 MODES = ('train', 'evaluate', 'generate')
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/iu_xray.py.')
 WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; by default runs/<name of the configuration>.")
@@ -54,29 +56,6 @@ def main(argv: list[str]) -> int | None:
                                      overlays=OVERLAYS.value, keep_identifiers=KEEP_IDENTIFIERS.value,
                                      missing_view=MISSING_VIEW.value)
     return None
-
-
-def flag_value(argv: list[str], name: str) -> str | None:
-    """The value of --name=value or --name value; None where it is not given."""
-    for argument, following in zip(argv, [*argv[1:], ''], strict=True):
-        flag, equals, value = argument.partition('=')
-        if flag in (f'--{name}', f'-{name}'):
-            return value if equals else following
-    return None
-
-
-def with_config(argv: list[str]) -> list[str]:
-    """Without --config, the one that the workdir holds; exits where there is none."""
-    config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
-    if config is None and workdir is not None:
-        if not (Path(workdir) / 'config.json').is_file():
-            sys.exit(f'Error: no run in {workdir}. Give --config=FILE to begin one, or check --workdir.')
-        return [argv[0], f'--config={Path(__file__).with_name("workdir.py")}:{workdir}', *argv[1:]]
-    if config is None and not any(argument.lstrip('-').startswith('help') for argument in argv[1:]):
-        sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')
-    if config is not None and not Path(config.split(':')[0]).is_file():
-        sys.exit(f'Error: no configuration file {config}. Check --config.')
-    return argv
 
 
 def run() -> None:
