@@ -1,4 +1,4 @@
-"""Tables V to VII and alignment: what is measured beside the reports' scores."""
+"""Tables V to VII: what is measured beside the reports' scores."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -8,12 +8,9 @@ from camanet_jax.ablation.paper import paper_table
 from camanet_jax.ablation.parameters import published_parameters
 from camanet_jax.ablation.results import Results, RunResult
 from camanet_jax.ablation.systems import TIMED, printed_name
-from camanet_jax.ablation.tables import HERE, PAPER, Cell, Row, Table, Value, mean_value, not_measured
-from camanet_jax.alignment.maps import MEANING
-from camanet_jax.alignment.summary import MEASURES
+from camanet_jax.ablation.tables import HERE, PAPER, Cell, Row, Table, mean_value, not_measured
 
 SPLITS = ('val', 'test')
-SHOWN_MAPS = tuple(name for name in MEANING if name != 'lesion_itself')
 
 
 def table_5(results: Results) -> Table:
@@ -95,38 +92,3 @@ def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
     return [Row(results.data_set, printed_name(system), HERE, cells(results, results.runs(system)))
             if results.runs(system) else not_measured(results.data_set, printed_name(system), columns)
             for system in TIMED]
-
-
-def alignment_table(results: Results) -> Table:
-    """Where the maps lie, for every system and map (the paper's Figure 7 in numbers)."""
-    rows = []
-    for system in results.systems:
-        runs = [run for run in results.runs(system) if run.alignment]
-        maps = [name for name in SHOWN_MAPS if any(name in run.alignment for run in runs)]
-        rows += [Row(results.data_set, f'{printed_name(system)}: {name}', HERE, alignment_cells(results, runs, name))
-                 for name in maps]
-        if not runs:
-            rows.append(not_measured(results.data_set, printed_name(system), 2 * len(MEASURES) + 2))
-    columns = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in MEASURES))
-    meanings = '; '.join(f'{name}: {MEANING[name]}' for name in SHOWN_MAPS)
-    notes = (f'Maps: {meanings}.',
-             'Pointing: the lesion\'s share of the strongest patch. Energy: the share of the map\'s sum inside the '
-             'lesion. IoU: at the threshold that is best for all. Chance: what each measure is for a map that is the '
-             'same everywhere, the lesions\' share of the film.',
-             'Above Base: the same map of the same seed\'s Base, which has word attention only. Maps of generated '
-             'reports count only lesions that the report names, so their numbers differ by system.')
-    return finish('alignment', 'Alignment of the maps with the lesions', columns, rows, results, notes)
-
-
-def alignment_cells(results: Results, runs: Sequence[RunResult], name: str) -> tuple[Cell, ...]:
-    """One map of one system, over seeds."""
-    base = {run.seed: run.alignment for run in results.runs('base') if run.alignment and name in run.alignment}
-    maps = {run.seed: run.alignment[name] for run in runs if name in run.alignment}
-    lesions = mean_value([entry['lesions'] for entry in maps.values()], places=0)
-    chance = mean_value([entry['pointing']['chance'] for entry in maps.values()])
-    own = [mean_value([entry[measure]['value'] for entry in maps.values()]) for measure in MEASURES]
-    gains: list[Value | None] = [
-        mean_value([entry[measure]['value'] - base[seed][name][measure]['value']
-                    for seed, entry in maps.items() if seed in base]) for measure in MEASURES]
-    is_base = bool(runs) and runs[0].system == 'base'
-    return (lesions, chance, *own, *([None] * len(gains) if is_base else gains))

@@ -11,6 +11,7 @@ import numpy as np
 
 from camanet_jax.ablation.grid import list_runs, read_grid
 from camanet_jax.ablation.measurements import ALIGNMENT, COST, LABELS
+from camanet_jax.alignment.measurement import LESIONS
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.evaluate import PRESENT
 from camanet_jax.metrics import classification
@@ -84,6 +85,13 @@ class RunResult:
         if not (self.workdir / ALIGNMENT).exists():
             return None
         return read_json(self.workdir / ALIGNMENT).get('maps')
+
+    @functools.cached_property
+    def lesions(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By study and observation, the measures of each map; empty where they have not been measured."""
+        path = self.workdir / LESIONS
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return {(row['id'], row['observation']): row['maps'] for row in rows}
 
 
 @dataclasses.dataclass(frozen=True)

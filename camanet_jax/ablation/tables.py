@@ -16,16 +16,19 @@ class Value(NamedTuple):
     Attributes:
       deviation: sample standard deviation; None for a single seed.
       places: decimals to show.
+      above: of a difference, in how many seeds it is above 0.
     """
 
     mean: float
     deviation: float | None
     seeds: int
     places: int = 3
+    above: int | None = None
 
     def __str__(self) -> str:
+        sign, count = ('', '') if self.above is None else ('+', f' ({self.above} of {self.seeds})')
         deviation = '' if self.deviation is None else f' ± {self.deviation:.{self.places}f}'
-        return f'{self.mean:.{self.places}f}{deviation}'
+        return f'{self.mean:{sign}.{self.places}f}{deviation}{count}'
 
 
 Cell = Value | Decimal | str | None
@@ -37,6 +40,12 @@ def mean_value(values: Sequence[float], places: int = 3) -> Value | None:
         return None
     deviation = statistics.stdev(values) if len(values) > 1 else None
     return Value(statistics.fmean(values), deviation, len(values), places)
+
+
+def mean_gain(gains: Sequence[float]) -> Value | None:
+    """Of differences over seeds, with the number of seeds that gain."""
+    value = mean_value(gains)
+    return value and value._replace(above=sum(gain > 0 for gain in gains))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,6 +36,9 @@ def write_run(output: Path, system: str, seed: int, reports: list[str], probabil
                                        for measure in ('pointing', 'energy', 'iou')}
                for name, value in (maps or {}).items()}
     write(workdir / 'alignment.json', {'maps': entries})
+    measures = {name: dict.fromkeys(('pointing', 'energy', 'iou'), value) for name, value in (maps or {}).items()}
+    lesion = {'id': 'study0', 'observation': 'Edema', 'maps': measures}
+    (workdir / 'alignment_lesions.jsonl').write_text(json.dumps(lesion) + '\n')
     return workdir
 
 

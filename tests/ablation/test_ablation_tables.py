@@ -7,7 +7,7 @@ import math
 import pytest
 from hand_made import REFERENCES, write_grid, write_predictions, write_run
 
-from camanet_jax.ablation import language_tables, other_tables, report
+from camanet_jax.ablation import alignment_tables, language_tables, other_tables, report
 from camanet_jax.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.ablation.results import RunResult, read_results
 from camanet_jax.ablation.tables import HERE, Value, mean_value
@@ -100,11 +100,19 @@ def test_table_7_counts_parameters(grid, monkeypatch):
 
 
 def test_alignment_is_held_against_the_same_seeds_base(grid):
-    table = other_tables.alignment_table(read_results(grid))
+    table = alignment_tables.alignment_table(read_results(grid))
     found = cells(table, '+VDMAE+VTAC: words_reference')
     assert found['pointing'].mean == 0.5 and found['chance'].mean == 0.1
     assert found['pointing_above_base'].mean == pytest.approx(0.3)
     assert cells(table, '+VDMAE+VTAC: vdm')['pointing_above_base'] is None
+
+
+def test_the_claim_is_counted_by_seeds(grid):
+    table = alignment_tables.claim_table(read_results(grid))
+    (step,) = [row for row in table.rows if row.system == 'Base to +VDMAE']
+    assert str(step.cells[0]).endswith('(2 of 2)') and step.cells[-1] == 'not measured'
+    (step,) = [row for row in table.rows if row.system == 'Base to +VDMAE+VTAC']
+    assert str(step.cells[-1]) == '+0.300 (1 of 1)'
 
 
 def test_the_sweep_holds_the_systems_own_k(grid):
