@@ -8,7 +8,16 @@ from ml_collections import ConfigDict
 
 # Fields that say where and how fast a run works, not what it computes.
 FREE = ('data_dir', 'cache_dir', 'compile_cache', 'checkpoint_every_minutes', 'data.num_workers', 'data.prefetch',
-        'evaluation.batch_size', 'evaluation.figures')
+        'evaluation.batch_size', 'evaluation.figures', 'model.backbone_options.remat')
+
+# Fields younger than some workdirs, and what held before there was a choice; as JSON holds them.
+ADDED = {
+    'model.visual_extractor': 'camanet_jax.models.densenet:DenseNet',
+    'model.class_maps': 'camanet_jax.models.vdm:class_activation_maps',
+    'loss.extra': [],
+    'loss.extra_weights': [],
+    'evaluation.metrics': [],
+}
 
 
 def as_data(config: ConfigDict) -> dict[str, Any]:
@@ -17,13 +26,22 @@ def as_data(config: ConfigDict) -> dict[str, Any]:
 
 
 def from_data(data: dict[str, Any]) -> ConfigDict:
-    """The inverse of `as_data`; sequences become tuples again."""
+    """The inverse of `as_data`; sequences become tuples again, and fields that are younger are added."""
     def revive(value):
         if isinstance(value, dict):
             return {key: revive(item) for key, item in value.items()}
         return tuple(revive(item) for item in value) if isinstance(value, list) else value
 
-    return ConfigDict(revive(data)).lock()
+    return ConfigDict(revive(with_added_fields(data))).lock()
+
+
+def with_added_fields(data: dict[str, Any]) -> dict[str, Any]:
+    """A copy in which each field of ADDED is."""
+    data = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    for path, value in ADDED.items():
+        section, field = path.split('.')
+        data[section].setdefault(field, value)
+    return data
 
 
 def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -36,7 +54,7 @@ def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """One line for every field that decides results and is not the same in both."""
-    old, new = flatten(old), flatten(new)
+    old, new = ADDED | flatten(old), ADDED | flatten(new)
     absent = '(absent)'
     keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)
     return [f'{key}: {old.get(key, absent)!r} in the workdir, {new.get(key, absent)!r} now'

@@ -6,9 +6,10 @@ references. B studies, L report tokens, Y observations.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ class SplitResult:
     skipped: list[str]
 
 
-def evaluate_step(variables: Any, batch: dict[str, Array], key: Array, objective: losses.Objective, *,
-                  model: Camanet, decoding_options: dict[str, Any]) -> dict[str, Any]:
+def evaluate_step(variables: Any, batch: dict[str, Array], key: Array, objective: losses.Objective, *, model: Camanet,
+                  decoding_options: dict[str, Any],
+                  extra_losses: losses.ExtraLosses = losses.NO_LOSSES) -> dict[str, Any]:
     """Reports, class probabilities and loss sums of one batch."""
     encoding = model.apply(variables, batch['images'], method='encode')
     reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
@@ -58,8 +60,8 @@ def evaluate_step(variables: Any, batch: dict[str, Array], key: Array, objective
     width = input_mask(inputs).sum(1).max()
     output = model.apply(variables, encoding, inputs, objective.counts, width, method='decode')
     found = {'tokens': reports.tokens[:, 0], 'scores': reports.scores[:, 0], 'valid': batch['valid'],
-             'index': batch['index'], 'labels': batch['labels'], 'counts': losses.counts(batch),
-             'sums': {name: value.sum() for name, value in losses.terms(output, batch).items()}}
+             'index': batch['index'], 'labels': batch['labels'], 'counts': losses.counts(batch, extra_losses),
+             'sums': {name: value.sum() for name, value in losses.terms(output, batch, extra_losses).items()}}
     if encoding.class_logits is not None:
         found['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
     return found
@@ -71,7 +73,9 @@ class Evaluator:
     def __init__(self, experiment: Experiment, mesh: Mesh):
         self.experiment, self.mesh = experiment, mesh
         self.objective = experiment.objective()
-        step = partial(evaluate_step, model=experiment.model(), decoding_options=experiment.decoding_options())
+        self.extra_metrics = experiment.extra_metrics()
+        step = partial(evaluate_step, model=experiment.model(), decoding_options=experiment.decoding_options(),
+                       extra_losses=experiment.extra_losses())
         self._step = jax.jit(step, out_shardings=replicated(mesh))
 
     def run(self, variables: Any, source: Source, description: str) -> SplitResult:
@@ -133,6 +137,15 @@ class Evaluator:
         scores = nlg.score_reports(reports, [row['reference'] for row in result.rows]).corpus
         return scores | {'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
                          'distinct_reports': len(set(reports))}
+
+    def extra_scores(self, rows: list[dict[str, Any]]) -> dict[str, float]:
+        """What the configuration's own metrics say of the rows of a predictions file, as 'metric/name'."""
+        found = {called: metric(rows) for called, metric in self.extra_metrics.items()}
+        for called, numbers in found.items():
+            if not isinstance(numbers, Mapping) or not all(isinstance(value, Real) for value in numbers.values()):
+                raise ValueError(f'evaluation.metrics, {called}: expected a dict of numbers, got {numbers!r}.')
+        return {f'{called}/{name}': float(value) for called, numbers in found.items()
+                for name, value in numbers.items()}
 
 
 def one_ahead(results: Iterable[Any]) -> Iterator[Any]:

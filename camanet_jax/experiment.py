@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import inspect
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 from flax.core import FrozenDict
 from ml_collections import ConfigDict
 
-from camanet_jax import decoding, losses, optim
+from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source, open_source
@@ -22,6 +24,8 @@ from camanet_jax.preparation.image_store import why_originals
 
 LOG = logging.getLogger(__name__)
 
+# Of the rows of a predictions file: numbers by name.
+Metric = Callable[[list[dict[str, Any]]], Mapping[str, float]]
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
 
@@ -41,6 +45,9 @@ class Experiment:
         """The network, with this vocabulary's rows."""
         fields = self.config.model.to_dict()
         fields['backbone_options'] = FrozenDict(fields['backbone_options'])  # a module must be hashable
+        for name in ('visual_extractor', 'class_maps'):
+            fields[name] = extensions.find(f'model.{name}', fields[name])
+        check_options(fields['visual_extractor'], fields['backbone_options'])
         names = fields.pop('cam_classes')
         classes = None if names is None else tuple(observation_index(name) for name in names)
         return Camanet(vocabulary_size=len(self.tokenizer) + 1, cam_classes=classes, dtype=dtype(self.config.dtype),
@@ -63,7 +70,22 @@ class Experiment:
         loss = self.config.loss
         # A generated report may fill all positions behind BOS.
         counts = selection_counts(loss.topk, self.config.data.max_seq_length + 1, loss.tdm_count)
-        return losses.Objective(loss.pseudo_label_weight, loss.vtac_weight, loss.contrastive_weight, counts)
+        return losses.Objective(loss.pseudo_label_weight, loss.vtac_weight, loss.contrastive_weight, counts,
+                                dict(zip(self._extra_losses(), map(float, loss.extra_weights), strict=True)))
+
+    def extra_losses(self) -> losses.ExtraLosses:
+        """The losses that the configuration adds, by what they are called."""
+        return {called: extensions.find('loss.extra', name) for called, name in self._extra_losses().items()}
+
+    def extra_metrics(self) -> dict[str, Metric]:
+        """The metrics that the configuration adds, by what they are called."""
+        return extensions.find_all('evaluation.metrics', self.config.evaluation.metrics)
+
+    def check(self) -> None:
+        """Raises ValueError where the configuration names what is not there."""
+        self.model()
+        self.extra_losses()
+        self.extra_metrics()
 
     def decoding_options(self, **changes: Any) -> dict[str, Any]:
         """Keyword arguments of `decoding.decode_reports`: the configured search, with `changes`."""
@@ -88,11 +110,30 @@ class Experiment:
         return {'images': np.zeros((1, self.config.data.views, side, side), np.uint8),
                 'tokens': np.zeros((1, length), np.int32)}
 
+    def _extra_losses(self) -> dict[str, str]:
+        """Names alone: who only writes reports needs no loss."""
+        names, weights = self.config.loss.extra, self.config.loss.extra_weights
+        if len(names) != len(weights):
+            raise ValueError(f'Expected a weight for each of loss.extra={names}, got loss.extra_weights={weights}.')
+        found = extensions.by_call('loss.extra', names)
+        if taken := sorted(found.keys() & set(losses.TERMS)):
+            raise ValueError(f'loss.extra: {taken[0]} is the name of a term already; rename yours.')
+        return found
+
     def _loading(self) -> dict[str, Any]:
         data = self.config.data
         names = ('image_size', 'resize_size', 'max_seq_length', 'num_workers', 'prefetch', 'on_damaged_image')
         return {name: data[name] for name in names} | dict(process_index=jax.process_index(),
                                                            process_count=jax.process_count())
+
+
+def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raises ValueError where a visual extractor does not take the options that the configuration has for it."""
+    try:
+        inspect.signature(extractor).bind(**options, dtype=None, param_dtype=None)
+    except TypeError as error:
+        raise ValueError(f'model.backbone_options={dict(options)} do not fit {extractor.__name__}: {error}. Give its '
+                         'own in a configuration file, as configs/resnet101.py does.') from error
 
 
 def dtype(name: str) -> Any:

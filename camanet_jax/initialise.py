@@ -6,6 +6,7 @@ Files are read and checked before the workdir is made; the values go into the fr
 import dataclasses
 import logging
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ LOG = logging.getLogger(__name__)
 # The parameters with a place for every word, and the axis on which words lie.
 WORD_AXES = {'embedding/embedding': 0, 'vocabulary_head/kernel': 1, 'vocabulary_head/bias': 0}
 # How files of DenseNets differ from torchvision's names of today.
-BACKBONE_RENAMINGS = ((r'^densenet121\.', ''), (r'(denselayer\d+\.(?:norm|conv))\.([12])\.', r'\1\2.'))
-NOT_BACKBONE = re.compile(r'^classifier\.|num_batches_tracked$')
+FILE_RENAMINGS = ((r'^densenet121\.', ''), (r'(denselayer\d+\.(?:norm|conv))\.([12])\.', r'\1\2.'))
+# How the authors' program names the parts of a backbone, and torchvision: first of a ResNet, then of a DenseNet.
+BACKBONE_RENAMINGS = ((r'^visual_extractor\.model\.0\.', 'conv1.'), (r'^visual_extractor\.model\.1\.', 'bn1.'),
+                      (r'^visual_extractor\.model\.(\d)\.', lambda found: f'layer{int(found[1]) - 3}.'),
+                      (r'^visual_extractor\.model\.', 'features.'))
+NOT_BACKBONE = re.compile(r'^(classifier|fc)\.|num_batches_tracked$')
 
 Slots = dict[tuple[str, str], Any]
 
@@ -67,22 +72,26 @@ def variable_shapes(experiment: Experiment) -> dict[str, Any]:
 
 
 def backbone_weights(file: Path, shapes: dict[str, Any]) -> InitialWeights:
-    """The features of a DenseNet file; its classifier is not taken."""
+    """The features of a DenseNet's or ResNet's file; its classifier is not taken."""
     template = {name: {'backbone': tree['backbone']} for name, tree in shapes.items() if 'backbone' in tree}
     try:
-        found = {torchvision_name(name): value for name, value in read_state_dict(file).items()}
+        found = {renamed(name, FILE_RENAMINGS): value for name, value in read_state_dict(file).items()}
         found = {name: value for name, value in found.items() if not NOT_BACKBONE.search(name)}
-        variables = load_variables(found, template, lambda path: torch_name(path).replace(
-            'visual_extractor.model.', 'features.'))
+        variables = load_variables(found, template, torchvision_name)
     except ValueError as error:
         raise ValueError(f'backbone_weights={file}: {error}') from error
     LOG.info('Backbone: %d arrays of %s', len(found), file)
     return InitialWeights(flatten(variables))
 
 
-def torchvision_name(name: str) -> str:
-    """A name of a DenseNet file as torchvision writes it today, e.g. 'features.denseblock1.denselayer1.norm1.bias'."""
-    for pattern, replacement in BACKBONE_RENAMINGS:
+def torchvision_name(path: str) -> str:
+    """A backbone's variable as torchvision names it, e.g. 'features.denseblock1.denselayer1.norm1.bias'."""
+    return renamed(torch_name(path), BACKBONE_RENAMINGS)
+
+
+def renamed(name: str, renamings: Sequence[tuple[str, str | Callable[[re.Match], str]]]) -> str:
+    """A name after (pattern, replacement) pairs, one after the other."""
+    for pattern, replacement in renamings:
         name = re.sub(pattern, replacement, name)
     return name
 

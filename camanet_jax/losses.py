@@ -5,6 +5,8 @@ by a count over the whole global batch; counts are taken separately, so that acc
 same loss as one large batch.
 """
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -15,6 +17,12 @@ from jaxtyping import Array, Bool, Float, Int
 from camanet_jax.models.outputs import CamanetOutput
 from camanet_jax.models.vtac import SelectionCounts
 
+Batch = Mapping[str, Array]
+# Functions of output and batch that give one value per study, by the names under which they are logged.
+ExtraLosses = Mapping[str, Callable[[CamanetOutput, Batch], Array]]
+NO_LOSSES: ExtraLosses = MappingProxyType({})
+TERMS = 'report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'
+
 
 class Objective(NamedTuple):
     """Numbers of the objective that may change without recompiling the step.
@@ -22,12 +30,14 @@ class Objective(NamedTuple):
     Attributes:
       pseudo_label_weight: lambda of equation 19. vtac_weight: delta. contrastive_weight: of the CLIP ablation.
       counts: how many words VTAC selects (`vtac.selection_counts`), which holds k.
+      extra_weights: of the losses that a configuration adds, by name.
     """
 
     pseudo_label_weight: float
     vtac_weight: float
     contrastive_weight: float
     counts: SelectionCounts
+    extra_weights: Mapping[str, float] = {}
 
 
 def report_nll(
@@ -61,21 +71,21 @@ def contrastive(
     return sum(both) / 2
 
 
-def counts(batch: dict[str, Array]) -> dict[str, Array]:
+def counts(batch: Batch, extra: ExtraLosses = NO_LOSSES) -> dict[str, Array]:
     """What each term is divided by: target tokens, pseudo-labels, studies with a positive pseudo-label, studies."""
     raw = {'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(),
            'pseudo_label_bce': (~jnp.isnan(batch['labels']) * batch['valid'][:, None]).sum(),
-           'vtac_mse': positive(batch).sum(), 'contrastive': batch['valid'].sum()}
+           'vtac_mse': positive(batch).sum(), **dict.fromkeys(('contrastive', *extra), batch['valid'].sum())}
     return {name: jnp.maximum(count, 1) for name, count in raw.items()}
 
 
-def positive(batch: dict[str, Array]) -> Bool[Array, ' B']:
+def positive(batch: Batch) -> Bool[Array, ' B']:
     """Studies with at least one positive pseudo-label."""
     return (batch['labels'] > 0).any(-1) & batch['valid']
 
 
-def terms(output: CamanetOutput, batch: dict[str, Array]) -> dict[str, Float[Array, ' B']]:
-    """Each term of this system for each study; zero where a study does not count."""
+def terms(output: CamanetOutput, batch: Batch, extra: ExtraLosses = NO_LOSSES) -> dict[str, Float[Array, ' B']]:
+    """Each term of this system, and each of `extra`, for each study; zero where a study does not count."""
     valid = batch['valid']
     found = {'report_nll': report_nll(output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]) * valid}
     if output.encoding.vdm is not None:
@@ -85,11 +95,20 @@ def terms(output: CamanetOutput, batch: dict[str, Array]) -> dict[str, Float[Arr
     if output.contrastive_scale is not None:
         loss = contrastive(output.image_embedding, output.text_embedding, output.contrastive_scale)
         found['contrastive'] = loss * valid
-    return found
+    return found | {name: extra_term(name, loss(output, batch), valid) for name, loss in extra.items()}
+
+
+def extra_term(name: str, values: Array, valid: Bool[Array, ' B']) -> Float[Array, ' B']:
+    """What an extra loss returned, without the rows that only pad the batch."""
+    if jnp.shape(values) != valid.shape:
+        raise ValueError(f'loss.extra, {name}: expected one value for each of {len(valid)} studies, got shape '
+                         f'{jnp.shape(values)}.')
+    return jnp.where(valid, values, 0)
 
 
 def total(means: dict[str, Array], objective: Objective) -> Array:
     """The objective (equation 19) from the unweighted terms."""
     weights = {'report_nll': 1.0, 'pseudo_label_bce': objective.pseudo_label_weight,
-               'vtac_mse': objective.vtac_weight, 'contrastive': objective.contrastive_weight}
+               'vtac_mse': objective.vtac_weight, 'contrastive': objective.contrastive_weight,
+               **objective.extra_weights}
     return sum(weights[name] * value for name, value in means.items())

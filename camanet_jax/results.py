@@ -72,6 +72,8 @@ def split_scores(evaluator: Evaluator, result: SplitResult, constant: constant_b
     entry = scores.score_predictions(rows, tokenizer, length, constant=constant, train=train)
     entry |= {'classification': evaluate.class_scores(result), 'losses': result.losses,
               'skipped_studies': result.skipped}
+    if config.evaluation.metrics:
+        entry['metrics'] = evaluator.extra_scores(rows)
     if config.evaluation.shuffled_control:
         control = evaluate.shuffled(result.rows, config.seed)
         entry['shuffled_images'] = {
@@ -98,6 +100,8 @@ def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> No
     LOG.info('%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:\n%s\n%s', split,
              entry['studies'], entry['distinct_reports'], 100 * entry['copied_from_train']['cut'], '\n'.join(lines),
              caption(made_by))
+    if 'metrics' in entry:
+        LOG.info('%s, %s', split, ', '.join(f'{name} {value:.4f}' for name, value in entry['metrics'].items()))
     for other in ('constant_baseline', 'shuffled_images'):
         if 'difference' in entry.get(other, {}):
             log_differences(split, other, entry[other]['difference'])

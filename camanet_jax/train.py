@@ -45,6 +45,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     # 1. Data and vocabulary. Everything is checked before the workdir is touched.
     train_source, val_source = open_split(config, 'train'), open_split(config, 'val')
     experiment = Experiment(config, build_tokenizer(config, train_source))
+    experiment.check()
     epoch_steps = steps_per_epoch(train_source, config.batch_size)
     LOG.info('%d training and %d validation studies, %d words, %d steps an epoch', len(train_source),
              len(val_source), len(experiment.tokenizer), epoch_steps)
@@ -160,7 +161,8 @@ class Training:
         result = self.evaluator.run(evaluate.as_variables(state), self.val_source, f'Validating epoch {epoch}')
         scores = self.evaluator.language_scores(result)
         better = self.checkpoints.selection.update(scores['selection_score'], step, epoch)
-        log.write(step, epoch, 'val', result.losses | scores | {'time/seconds': time.monotonic() - began})
+        extra = self.evaluator.extra_scores(result.rows)
+        log.write(step, epoch, 'val', result.losses | scores | extra | {'time/seconds': time.monotonic() - began})
         LOG.info('Epoch %d: val BLEU-4 %.4f, BLEU-1 %.4f, CIDEr %.4f, %d distinct reports of %d%s', epoch,
                  scores['BLEU_4'], scores['BLEU_1'], scores['CIDEr'], scores['distinct_reports'], len(result.rows),
                  ' (best so far)' if better else '')
@@ -172,7 +174,8 @@ def make_training(experiment: Experiment, workdir: Path, train_source: Source, v
     config, mesh = experiment.config, sharding.make_mesh()
     model, tx, key = experiment.model(), experiment.optimiser(), jax.random.key(config.seed)
     everywhere = sharding.replicated(mesh)
-    step = partial(train_step, model=model, tx=tx, accumulate=config.accumulate)
+    step = partial(train_step, model=model, tx=tx, accumulate=config.accumulate,
+                   extra_losses=experiment.extra_losses())
     make_state = partial(init_state, model, tx, key, experiment.example_batch())
     return Training(
         experiment, mesh, experiment.train_batches(train_source), val_source, Evaluator(experiment, mesh),

@@ -46,6 +46,7 @@ def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_
 def train_step(
     state: TrainState, batch: dict[str, Array], key: Array, objective: losses.Objective, rates: LearningRates, *,
     model: Camanet, tx: optax.GradientTransformationExtraArgs, accumulate: int = 1,
+    extra_losses: losses.ExtraLosses = losses.NO_LOSSES,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One update.
 
@@ -56,17 +57,19 @@ def train_step(
       objective, rates: traced numbers.
       accumulate: parts that the batch is cut into, one after the other, to save memory. Losses and gradients are those
         of the whole batch, but BatchNorm normalises each part by itself.
+      extra_losses: further terms; their weights are in `objective`.
 
     Returns:
       The new state and the unweighted terms, norms and shares of this step.
     """
     key = jax.random.fold_in(key, state.step)
-    counts = losses.counts(batch)
+    counts = losses.counts(batch, extra_losses)
     width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
 
     def part_loss(params, batch_stats, part, part_key):
         output, batch_stats = forward(params, batch_stats, part, part_key, objective, width, model=model)
-        means = {name: value.sum() / counts[name] for name, value in losses.terms(output, part).items()}
+        terms = losses.terms(output, part, extra_losses)
+        means = {name: value.sum() / counts[name] for name, value in terms.items()}
         return losses.total(means, objective), (batch_stats, means | shares(output, part, counts))
 
     gradient = jax.grad(part_loss, has_aux=True)

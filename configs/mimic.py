@@ -27,7 +27,7 @@ def get_config() -> ConfigDict:
     config.dtype = 'float32'  # or 'bfloat16': of the computation; parameters, losses and statistics stay float32
     config.deterministic = False  # True: bit-identical runs on GPU too, slower
     config.checkpoint_every_minutes = 10.0  # beside once an epoch
-    config.backbone_weights = ''  # a DenseNet-121 file to start from: torchvision's ImageNet weights, or CheXNet-style
+    config.backbone_weights = ''  # a file to start from: torchvision's ImageNet weights, or CheXNet-style ones
     config.init_from = ''  # a trained or converted workdir to start from; words are matched
     config.compile_cache = 'auto'  # a folder; 'auto' is beside the workdir, 'off' is none
 
@@ -60,12 +60,14 @@ def get_config() -> ConfigDict:
     model.memory_slots = 3
     model.dropout = 0.1
     model.projection_dropout = 0.5
+    model.visual_extractor = 'camanet_jax.models.densenet:DenseNet'  # or another: docs/extend.md
     # remat=True computes the backbone's layers twice to save memory.
     model.backbone_options = ConfigDict(dict(blocks=(6, 12, 24, 16), growth=32, stem=64, remat=False))
     model.vdmae = True  # False is the Base system
     model.vtac = True
     model.contrastive = False  # the CLIP ablation
     model.cam_classes = config_dict.placeholder(tuple)  # names of the observations that may enter the VDM; None: all
+    model.class_maps = 'camanet_jax.models.vdm:class_activation_maps'  # or .vdm:layercam, or yours
     model.vdm_classes = 'predicted'
     model.vdm_norm = by_variant(str)
     model.tdm_query = by_variant(str)
@@ -80,6 +82,8 @@ def get_config() -> ConfigDict:
     loss.pseudo_label_weight = 1.0  # lambda
     loss.vtac_weight = 0.5  # delta
     loss.contrastive_weight = 0.0
+    loss.extra = ()  # losses of yours, 'file.py:name', and their weights
+    loss.extra_weights = ()
     loss.topk = 0.3  # k
     loss.tdm_count = by_variant(str)
 
@@ -99,5 +103,6 @@ def get_config() -> ConfigDict:
     evaluation.batch_size = 64
     evaluation.constant_baseline = True
     evaluation.shuffled_control = False  # compares with the same reports shuffled among studies
+    evaluation.metrics = ()  # metrics of yours, 'file.py:name'
     evaluation.figures = 8  # studies drawn
     return config.lock()

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Int8
 
+from camanet_jax import extensions
 from camanet_jax.data.records import Records
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
 
@@ -86,7 +87,7 @@ def open_source(
     """Opens one split, preparing the whole data set first where that has not been done.
 
     Args:
-        name: A key of BUILDERS.
+        name: A key of BUILDERS, or a builder by 'file.py:name' or 'package.module:name'.
         data_dir: The folder of the data set.
         split: 'train', 'val' or 'test'.
         views: I, the number of images every study must have.
@@ -97,10 +98,13 @@ def open_source(
     Raises:
         ValueError: a name is unknown, the split is empty, or studies have another number of images.
     """
-    _check_choice('data set name', name, list(BUILDERS))
+    if ':' not in name:
+        _check_choice('data set name', name, [*BUILDERS, 'file.py:name'])
     _check_choice('split', split, list(SPLITS))
     _check_choice('extra_views', extra_views, ['error', 'first'])
-    builder = BUILDERS[name](Path(data_dir), Path(cache_dir) if cache_dir else default_cache(Path(data_dir)), **options)
+    make_builder = BUILDERS.get(name) or extensions.find('data.name', name)
+    cache = Path(cache_dir) if cache_dir else default_cache(Path(data_dir))
+    builder = make_builder(Path(data_dir), cache_dir=cache, **options)
     prepare(builder)
 
     # Read back: where another run prepared it meanwhile, the builder at hand knows no splits.

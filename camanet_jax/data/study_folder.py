@@ -52,7 +52,7 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         self.images_dir = Path(folder) / 'images'
         self.store = read_store(folder)
         self._processes = processes
-        self.studies = read_annotation(folder)
+        self.studies = self.read_studies(Path(folder))
         if labels_required and self.studies and self.studies[0].labels is None:
             raise ValueError(
                 f'{folder}: labels.json is missing; the classifier learns from it '
@@ -64,6 +64,10 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         super().__init__(data_dir=Path(cache_dir) / fingerprint, file_format='array_record')
         if not self.data_path.exists():
             self._check_images_exist()
+
+    def read_studies(self, folder: Path) -> list[Study]:
+        """The studies of a folder; a data set with another annotation replaces this."""
+        return read_annotation(folder)
 
     @property
     def shards_dir(self) -> Path:

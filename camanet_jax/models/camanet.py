@@ -71,8 +71,11 @@ class Camanet(nn.Module):
       max_positions: the longest report that can be embedded.
       dropout: of attention, feed-forward, residuals and embeddings; `projection_dropout`: after the input projection.
       visual_extractor: makes the backbone, a module with a property `channels` that maps images
-        [B, I, height, width, 3] to features [B, I, height', width', C].
+        [B, I, height, width, 3] to features [B, I, height', width', C], or to a tuple of these and scores
+        [B, I, height', width'] of its own.
       backbone_options: the extractor's own attributes.
+      class_maps: makes maps [B, Y, P] (or [B, 1, P], the same for all classes) from visual tokens [B, P, C], the
+        classifier's weights [C, Y], and the extractor's scores [B, P] where it gives any.
       vdmae: adds classifier, VDM and discriminative representation; False is the Base system.
       vtac: adds the TDM. `contrastive`: adds the CLIP ablation's projections.
       cam_classes: indices of the classes that may enter the VDM; None for all.
@@ -95,6 +98,7 @@ class Camanet(nn.Module):
     projection_dropout: float = 0.5
     visual_extractor: Callable[..., nn.Module] = DenseNet
     backbone_options: Mapping[str, Any] = FrozenDict()
+    class_maps: Callable[..., Array] = class_activation_maps
     vdmae: bool = True
     vtac: bool = True
     contrastive: bool = False
@@ -141,9 +145,11 @@ class Camanet(nn.Module):
         `labels` [B, Y] are used only in training, by `vdm_classes` 'labels' and 'union'.
         """
         features = self.backbone(normalise_images(images, self.dtype), train=train)
+        features, *scores = features if isinstance(features, tuple) else (features,)
         tokens = rearrange(features, 'b i h w c -> b (i h w) c')
+        scores = [rearrange(maps, 'b i h w -> b (i h w)') for maps in scores]
         pooled = tokens.mean(1)
-        found = self.discriminate(tokens, pooled, labels, train=train) if self.vdmae else {}
+        found = self.discriminate(tokens, pooled, labels, *scores, train=train) if self.vdmae else {}
         inputs = tokens
         if self.vdmae:
             inputs = jnp.concatenate([found['discriminative_representation'][:, None], tokens], axis=1)
@@ -151,11 +157,12 @@ class Camanet(nn.Module):
         projected = self.projection_drop(projected, deterministic=not train)
         return Encoding(tokens, pooled, projected, self.encoder(projected, train=train), **found)
 
-    def discriminate(self, tokens, pooled, labels, *, train: bool) -> dict[str, Array]:
+    def discriminate(self, tokens, pooled, labels, *scores, train: bool) -> dict[str, Array]:
         """Classifier, CAMs, VDM and discriminative representation (equations 6 to 11)."""
         class_logits = self.classifier(pooled)
         kernel = self.classifier.variables['params']['kernel']
-        cams = jax.lax.stop_gradient(class_activation_maps(tokens, kernel.astype(tokens.dtype)))
+        cams = jax.lax.stop_gradient(self.class_maps(tokens, kernel.astype(tokens.dtype), *scores))
+        cams = jnp.broadcast_to(cams, (len(cams), self.observations, cams.shape[-1]))
         present = self.present_classes(class_logits, labels, train=train)
         vdm = visual_discriminative_map(cams, present, self.vdm_norm)
         representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens))

@@ -25,8 +25,9 @@ ORDER = {part: rank for rank, part in enumerate((
     'proj_text_clip', 'model', 'head', 'logit', 'encoder', 'decoder', 'tgt_embed', 'rm', 'attn', 'mlp', 'W', 'U',
     'linears', 'layers', 'self_attn', 'src_attn', 'feed_forward', 'w_1', 'w_2', 'sublayer',
     'conv0', 'norm0', *(f'{stage}{number}' for number in range(1, 10) for stage in ('denseblock', 'transition')),
-    'norm1', 'conv1', 'norm2', 'conv2', 'norm5', 'norm', 'fore_norm', 'back_norm', 'conv',
-    'gamma', 'beta', 'mlp_gamma', 'mlp_beta', 'weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked'))}
+    'norm1', 'conv1', 'bn1', 'norm2', 'conv2', 'bn2', 'conv3', 'bn3', 'downsample', 'norm5', 'norm',
+    'fore_norm', 'back_norm', 'conv', 'gamma', 'beta', 'mlp_gamma', 'mlp_beta', 'weight', 'bias', 'running_mean',
+    'running_var', 'num_batches_tracked'))}
 
 
 def official_order(name: str) -> tuple[int, ...]:

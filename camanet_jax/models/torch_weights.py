@@ -13,6 +13,12 @@ import numpy as np
 from flax import traverse_util
 
 SUBSTITUTIONS = tuple((re.compile(pattern), name) for pattern, name in (
+    # A ResNet is a sequence of torchvision's parts: 0 and 1 the first convolution and its norm, 4 to 7 the stages.
+    (r'^backbone/conv1/', 'visual_extractor.model.0.'),
+    (r'^backbone/bn1/', 'visual_extractor.model.1.'),
+    (r'^backbone/stage(\d)_unit(\d+)/', lambda found: f'visual_extractor.model.{int(found[1]) + 3}.{found[2]}.'),
+    (r'downsample_conv/', 'downsample.0.'),
+    (r'downsample_bn/', 'downsample.1.'),
     (r'^backbone/', 'visual_extractor.model.'),
     (r'block(\d+)/layer(\d+)/', r'denseblock\1.denselayer\2.'),
     (r'^classifier/', 'visual_extractor.head.'),

@@ -24,6 +24,15 @@ def class_activation_maps(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C
     return nn.relu(jnp.einsum('bpc,cy->byp', tokens, kernel))
 
 
+def layercam(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Float[Array, 'B Y P']:
+    """LayerCAM (Jiang et al., TIP 2021): each channel weighted by its positive gradient, place by place.
+
+    The classifier is linear in the mean token: the gradient of logit y at every token is kernel[:, y] / P.
+    """
+    gradient = kernel / tokens.shape[1]
+    return nn.relu(jnp.einsum('bpc,cy->byp', tokens, nn.relu(gradient)))
+
+
 def visual_discriminative_map(
     cams: Float[Array, 'B Y P'], present: Bool[Array, 'B Y'], norm: VdmNorm = 'class'
 ) -> Float[Array, 'B P']:

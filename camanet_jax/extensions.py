@@ -1,0 +1,66 @@
+"""Functions and classes of yours that a configuration names; docs/extend.md has a recipe for each place.
+
+A name is 'package.module:name', or 'file.py:name' for a file by its path from the current folder. The configuration,
+and with it the workdir, holds the name alone: a run is resumed and opened where the same name can be found again.
+"""
+
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def find(field: str, name: str) -> Callable[..., Any]:
+    """What `name` names; the same object each time.
+
+    Raises:
+      ValueError: there is nothing of that name, or nothing that can be called; `field` says where it was given.
+    """
+    place, colon, attribute = name.rpartition(':')
+    if not colon or not place or not attribute:
+        raise ValueError(f"{field}: expected 'file.py:name' or 'package.module:name', got {name!r}.")
+    try:
+        module = load_file(Path(place).resolve()) if place.endswith('.py') else importlib.import_module(place)
+    except (ImportError, OSError, SyntaxError) as error:
+        raise ValueError(f'{field}={name!r}: {place} cannot be loaded: {error}. Files are looked for from the current '
+                         f'folder, {Path.cwd()}.') from error
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        raise ValueError(f'{field}={name!r}: expected a function or class {attribute!r} in {place}, which has '
+                         f'{", ".join(own_names(module)) or "none"}.')
+    return found
+
+
+def find_all(field: str, names: Iterable[str]) -> dict[str, Callable[..., Any]]:
+    """Several, by what they are called."""
+    return {called: find(field, name) for called, name in by_call(field, names).items()}
+
+
+def by_call(field: str, names: Iterable[str]) -> dict[str, str]:
+    """{'entropy': 'my_loss.py:entropy'}; two that are called the same are refused, since both would be logged so."""
+    called = {}
+    for name in names:
+        if (last := name.rpartition(':')[2]) in called:
+            raise ValueError(f'{field}: {called[last]!r} and {name!r} are both called {last!r}; rename one.')
+        called[last] = name
+    return called
+
+
+@functools.cache
+def load_file(path: Path) -> ModuleType:
+    """A file as a module; run once."""
+    spec = importlib.util.spec_from_file_location(f'extension_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses, and so Flax modules, look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def own_names(module: ModuleType) -> list[str]:
+    """What a module defines and can be called."""
+    return sorted(name for name, value in vars(module).items()
+                  if callable(value) and getattr(value, '__module__', None) == module.__name__)

@@ -1,0 +1,84 @@
+"""ResNet-101 as a visual extractor (He et al., CVPR 2016; R2Gen's, and a choice of the authors' program).
+
+B studies, I views, C channels; image axes are height and width. The network is torchvision's, which strides in the 3x3
+convolution of a bottleneck, up to and without the pooling.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.pooling import max_pool
+
+EXPANSION = 4  # a bottleneck's output is so many times as wide as its 3x3 convolution
+conv_init = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolution, each with BatchNorm, and the shortcut.
+
+    Attributes:
+      width: channels of the 3x3 convolution.
+      stride: of the 3x3 convolution. project: whether a 1x1 convolution fits the shortcut to the output.
+    """
+
+    width: int
+    stride: int
+    project: bool
+    dtype: Any
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'B I height width C_in'], *, train: bool):
+        """Returns [B, I, height / stride, width / stride, 4 * width]."""
+        kinds = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
+
+        def norm(x, name):
+            return BatchNorm(self.param_dtype, name=name)(x, moments(x) if train else None, train=train)
+
+        # 1x1 convolutions are matrix products; XLA's CPU backend runs them faster written as such.
+        y = nn.relu(norm(nn.Dense(self.width, name='conv1', **kinds)(x), 'bn1'))
+        y = nn.Conv(self.width, (3, 3), strides=self.stride, padding=1, name='conv2', **kinds)(y)
+        y = nn.relu(norm(y, 'bn2'))
+        y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **kinds)(y), 'bn3')
+        if self.project:
+            x = x[:, :, ::self.stride, ::self.stride]
+            x = norm(nn.Dense(EXPANSION * self.width, name='downsample_conv', **kinds)(x), 'downsample_bn')
+        return nn.relu(x + y)
+
+
+class ResNet(nn.Module):
+    """ResNet features; the defaults are ResNet-101 (32-fold smaller maps, 2048 channels).
+
+    Attributes:
+      blocks: bottlenecks of each stage.
+      stem: channels of the first convolution, and width of the first stage; each later stage doubles it.
+    """
+
+    blocks: Sequence[int] = (3, 4, 23, 3)
+    stem: int = 64
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @property
+    def channels(self) -> int:
+        """C, the number of channels of the features."""
+        return EXPANSION * self.stem * 2 ** (len(self.blocks) - 1)
+
+    @nn.compact
+    def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
+        """Returns features [B, I, height / 32, width / 32, C] (with four stages)."""
+        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv1',
+                    **kinds)(images)
+        x = max_pool(nn.relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
+        for stage, units in enumerate(self.blocks):
+            for unit in range(units):
+                stride = 2 if stage and unit == 0 else 1  # the first stage follows the pooling
+                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=f'stage{stage + 1}_unit{unit}',
+                               **kinds)(x, train=train)
+        return x
