@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import datetime
 import html
 import io
 from decimal import Decimal
@@ -11,6 +12,7 @@ from camanet_jax.ablation.alignment_tables import alignment_table, claim_table
 from camanet_jax.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.ablation.language_tables import table_1, table_2, table_3, table_4
 from camanet_jax.ablation.other_tables import table_5, table_6, table_7
+from camanet_jax.ablation.provenance import SCRIPT
 from camanet_jax.ablation.results import Results, read_results
 from camanet_jax.ablation.tables import NOT_MEASURED, Table, Value
 from camanet_jax.metrics_log import replace_text
@@ -29,8 +31,9 @@ def write_report(output: Path) -> list[Path]:
     results = read_results(output)
     tables = all_tables(results)
     plot = draw_sweep(results, output / PLOT)
-    texts = {'ablation.md': as_markdown(tables, plot), 'ablation.csv': as_csv(tables),
-             'ablation.html': as_html(tables, plot)}
+    intro = introduction(results)
+    texts = {'ablation.md': as_markdown(tables, plot, intro), 'ablation.csv': as_csv(tables),
+             'ablation.html': as_html(tables, plot, intro)}
     for name, text in texts.items():
         replace_text(output / name, text)
     return [output / name for name in texts] + ([plot] if plot else [])
@@ -42,9 +45,18 @@ def all_tables(results: Results) -> list[Table]:
             table_6(results), table_7(results), table_1(results), table_2(results), table_3(results)]
 
 
-def as_markdown(tables: list[Table], plot: Path | None) -> str:
+def introduction(results: Results) -> str:
+    """What the rows "here" are, when their last run finished, and the command of all of them."""
+    runs = results.every_run()
+    last = max((run.workdir / 'scores.json').stat().st_mtime for run in runs) if runs else None
+    when = 'no run has finished' if last is None else datetime.date.fromtimestamp(last).isoformat()
+    return (f'Rows "paper" are printed values; rows "here" were measured by this command ({len(runs)} runs, {when}): '
+            f'`{SCRIPT} --config={results.config_file} --systems={",".join(results.systems)} --seeds={results.seeds}`')
+
+
+def as_markdown(tables: list[Table], plot: Path | None, intro: str) -> str:
     """Pipe tables, numbers to the right."""
-    blocks = [f'# {TITLE}']
+    blocks = [f'# {TITLE}', intro]
     for table in tables:
         align = '|---|---|---|' + '--:|' * len(table.columns)
         lines = [f'| {" | ".join(line)} |' for line in (table.header, *table.lines())]
@@ -73,9 +85,9 @@ def csv_value(cell: Value | Decimal | str) -> tuple[str, str, str]:
     return f'{cell.mean:.6g}', '' if cell.deviation is None else f'{cell.deviation:.6g}', str(cell.seeds)
 
 
-def as_html(tables: list[Table], plot: Path | None) -> str:
+def as_html(tables: list[Table], plot: Path | None, intro: str) -> str:
     """One page that needs no other file."""
-    parts = [f'<h1>{html.escape(TITLE)}</h1>']
+    parts = [f'<h1>{html.escape(TITLE)}</h1>', f'<p>{html_note(intro)}</p>']
     for table in tables:
         parts += [f'<h2 id="{table.name}">{html.escape(table.title)}</h2>', html_table(table)]
         if plot and table.name == 'k_sweep':
