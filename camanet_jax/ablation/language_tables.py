@@ -11,7 +11,7 @@ from camanet_jax.ablation.systems import PRINTED_NAMES, SWEPT, printed_name
 from camanet_jax.ablation.tables import HERE, NOT_MEASURED, PAPER, Row, Table, Value, mean_value, not_measured
 
 AVERAGED = ('BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')
-DELTA, RECOMPUTED = 'AVG_delta_percent', 'AVG_delta_recomputed'
+TABLE_4 = (*AVERAGED, 'AVG_delta_percent', 'AVG_delta_recomputed', 'clinical_F1', 'distinct_reports', 'seeds')
 ROUGE_NOTE = ('The paper prints ROUGE-L of CAMANet on IU-Xray as 0.404 in Table I and as 0.407 in Table IV; its AVG '
               'delta of 22.8% follows from 0.407 (0.404 gives 22.7%).')
 FOREIGN_NOTE = 'Rows of another data set than the paper\'s cannot be compared with its values, only with each other.'
@@ -31,7 +31,7 @@ def table_4(results: Results) -> Table:
         base = printed['Base'][:len(AVERAGED)]
         for name, values in printed.items():
             delta = None if name == 'Base' else average_delta(values[:len(AVERAGED)], base)
-            cells = (*values, None if delta is None else Decimal(f'{delta:.1f}'), None, None)
+            cells = (*values, None if delta is None else Decimal(f'{delta:.1f}'), None, None, None)
             rows.append(Row(data_set, name, PAPER, cells))
         systems = [key for key, name in PRINTED_NAMES.items() if name in printed]
         rows += own_rows(results, data_set, systems)
@@ -42,13 +42,12 @@ def table_4(results: Results) -> Table:
              'scores follow other values than it prints for two rows of MIMIC-CXR.',
              'Clinical F1: micro average over 14 observations that the phrase rules read off both reports, uncertain '
              'as negative. Distinct: different reports among the test split\'s.', ROUGE_NOTE)
-    columns = (*AVERAGED, DELTA, RECOMPUTED, 'clinical_F1', 'distinct_reports')
-    return finish('table_4', f'Table IV: {paper.title}', columns, rows, results, notes)
+    return finish('table_4', f'Table IV: {paper.title}', TABLE_4, rows, results, notes)
 
 
 def own_rows(results: Results, data_set: str, systems: Sequence[str]) -> list[Row]:
     """Our rows of Table IV for a data set: the paper's systems, further ones that were run, the constant report."""
-    width = len(AVERAGED) + 4
+    width = len(TABLE_4)
     if data_set != results.data_set:
         return [not_measured(data_set, printed_name(system), width) for system in systems]
     asked = [system for system in results.systems if not SWEPT.fullmatch(system)]
@@ -64,7 +63,7 @@ def own_row(results: Results, system: str) -> Row:
     clinical = mean_value([run.scores['clinical']['F1'] for run in runs])
     distinct = mean_value([run.scores['distinct_reports'] for run in runs], places=0)
     return Row(results.data_set, printed_name(system), HERE,
-               (*scores, None, own_delta(results, system), clinical, distinct))
+               (*scores, None, own_delta(results, system), clinical, distinct, str(len(runs))))
 
 
 def own_delta(results: Results, system: str) -> Value | None:
@@ -88,7 +87,7 @@ def constant_rows(results: Results) -> list[Row]:
         if found := run.scores_file['test'].get('constant_baseline'):
             scores = tuple(Value(found[name], None, 1) if name in found else None for name in AVERAGED)
             clinical = Value(found['clinical']['uncertain_negative']['micro']['F1'], None, 1)
-            return [Row(results.data_set, 'best constant report', HERE, (*scores, None, None, clinical, '1'))]
+            return [Row(results.data_set, 'best constant report', HERE, (*scores, None, None, clinical, '1', None))]
     return []
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from camanet_jax.ablation.paper import paper_table
 from camanet_jax.ablation.results import DATA_SETS, Results
+from camanet_jax.ablation.systems import PRINTED_NAMES
 
 SCRIPT = 'python scripts/run_ablations.py'
-ALL_SYSTEMS = ('base', 'vdmae', 'camanet')
-OF_MIMIC = ('clip_0.1', 'clip_0.25')
 
 
 def provenance_notes(results: Results, systems: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -36,13 +36,25 @@ def _versions(versions: dict[str, str]) -> str:
     return ', '.join(f'{name} {version}' for name, version in versions.items())
 
 
+def unfinished(results: Results) -> list[str]:
+    """The systems of the paper or of the grid that have no run."""
+    known = dict.fromkeys([*PRINTED_NAMES, *results.systems])
+    return [system for system in known if not results.runs(system)]
+
+
+def papers_systems(data_set: str) -> list[str]:
+    """Those of Table IV."""
+    printed = paper_table('IV').data_sets[data_set]
+    return [system for system, name in PRINTED_NAMES.items() if name in printed]
+
+
 def command_for(data_set: str, results: Results, systems: Sequence[str] | None = None) -> str:
     """A note with the command that measures what is missing on a data set."""
     files = {name: f'configs/{stem}.py' for stem, name in DATA_SETS.items()}
     own = data_set == results.data_set
     file = results.config_file if own else files[data_set]
     stem = file.rsplit('/', 1)[-1].removesuffix('.py')
-    asked = systems or (*ALL_SYSTEMS, *(OF_MIMIC if data_set != 'IU-Xray' else ()))
+    asked = systems or (unfinished(results) if own else papers_systems(data_set))
     place = '' if own else f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
     return (f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(asked)} --seeds={results.seeds} '
             f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{place}`')
