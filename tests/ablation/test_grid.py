@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from camanet_jax.ablation import grid
+from camanet_jax.ablation import command, grid
 from camanet_jax.configuration import as_data
 from configs import ablation
 
@@ -83,3 +83,13 @@ def test_a_grid_that_grows_keeps_what_it_had(tmp_path):
     grid.record_grid(tmp_path, config='configs/ablation.py', systems=['camanet', 'camanet_k0.15'], seeds=1)
     assert grid.read_grid(tmp_path) == {
         'config': 'configs/ablation.py', 'systems': ['base', 'camanet', 'camanet_k0.15'], 'seeds': 3}
+
+
+@pytest.mark.parametrize(('failed', 'code'), [([], 0), (['base-seed0'], 1)])
+def test_the_exit_code_tells_of_failures_and_the_tables_are_written_all_the_same(tmp_path, monkeypatch, failed, code):
+    written = []
+    monkeypatch.setattr(command.runtime, 'prepare', lambda *_: None)
+    monkeypatch.setattr(command, 'run_grid', lambda *_: failed)
+    monkeypatch.setattr(command, 'write_tables', written.append)
+    assert command.run(ablation.get_config(), 'configs/ablation.py', tmp_path, ['base'], 1) == code
+    assert written == [tmp_path]
