@@ -18,6 +18,8 @@ COLUMNS = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in ME
 STEPS = (('base', 'vdmae'), ('vdmae', 'camanet'), ('vdmae', 'camanet_soft'), ('base', 'vdmae_official'),
          ('vdmae_official', 'camanet_official'), ('base', 'camanet'), ('base', 'camanet_official'))
 WORDS = 'words_reference'
+SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse', 'selected_share', 'selected_share_of_finding_words',
+             'made_by_finding_words')
 
 
 def alignment_table(results: Results) -> Table:
@@ -80,6 +82,27 @@ def claim_measures() -> dict[str, Callable[[RunResult, RunResult], float | None]
     found: dict[str, Callable] = {name: partial(score_gain, name) for name in ('BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')}
     found['clinical_F1'] = lambda after, before: after.scores['clinical']['F1'] - before.scores['clinical']['F1']
     return found | {f'{measure}_of_words': partial(lesion_gain, WORDS, measure) for measure in ('pointing', 'energy')}
+
+
+def selection_table(results: Results) -> Table:
+    """Which words make the TDM of the systems with VTAC."""
+    rows = []
+    for system in results.systems:
+        if runs := [run for run in results.runs(system) if run.selection]:
+            cells = tuple(mean_value([run.selection[name] for run in runs]) for name in SELECTION)
+            rows.append(Row(results.data_set, printed_name(system), HERE, (*cells, first_makers(runs))))
+    notes = ('References of the test split. Correlation and mean squared difference are those of TDM and VDM; empty: '
+             'the difference if the TDM were zero. Shares of words are of reports that name a finding: all words, and '
+             'those that name it. Made by finding words: the share of patches in which such a word is the TDM\'s maximum. '
+             'Words: those that are the maximum most often, with their share of the patches, by seed.',)
+    columns = (*SELECTION, 'words')
+    return finish('selection', 'What VTAC selects', columns, rows, results, notes)
+
+
+def first_makers(runs: Sequence[RunResult]) -> str:
+    """The two words that make most of the TDM, for every seed."""
+    return '; '.join(', '.join(f'{word} {share:.2f}' for word, share in list(run.selection['makers'].items())[:2])
+                     for run in runs)
 
 
 def seed_gains(results: Results, before: str, after: str,

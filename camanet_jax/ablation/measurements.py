@@ -1,4 +1,4 @@
-"""What a trained run is asked beside its scores: alignment, the time of a test pass, the number of parameters."""
+"""What a trained run is asked beside its scores: alignment, selection, the time of a test pass, its parameters."""
 
 import json
 import time
@@ -9,18 +9,20 @@ import jax
 from ml_collections import ConfigDict
 
 from camanet_jax import alignment, sharding
+from camanet_jax.ablation.selection import measure_selection
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import open_split
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.workdir import open_trained
 
-COST, ALIGNMENT, LABELS = 'cost.json', 'alignment.json', 'labels.json'
+COST, ALIGNMENT, SELECTION, LABELS = 'cost.json', 'alignment.json', 'selection.json', 'labels.json'
 
 
 def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
     """Writes the files that are missing in a trained workdir; returns whether one was."""
-    wanted = [name for name in MEASURES if with_cost or name != COST]
-    missing = [MEASURES[name] for name in wanted if not (workdir / name).exists()]
+    left_out = [*([] if with_cost else [COST]), *([] if config.model.vtac else [SELECTION])]
+    missing = [measure for name, measure in MEASURES.items()
+               if name not in left_out and not (workdir / name).exists()]
     for measure in missing:
         measure(workdir, config)
     return bool(missing)
@@ -47,6 +49,12 @@ def measure_alignment(workdir: Path, config: ConfigDict) -> None:
         write_json(workdir / ALIGNMENT, {'not_measured': 'The data set has no lesion masks.'})
 
 
+def write_selection(workdir: Path, config: ConfigDict) -> None:
+    """selection.json, of systems with VTAC."""
+    del config  # the workdir has it
+    write_json(workdir / SELECTION, measure_selection(workdir))
+
+
 def write_labels(workdir: Path, config: ConfigDict) -> None:
     """labels.json: pseudo-labels by split and study, for scoring the classifier from the predictions file alone."""
     sources = {split: open_split(config, split) for split in ('val', 'test')}
@@ -54,7 +62,7 @@ def write_labels(workdir: Path, config: ConfigDict) -> None:
                                   for split, source in sources.items()})
 
 
-MEASURES = {COST: measure_cost, ALIGNMENT: measure_alignment, LABELS: write_labels}
+MEASURES = {COST: measure_cost, ALIGNMENT: measure_alignment, SELECTION: write_selection, LABELS: write_labels}
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import io
 from decimal import Decimal
 from pathlib import Path
 
-from camanet_jax.ablation.alignment_tables import alignment_table, claim_table
+from camanet_jax.ablation.alignment_tables import alignment_table, claim_table, selection_table
 from camanet_jax.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.ablation.language_tables import table_1, table_2, table_3, table_4
 from camanet_jax.ablation.other_tables import table_5, table_6, table_7
@@ -41,8 +41,9 @@ def write_report(output: Path) -> list[Path]:
 
 def all_tables(results: Results) -> list[Table]:
     """In the order of the page: what the grid is about first."""
-    return [table_4(results), claim_table(results), alignment_table(results), sweep_table(results), table_5(results),
-            table_6(results), table_7(results), table_1(results), table_2(results), table_3(results)]
+    return [table_4(results), claim_table(results), alignment_table(results), selection_table(results),
+            sweep_table(results), table_5(results), table_6(results), table_7(results), table_1(results),
+            table_2(results), table_3(results)]
 
 
 def introduction(results: Results) -> str:

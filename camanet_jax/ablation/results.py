@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.ablation.grid import list_runs, read_grid
-from camanet_jax.ablation.measurements import ALIGNMENT, COST, LABELS
+from camanet_jax.ablation.measurements import ALIGNMENT, COST, LABELS, SELECTION
 from camanet_jax.alignment.measurement import LESIONS
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.evaluate import PRESENT
@@ -78,6 +78,10 @@ class RunResult:
     @functools.cached_property
     def cost(self) -> dict[str, Any] | None:
         return read_json(self.workdir / COST) if (self.workdir / COST).exists() else None
+
+    @functools.cached_property
+    def selection(self) -> dict[str, Any] | None:
+        return read_json(self.workdir / SELECTION) if (self.workdir / SELECTION).exists() else None
 
     @functools.cached_property
     def alignment(self) -> dict[str, Any] | None:
