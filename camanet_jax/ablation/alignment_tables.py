@@ -93,8 +93,8 @@ def selection_table(results: Results) -> Table:
             rows.append(Row(results.data_set, printed_name(system), HERE, (*cells, first_makers(runs))))
     notes = ('References of the test split. Correlation and mean squared difference are those of TDM and VDM; empty: '
              'the difference if the TDM were zero. Shares of words are of reports that name a finding: all words, and '
-             'those that name it. Made by finding words: the share of patches in which such a word is the TDM\'s maximum. '
-             'Words: those that are the maximum most often, with their share of the patches, by seed.',)
+             'those that name it. Made by finding words: the share of patches in which such a word is the TDM\'s '
+             'maximum. Words: those that are the maximum most often, with their share of the patches, by seed.',)
     columns = (*SELECTION, 'words')
     return finish('selection', 'What VTAC selects', columns, rows, results, notes)
 
