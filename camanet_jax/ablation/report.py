@@ -19,7 +19,7 @@ from camanet_jax.metrics_log import replace_text
 
 TITLE = 'Ablation of CAMANet beside the paper\'s values'
 PLOT = 'k_sweep.png'
-STYLE = '''body{font:15px/1.5 system-ui,sans-serif;color:#1a1a1a;max-width:76rem;margin:2rem auto;padding:0 1rem}
+STYLE = '''body{font:15px/1.5 system-ui,sans-serif;color:#1a1a1a;max-width:92rem;margin:2rem auto;padding:0 1rem}
 .wide{overflow-x:auto} table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #d4d4d4;white-space:nowrap}
 th:nth-child(-n+3),td:nth-child(-n+3){text-align:left} tr.here{background:#eef5fa} .missing{color:#666}
@@ -74,7 +74,7 @@ def as_csv(tables: list[Table]) -> str:
     for table in tables:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
-                if cell is not None:
+                if cell not in (None, ''):
                     writer.writerow([table.name, row.data_set, row.system, row.source, column, *csv_value(cell)])
     return file.getvalue()
 

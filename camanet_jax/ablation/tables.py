@@ -95,5 +95,5 @@ def shown(cell: Cell) -> str:
 
 
 def not_measured(data_set: str, system: str, columns: int) -> Row:
-    """The row of a system that was not run."""
-    return Row(data_set, system, HERE, (NOT_MEASURED,) * columns)
+    """The row of a system that was not run, which says so once."""
+    return Row(data_set, system, HERE, (NOT_MEASURED, *[''] * (columns - 1)))
