@@ -15,8 +15,9 @@ PERFECT = 'lesion_itself'
 MAPS = tuple(name for name in MEANING if name != PERFECT)
 COLUMNS = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in MEASURES))
 # The steps of the paper's claim Base < +VDMAE < +VDMAE+VTAC, in each variant.
-STEPS = (('base', 'vdmae'), ('vdmae', 'camanet'), ('vdmae', 'camanet_soft'), ('base', 'vdmae_official'),
-         ('vdmae_official', 'camanet_official'), ('base', 'camanet'), ('base', 'camanet_official'))
+STEPS = (('base', 'vdmae'), ('vdmae', 'camanet'), ('base', 'camanet'), ('vdmae', 'camanet_soft'),
+         ('vdmae', 'camanet_findings'), ('base', 'vdmae_official'), ('vdmae_official', 'camanet_official'),
+         ('base', 'camanet_official'), ('vdmae', 'clip_0.1'), ('vdmae', 'clip_0.25'))
 WORDS = 'words_reference'
 SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse', 'selected_share', 'selected_share_of_finding_words',
              'made_by_finding_words')

@@ -5,12 +5,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.variants import fill_variant
 
 BASE = {'model.vdmae': False, 'model.vtac': False}
 VDMAE = {'model.vtac': False}
 CAMANET: dict[str, Any] = {'model.vdmae': True, 'model.vtac': True}
 OFFICIAL = {'variant': 'official'}
+FINDINGS = tuple(name for name in OBSERVATIONS if name != 'No Finding')  # the VDM then says where findings are
 
 
 def contrastive(weight: float) -> dict[str, Any]:
@@ -27,6 +29,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     'vdmae_official': VDMAE | OFFICIAL,
     'camanet_official': CAMANET | OFFICIAL,
     'camanet_soft': CAMANET | {'model.tdm_selection': 'soft'},
+    'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
 }
 # As the paper's tables name them; the others go by their own names.
 PRINTED_NAMES = {'base': 'Base', 'vdmae': '+VDMAE', 'camanet': '+VDMAE+VTAC', 'clip_0.1': '+VDMAE+CLIP(0.1)',
