@@ -8,16 +8,16 @@ from ml_collections import ConfigDict
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.variants import fill_variant
 
-BASE = {'model.vdmae': False, 'model.vtac': False}
-VDMAE = {'model.vtac': False}
-CAMANET: dict[str, Any] = {'model.vdmae': True, 'model.vtac': True}
+BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False}
+VDMAE = BASE | {'model.vdmae': True}
+CAMANET: dict[str, Any] = VDMAE | {'model.vtac': True}
 OFFICIAL = {'variant': 'official'}
 FINDINGS = tuple(name for name in OBSERVATIONS if name != 'No Finding')  # the VDM then says where findings are
 
 
 def contrastive(weight: float) -> dict[str, Any]:
     """An image-text contrastive loss in VTAC's place."""
-    return {'model.vtac': False, 'model.contrastive': True, 'loss.contrastive_weight': weight}
+    return VDMAE | {'model.contrastive': True, 'loss.contrastive_weight': weight}
 
 
 SYSTEMS: dict[str, dict[str, Any]] = {
