@@ -4,15 +4,26 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from camanet_jax.ablation.language_tables import finish, sweep
+from camanet_jax.ablation.language_tables import finish
 from camanet_jax.ablation.paper import paper_table
-from camanet_jax.ablation.results import Results
-from camanet_jax.ablation.systems import PAPER_SWEEP
+from camanet_jax.ablation.results import Results, RunResult
+from camanet_jax.ablation.systems import PAPER_SWEEP, SWEPT
 from camanet_jax.ablation.tables import HERE, PAPER, Row, Table, mean_value, not_measured
 from camanet_jax.reporting.curves import COLOURS, decorate, save
 
 COLUMNS = ('BLEU_4', 'BLEU_1', 'CIDEr', 'clinical_F1')
 PUBLISHED_K = {'IU-Xray': 0.25, 'MIMIC-CXR': 0.30}  # of Table I
+
+
+def sweep(results: Results, system: str = 'camanet') -> dict[float, list[RunResult]]:
+    """Finished runs by k, those of the system at the configuration's own k among them."""
+    found: dict[float, list[RunResult]] = {}
+    for name, runs in results.by_system.items():
+        swept = SWEPT.fullmatch(name)
+        if name == system or (swept and swept['system'] == system):
+            for run in runs:
+                found.setdefault(run.config['loss']['topk'], []).append(run)
+    return dict(sorted(found.items()))
 
 
 def sweep_table(results: Results) -> Table:

@@ -1,4 +1,4 @@
-"""Tables I to IV and the sweep of k: scores of the reports, our rows beside the paper's."""
+"""Tables I to IV: scores of the reports, our rows beside the paper's."""
 
 import statistics
 from collections.abc import Sequence
@@ -144,14 +144,3 @@ def finish(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], r
     foreign = () if any(row.data_set == results.data_set for row in rows if row.source == PAPER) else (FOREIGN_NOTE,)
     return Table(name, title, tuple(columns), tuple(rows),
                  (*notes, *foreign, *commands, *provenance_notes(results, systems)))
-
-
-def sweep(results: Results, system: str = 'camanet') -> dict[float, list[RunResult]]:
-    """Finished runs by k, those of the system at the configuration's own k among them."""
-    found: dict[float, list[RunResult]] = {}
-    for name, runs in results.by_system.items():
-        swept = SWEPT.fullmatch(name)
-        if name == system or (swept and swept['system'] == system):
-            for run in runs:
-                found.setdefault(run.config['loss']['topk'], []).append(run)
-    return dict(sorted(found.items()))
