@@ -12,8 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int
 
+from camanet_jax import sharding
 from camanet_jax.models.outputs import CamanetOutput
 from camanet_jax.models.vtac import SelectionCounts
 
@@ -44,15 +46,42 @@ def report_nll(
     logits: Float[Array, 'B L V'], targets: Int[Array, 'B L'], mask: Float[Array, 'B L']
 ) -> Float[Array, ' B']:
     """Negative log-likelihood of each report, summed over its target tokens (equation 18)."""
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    return (optax.softmax_cross_entropy_with_integer_labels(logits, targets) * mask).sum(-1)
+    return (token_nll(logits, targets) * mask).sum(-1)
+
+
+@jax.custom_vjp
+def token_nll(logits: Float[Array, 'B L V'], targets: Int[Array, 'B L']) -> Float[Array, 'B L']:
+    """Negative log-likelihood of each target token, in at least float32."""
+    return token_nll_forward(logits, targets)[0]
+
+
+def token_nll_forward(logits, targets):
+    """Saves the logits as they are and one number a token: by itself JAX would save exponentials in float32 too."""
+    normaliser = jax.nn.logsumexp(widened(logits), axis=-1)
+    chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    return normaliser - widened(chosen), (logits, targets, normaliser)
+
+
+def token_nll_backward(saved, gradient):
+    """Probabilities, less one at the target."""
+    logits, targets, normaliser = saved
+    probabilities = jnp.exp(widened(logits) - normaliser[..., None])
+    at_target = jnp.arange(logits.shape[-1]) == targets[..., None]
+    return ((probabilities - at_target) * gradient[..., None]).astype(logits.dtype), None
+
+
+token_nll.defvjp(token_nll_forward, token_nll_backward)
+
+
+def widened(x: Array) -> Array:
+    """In at least float32."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def pseudo_label_bce(class_logits: Float[Array, 'B Y'], labels: Float[Array, 'B Y']) -> Float[Array, ' B']:
     """Binary cross-entropy of each study's pseudo-labels, summed over its observations; NaN labels count nothing."""
-    class_logits = class_logits.astype(jnp.promote_types(class_logits.dtype, jnp.float32))
     known = ~jnp.isnan(labels)
-    return (optax.sigmoid_binary_cross_entropy(class_logits, jnp.nan_to_num(labels)) * known).sum(-1)
+    return (optax.sigmoid_binary_cross_entropy(widened(class_logits), jnp.nan_to_num(labels)) * known).sum(-1)
 
 
 def vtac_mse(tdm: Float[Array, 'B P'], vdm: Float[Array, 'B P']) -> Float[Array, ' B']:
@@ -63,11 +92,15 @@ def vtac_mse(tdm: Float[Array, 'B P'], vdm: Float[Array, 'B P']) -> Float[Array,
 def contrastive(
     image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Float[Array, '']
 ) -> Float[Array, ' B']:
-    """Symmetric image-text contrastive loss, mean of both directions (CLIP; paper section IV-G)."""
+    """Symmetric image-text contrastive loss, mean of both directions (CLIP; paper section IV-G).
+
+    Each of this device's studies is compared with those of all devices.
+    """
     image, text = (x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (image, text))
-    similarity = scale * image @ text.T
-    pairs = jnp.arange(len(similarity))
-    both = [optax.softmax_cross_entropy_with_integer_labels(s, pairs) for s in (similarity, similarity.T)]
+    images, texts = (rearrange(sharding.gather(x), 'devices b d -> (devices b) d') for x in (image, text))
+    pairs = sharding.study_numbers(len(image))
+    both = [optax.softmax_cross_entropy_with_integer_labels(scale * one @ other.T, pairs)
+            for one, other in ((image, texts), (text, images))]
     return sum(both) / 2
 
 

@@ -1,11 +1,18 @@
-"""One mesh axis over all devices of all processes: studies are sharded, everything else is replicated."""
+"""One mesh axis over all devices of all processes: studies are sharded, everything else is replicated.
+
+A function that `over_devices` runs sees its device's studies only. What must know of the others asks here, and the same
+code runs where one program sees the whole batch.
+"""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +48,45 @@ def put_replicated(tree: Any, mesh: Mesh) -> Any:
 def on_devices(shapes: Any, mesh: Mesh) -> Any:
     """Abstract arrays, replicated over the mesh: the template of a restore."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), shapes)
+
+
+def over_devices(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
+    """`function(batch, *shared)` on every device with its own studies; results must be the same on all of them.
+
+    Collectives are then where the function writes them. Left to itself the compiler sums the gradient of a weight that
+    a loop uses over devices in every round of the loop. One device, or None, needs no collectives.
+    """
+    if mesh is None or mesh.size == 1:
+        return function
+
+    def mapped(batch, *shared):
+        specs = (PartitionSpec(STUDIES), *(PartitionSpec() for _ in shared))
+        # check_vma would sum gradients by itself, in every round of a loop again.
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False)(
+            batch, *shared)
+
+    return mapped
+
+
+def inside() -> bool:
+    """Whether this code is part of a function that `over_devices` runs."""
+    return STUDIES in jax.sharding.get_abstract_mesh().manual_axes
+
+
+def gather(x: jax.Array) -> jax.Array:
+    """[devices, ...], what each device has here; [1, ...] where one program sees the whole batch."""
+    return lax.all_gather(x, STUDIES) if inside() else x[None]
+
+
+def sum_over_devices(tree: Any) -> Any:
+    """Every leaf summed over devices, all of them in one collective."""
+    return lax.psum(tree, STUDIES) if inside() else tree
+
+
+def study_numbers(studies: int) -> jax.Array:
+    """Places in the global batch of this device's studies."""
+    first = lax.axis_index(STUDIES) * studies if inside() else 0
+    return first + jnp.arange(studies)
 
 
 def check_batch_size(name: str, size: int, parts: int = 1) -> None:

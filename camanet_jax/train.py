@@ -175,7 +175,7 @@ def make_training(experiment: Experiment, workdir: Path, train_source: Source, v
     model, tx, key = experiment.model(), experiment.optimiser(), jax.random.key(config.seed)
     everywhere = sharding.replicated(mesh)
     step = partial(train_step, model=model, tx=tx, accumulate=config.accumulate,
-                   extra_losses=experiment.extra_losses())
+                   extra_losses=experiment.extra_losses(), mesh=mesh)
     make_state = partial(init_state, model, tx, key, experiment.example_batch())
     return Training(
         experiment, mesh, experiment.train_batches(train_source), val_source, Evaluator(experiment, mesh),

@@ -1,9 +1,11 @@
 """One optimisation step as a pure function, and the state it carries.
 
-A step sees the global batch: jit shards it over the mesh, so denominators and BatchNorm statistics are those of all
-devices together. Batches are dicts as `camanet_jax.data.pipeline` makes them.
+A step sees the global batch: denominators and BatchNorm statistics are those of all devices together. Gradients are
+made on every device from its own studies and summed over devices once, after the last accumulated part. Batches are
+dicts as `camanet_jax.data.pipeline` makes them.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,8 +14,9 @@ import optax
 from einops import rearrange
 from flax import struct
 from jax import Array
+from jax.sharding import Mesh
 
-from camanet_jax import losses
+from camanet_jax import losses, sharding
 from camanet_jax.models.camanet import Camanet, input_mask
 from camanet_jax.optim import LearningRates
 
@@ -46,7 +49,7 @@ def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_
 def train_step(
     state: TrainState, batch: dict[str, Array], key: Array, objective: losses.Objective, rates: LearningRates, *,
     model: Camanet, tx: optax.GradientTransformationExtraArgs, accumulate: int = 1,
-    extra_losses: losses.ExtraLosses = losses.NO_LOSSES,
+    extra_losses: losses.ExtraLosses = losses.NO_LOSSES, mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One update.
 
@@ -57,7 +60,8 @@ def train_step(
       objective, rates: traced numbers.
       accumulate: parts that the batch is cut into, one after the other, to save memory. Losses and gradients are those
         of the whole batch, but BatchNorm normalises each part by itself.
-      extra_losses: further terms; their weights are in `objective`.
+      extra_losses: further terms; their weights are in `objective`. They see the studies of one device.
+      mesh: the devices that share the batch; None for one.
 
     Returns:
       The new state and the unweighted terms, norms and shares of this step.
@@ -65,7 +69,20 @@ def train_step(
     key = jax.random.fold_in(key, state.step)
     counts = losses.counts(batch, extra_losses)
     width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
+    make = partial(gradients, model=model, accumulate=accumulate, extra_losses=extra_losses)
+    grads, batch_stats, metrics = sharding.over_devices(make, mesh)(
+        batch, state.params, state.batch_stats, key, objective, counts, width)
 
+    updates, opt_state = tx.update(grads, state.opt_state, state.params, rates=rates)
+    params = optax.apply_updates(state.params, updates)
+    metrics |= {'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
+                'gradient_norm': optax.tree.norm(grads), 'update_norm': optax.tree.norm(updates)}
+    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+
+
+def gradients(batch, params, batch_stats, key, objective: losses.Objective, counts, width, *, model: Camanet,
+              accumulate: int, extra_losses: losses.ExtraLosses):
+    """Gradients of the objective, new running statistics and metrics; `batch` is this device's share."""
     def part_loss(params, batch_stats, part, part_key):
         output, batch_stats = forward(params, batch_stats, part, part_key, objective, width, model=model)
         terms = losses.terms(output, part, extra_losses)
@@ -74,15 +91,11 @@ def train_step(
 
     gradient = jax.grad(part_loss, has_aux=True)
     if accumulate == 1:
-        grads, (batch_stats, metrics) = gradient(state.params, state.batch_stats, batch, key)
+        grads, (batch_stats, metrics) = gradient(params, batch_stats, batch, key)
     else:
-        grads, batch_stats, metrics = accumulated(gradient, state, batch, key, accumulate)
-
-    updates, opt_state = tx.update(grads, state.opt_state, state.params, rates=rates)
-    params = optax.apply_updates(state.params, updates)
-    metrics |= {'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
-                'gradient_norm': optax.tree.norm(grads), 'update_norm': optax.tree.norm(updates)}
-    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+        grads, batch_stats, metrics = accumulated(gradient, params, batch_stats, batch, key, accumulate)
+    grads, metrics = sharding.sum_over_devices((grads, metrics))
+    return grads, batch_stats, metrics
 
 
 def shares(output, batch, counts) -> dict[str, Array]:
@@ -93,16 +106,16 @@ def shares(output, batch, counts) -> dict[str, Array]:
     return {'empty_vdm_share': empty.sum() / counts['contrastive']}
 
 
-def accumulated(gradient, state: TrainState, batch, key, parts: int):
+def accumulated(gradient, params, batch_stats, batch, key, parts: int):
     """Sums gradients and metrics over parts of the batch; every part takes rows from all devices."""
     batch = jax.tree.map(lambda x: rearrange(x, '(b parts) ... -> parts b ...', parts=parts), batch)
 
     def body(carry, part_and_index):
         grads, batch_stats = carry
         part, index = part_and_index
-        new, (batch_stats, metrics) = gradient(state.params, batch_stats, part, jax.random.fold_in(key, index))
+        new, (batch_stats, metrics) = gradient(params, batch_stats, part, jax.random.fold_in(key, index))
         return (jax.tree.map(jnp.add, grads, new), batch_stats), metrics
 
-    start = jax.tree.map(jnp.zeros_like, state.params), state.batch_stats
-    (grads, batch_stats), metrics = jax.lax.scan(body, start, (batch, jnp.arange(parts)))
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    (grads, batch_stats), metrics = jax.lax.scan(body, (zeros, batch_stats), (batch, jnp.arange(parts)))
     return grads, batch_stats, jax.tree.map(lambda x: x.sum(0), metrics)

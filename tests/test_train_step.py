@@ -39,6 +39,8 @@ MODEL = Camanet(vocabulary_size=WORDS + 1, width=16, feed_forward=12, heads=2, e
                 dropout=0.0, projection_dropout=0.0, visual_extractor=Patches, tdm_candidates='words_and_bos',
                 vdm_classes='labels', dtype=jnp.float64, param_dtype=jnp.float64)
 TX = make_optimiser()
+# What depends on the other studies of a batch, or on a study's place in it.
+SHARED = MODEL.clone(dropout=0.3, projection_dropout=0.3, contrastive=True)
 
 
 @pytest.fixture(scope='module')
@@ -70,12 +72,12 @@ def double():
         yield
 
 
-def step(batch, objective, *, accumulate: int = 1, devices: int | None = None):
+def step(batch, objective, *, model: Camanet = MODEL, accumulate: int = 1, devices: int | None = None):
     """One step from a fresh state, on the first `devices` or all; returns the new state and the metrics."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), (sharding.STUDIES,))
-    function = jax.jit(partial(train_step, model=MODEL, tx=TX, accumulate=accumulate),
+    function = jax.jit(partial(train_step, model=model, tx=TX, accumulate=accumulate, mesh=mesh),
                        out_shardings=sharding.replicated(mesh))
-    make = jax.jit(lambda: init_state(MODEL, TX, jax.random.key(1), batch), out_shardings=sharding.replicated(mesh))
+    make = jax.jit(lambda: init_state(model, TX, jax.random.key(1), batch), out_shardings=sharding.replicated(mesh))
     return jax.device_get(function(make(), sharding.put_batch(batch, mesh), jax.random.key(2), objective,
                                    LearningRates(1e-3, 2e-3)))
 
@@ -85,6 +87,15 @@ def test_parts_and_devices_make_the_step_of_the_whole_batch(batch, objective):
     whole_state, whole_metrics = step(batch, objective, devices=1)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9), metrics, whole_metrics)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=0, atol=1e-8), state.params, whole_state.params)
+
+
+@pytest.mark.skipif(jax.device_count() == 1, reason='test_sharding.py runs it with eight devices')
+def test_devices_draw_and_compare_as_one(batch, objective):
+    objective = objective._replace(contrastive_weight=0.7)
+    state, metrics = step(batch, objective, model=SHARED)
+    one_state, one_metrics = step(batch, objective, model=SHARED, devices=1)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9), metrics, one_metrics)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=0, atol=1e-8), state.params, one_state.params)
 
 
 def test_the_parts_differ_in_what_their_terms_are_divided_by(batch):

@@ -26,38 +26,38 @@ CACHE_ALL = {'jax_enable_compilation_cache': True, 'jax_persistent_cache_min_com
 def run(workload: Workload) -> dict[str, Any]:
     """Compiles every program twice; runs none of them."""
     with tempfile.TemporaryDirectory() as folder, cache_in(folder):
-        rows = [row(name, lower) for name, lower in programs(workload).items()]
+        rows = [row(name, trace) for name, trace in programs(workload).items()]
     total = {'program': 'all', **{name: sum(row[name] for row in rows) for name in rows[0] if name != 'program'}}
     return {'workload': workload.describe(workload.config.batch_size), 'programs': [*rows, total],
             'notes': list(NOTES)}
 
 
-def programs(workload: Workload) -> dict[str, Callable[[], jax.stages.Lowered]]:
-    """What training and generating compile, each as a function that traces it anew."""
+def programs(workload: Workload) -> dict[str, Callable[[], jax.stages.Traced]]:
+    """What training and generating compile, each as a function that traces it."""
     config, state = workload.config, train.make_state(workload)
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     batch, films = workload.batch(config.batch_size), workload.batch(config.evaluation.batch_size)['images']
     encoding = jax.eval_shape(decode.encode_function(workload), variables, films)
     length = config.data.max_seq_length
     return {
-        'train_step': lambda: train.step_function(workload).lower(state, batch, *train.step_arguments(workload)),
-        'encode': lambda: decode.encode_function(workload).lower(variables, films),
-        'search': lambda: decode.search_function(workload, length).lower(variables, encoding),
+        'train_step': lambda: train.step_function(workload).trace(state, batch, *train.step_arguments(workload)),
+        'encode': lambda: decode.encode_function(workload).trace(variables, films),
+        'search': lambda: decode.search_function(workload, length).trace(variables, encoding),
     }
 
 
-def row(name: str, lower: Callable[[], jax.stages.Lowered]) -> dict[str, Any]:
+def row(name: str, trace: Callable[[], jax.stages.Traced]) -> dict[str, Any]:
     """Traces and compiles a program cold, then once more with what the first time left in the cache."""
-    trace, cold = seconds_of(lower)
-    again, cached = seconds_of(lower)
-    return {'program': name, 'trace_seconds': min(trace, again), 'cold_seconds': cold, 'cached_seconds': cached}
+    first, cold = seconds_of(trace)
+    again, cached = seconds_of(trace)
+    return {'program': name, 'trace_seconds': min(first, again), 'cold_seconds': cold, 'cached_seconds': cached}
 
 
-def seconds_of(lower: Callable[[], jax.stages.Lowered]) -> tuple[float, float]:
-    """Of tracing and of compiling, as in a new process."""
+def seconds_of(trace: Callable[[], jax.stages.Traced]) -> tuple[float, float]:
+    """Of tracing and lowering, and of compiling, as in a new process."""
     jax.clear_caches()
     began = time.perf_counter()
-    lowered = lower()
+    lowered = trace().lower()
     traced = time.perf_counter()
     lowered.compile()
     return traced - began, time.perf_counter() - traced

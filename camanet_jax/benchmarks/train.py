@@ -80,7 +80,7 @@ def make_state(workload: Workload) -> TrainState:
 def step_function(workload: Workload):
     """The jitted step as `camanet_jax.train` has it."""
     experiment = workload.experiment
-    step = partial(train_step, model=experiment.model(), tx=experiment.optimiser(),
+    step = partial(train_step, model=experiment.model(), tx=experiment.optimiser(), mesh=workload.mesh,
                    accumulate=workload.config.accumulate)
     return jax.jit(step, donate_argnums=0, out_shardings=sharding.replicated(workload.mesh))
 

@@ -3,25 +3,82 @@
 B studies, I views, C channels; image axes are height and width. Views stay a separate axis: in training every view is
 normalised by itself and updates the running statistics once, in order, which is what running the views through the
 network one after the other does.
+Statistics are float32 at least; what is saved for the backward pass has the precision of the maps.
 """
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
+
+from camanet_jax import sharding
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # PyTorch writes the same as 0.1
 
 
 def moments(x: Float[Array, 'B I height width C']) -> Float[Array, '2 I C']:
-    """Mean and biased variance of every view and channel, in at least float32."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    """Mean and biased variance of every view and channel over the studies of all devices, in at least float32."""
+    means, variances = jnp.moveaxis(sharding.gather(own_moments(x)), 1, 0)  # --> [devices, I, C]
+    mean = means.mean(0)
+    return jnp.stack([mean, (variances + jnp.square(means - mean)).mean(0)])
+
+
+@jax.custom_vjp
+def own_moments(x: Float[Array, 'B I height width C']) -> Float[Array, '2 I C']:
+    """Mean and biased variance of every view and channel over this device's studies."""
+    x = widened(x)
     mean = x.mean((0, 2, 3))
     variance = jnp.square(x - mean[:, None, None]).mean((0, 2, 3))
     return jnp.stack([mean, variance])
+
+
+def own_moments_forward(x):
+    """Saves the input as it is: by itself JAX would save its distances from the mean, in float32."""
+    found = own_moments(x)
+    return found, (x, found[0])
+
+
+def own_moments_backward(saved, gradient):
+    """Of mean and variance; the variance does not change with the mean, from which distances add up to 0."""
+    x, mean = saved
+    of_mean, of_variance = gradient[:, :, None, None] / (x.size / mean.size)
+    return (of_mean + 2 * of_variance * (widened(x) - mean[:, None, None])).astype(x.dtype),
+
+
+own_moments.defvjp(own_moments_forward, own_moments_backward)
+
+
+@jax.custom_vjp
+def affine(
+    x: Float[Array, 'B I height width C'], slope: Float[Array, 'I C'], offset: Float[Array, 'I C']
+) -> Float[Array, 'B I height width C']:
+    """x * slope + offset, computed in the precision of the slope."""
+    return (x.astype(slope.dtype) * slope[:, None, None] + offset[:, None, None]).astype(x.dtype)
+
+
+def affine_forward(x, slope, offset):
+    """Saves the input as it is: by itself JAX would save it in the slope's precision."""
+    return affine(x, slope, offset), (x, slope)
+
+
+def affine_backward(saved, gradient):
+    """Of input, slope and offset."""
+    x, slope = saved
+    wide = gradient.astype(slope.dtype)
+    return ((wide * slope[:, None, None]).astype(x.dtype), (wide * x.astype(slope.dtype)).sum((0, 2, 3)),
+            wide.sum((0, 2, 3)))
+
+
+affine.defvjp(affine_forward, affine_backward)
+
+
+def widened(x: Array) -> Array:
+    """In at least float32."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 class BatchNorm(nn.Module):
@@ -47,8 +104,8 @@ class BatchNorm(nn.Module):
             mean, variance = running_mean.value[None], running_var.value[None]
         slope = scale * lax.rsqrt(variance + BATCH_NORM_EPSILON)  # [I or 1, C]
         offset = bias - mean * slope
-        wide = x.astype(slope.dtype) * slope[:, None, None] + offset[:, None, None]
-        return wide.astype(x.dtype)
+        per_view = x.shape[1], channels
+        return affine(x, jnp.broadcast_to(slope, per_view), jnp.broadcast_to(offset, per_view))
 
 
 def update_running(running: Float[Array, ' C'], views: Float[Array, 'I C']) -> Float[Array, ' C']:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Int
 from camanet_jax.models.decoder import Decoder, DecoderCache
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.encoder import Encoder
-from camanet_jax.models.layers import LayerNorm, linear, xavier_uniform
+from camanet_jax.models.layers import Dropout, LayerNorm, linear, xavier_uniform
 from camanet_jax.models.outputs import CamanetOutput, Encoding
 from camanet_jax.models.relational_memory import RelationalMemory
 from camanet_jax.models.vdm import class_activation_maps, visual_discriminative_map
@@ -125,13 +125,13 @@ class Camanet(nn.Module):
             # Official checkpoints hold a second norm that feeds nothing; it is kept so that they round-trip.
             self.unused_background_norm = self.param('unused_background_norm', unused_norm, channels, self.param_dtype)
         self.input_projection = linear(channels, self.width, **kinds)
-        self.projection_drop = nn.Dropout(self.projection_dropout)
+        self.projection_drop = Dropout(self.projection_dropout)
         sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **kinds)
         self.encoder = Encoder(layers=self.encoder_layers, **sizes)
         self.decoder = Decoder(layers=self.decoder_layers, **sizes)
         self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **kinds)
         self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **kinds)
-        self.embedding_drop = nn.Dropout(self.dropout)
+        self.embedding_drop = Dropout(self.dropout)
         self.vocabulary_head = linear(self.width, self.vocabulary_size, **kinds)
         if self.contrastive:
             self.image_head = linear(self.width, self.width, **kinds)

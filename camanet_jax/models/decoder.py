@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from camanet_jax.models.layers import (
+    Dropout,
     FeedForward,
     LayerNorm,
     MultiHeadAttention,
@@ -93,7 +94,7 @@ class DecoderLayer(nn.Module):
         self.cross_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **kinds)
         self.feed_forward_block = FeedForward(self.width, self.feed_forward, self.dropout, **kinds)
         self.norm1, self.norm2, self.norm3 = (MCLN(self.width, **kinds) for _ in range(3))
-        self.drop = nn.Dropout(self.dropout)
+        self.drop = Dropout(self.dropout)
 
     def read(self, x, memory, cross, *, train: bool):
         """The sublayers after self-attention. Returns the output and the cross-attention [..., H, L, P]."""

@@ -1,11 +1,12 @@
 """Transformer encoder over the visual tokens and the discriminative representation (VDMAE; paper equation 12)."""
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 
-from camanet_jax.models.layers import FeedForward, LayerNorm, MultiHeadAttention
+from camanet_jax.models.layers import Dropout, FeedForward, LayerNorm, MultiHeadAttention
 
 
 class EncoderLayer(nn.Module):
@@ -21,7 +22,7 @@ class EncoderLayer(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        drop = partial(Dropout(self.dropout), deterministic=not train)
         normed = LayerNorm(name='norm1', **kinds)(x)
         attention = MultiHeadAttention(self.width, self.heads, self.dropout, name='self_attention', **kinds)
         x = x + drop(attention(normed, normed, train=train)[0])

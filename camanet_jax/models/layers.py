@@ -12,6 +12,8 @@ from einops import rearrange
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from camanet_jax import sharding
+
 LAYER_NORM_EPSILON = 1e-6  # added to the standard deviation, not to the variance
 MASKED_SCORE = -1e9
 xavier_uniform = nn.initializers.xavier_uniform()
@@ -54,6 +56,22 @@ class LayerNorm(nn.Module):
         return (gamma * standardise(x) + beta).astype(self.dtype)
 
 
+class Dropout(nn.Module):
+    """Zeroes a share `rate` of the values in training and scales the others up; the first axis is studies.
+
+    Every study draws by its place in the global batch, so that the masks are the same however devices share it.
+    """
+
+    rate: float
+
+    def __call__(self, x, *, deterministic: bool):
+        if deterministic or self.rate == 0:
+            return x
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng('dropout'), sharding.study_numbers(len(x)))
+        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
+        return jnp.where(kept, x / (1 - self.rate), 0)
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention; projections are separate methods so that a cache can hold their results."""
 
@@ -66,7 +84,7 @@ class MultiHeadAttention(nn.Module):
     def setup(self):
         kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
         self.query, self.key, self.value, self.out = (linear(self.width, self.width, **kinds) for _ in range(4))
-        self.attention_dropout = nn.Dropout(self.dropout)
+        self.attention_dropout = Dropout(self.dropout)
 
     def split(self, x):
         return rearrange(x, '... L (H K) -> ... H L K', H=self.heads)
@@ -108,5 +126,5 @@ class FeedForward(nn.Module):
     def __call__(self, x, *, train: bool):
         kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
         x = nn.relu(linear(self.width, self.feed_forward, name='inner', **kinds)(x))
-        x = nn.Dropout(self.dropout)(x, deterministic=not train)
+        x = Dropout(self.dropout)(x, deterministic=not train)
         return linear(self.feed_forward, self.width, name='outer', **kinds)(x)

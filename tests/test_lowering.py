@@ -1,0 +1,111 @@
+"""What the compiler is given for GPU and TPU, read without either: programs lower, and feature maps stay bfloat16.
+
+A feature map is an array whose two axes before the last are equal and at least 4: height and width. In StableHLO a
+float32 map may pass through elementwise operations and sums, which XLA fuses; anything else would write it to memory.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import jax
+import pytest
+
+from camanet_jax.benchmarks import compilation, train, train_parts
+from camanet_jax.benchmarks.workload import Workload, read_workload
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+PLATFORMS = 'cuda', 'tpu'
+PROGRAMS = 'train_step', 'encode', 'search'
+FUSED = {'add', 'broadcast_in_dim', 'compare', 'convert', 'divide', 'multiply', 'negate', 'reduce', 'reshape', 'select',
+         'subtract'}
+TENSOR = re.compile(r'tensor<((?:\d+x)*)(\w+)>')
+
+
+@pytest.fixture(scope='module')
+def workload() -> Workload:
+    """The tiny model in bfloat16."""
+    return read_workload(CONFIGS / 'demo.py', small=True, dtype='bfloat16')
+
+
+@pytest.fixture(scope='module')
+def traced(workload) -> dict[str, jax.stages.Traced]:
+    """Its programs; tracing is the same for every platform."""
+    return {name: trace() for name, trace in compilation.programs(workload).items()}
+
+
+def is_map(shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape has a height and a width."""
+    return len(shape) >= 4 and shape[-3] == shape[-2] >= 4
+
+
+def operations(traced: jax.stages.Traced, platform: str) -> list[tuple[str, list[tuple[tuple[int, ...], str]]]]:
+    """Name, and shapes and element types of operands and results, of every operation of the lowered program.
+
+    An operation that holds a computation, as a window's maximum does, shows its types behind it: its name is 'region'.
+    """
+    found = []
+    for line in traced.lower(lowering_platforms=(platform,)).as_text().splitlines():
+        if name := re.search(r'stablehlo\.(\w+)|^ *}\) : ', line):
+            found.append((name[1] or 'region', [(tuple(map(int, re.findall(r'\d+', sizes))), kind)
+                                                for sizes, kind in TENSOR.findall(line)]))
+    return found
+
+
+def wide_maps(found) -> set[str]:
+    """Names of operations that read or write a float32 map and are not fused."""
+    return {name for name, arrays in found
+            if name not in FUSED and any(kind == 'f32' and is_map(shape) for shape, kind in arrays)}
+
+
+@pytest.mark.parametrize('platform', PLATFORMS)
+@pytest.mark.parametrize('program', PROGRAMS)
+def test_every_program_lowers_for_an_accelerator(traced, program, platform):
+    assert 'stablehlo.dot_general' in traced[program].lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize('platform', PLATFORMS)
+def test_feature_maps_stay_bfloat16_and_in_place(traced, platform):
+    found = operations(traced['train_step'], platform)
+    convolutions = [arrays for name, arrays in found if name == 'convolution']
+    assert len(convolutions) == 8  # forward: the stem and a 3x3 in each of two layers; backward: all but the films'
+    assert {kind for arrays in convolutions for _, kind in arrays} == {'bf16'}
+    products = [arrays for name, arrays in found if name == 'dot_general' and any(is_map(shape) for shape, _ in arrays)]
+    assert len(products) == 3 * 3  # the 1x1 convolutions of two layers and a transition, each with two gradients
+    assert {kind for arrays in products for _, kind in arrays} == {'bf16'}
+    assert wide_maps(found) == set()
+    assert not [arrays for name, arrays in found if name == 'transpose' and any(is_map(shape) for shape, _ in arrays)]
+
+
+def test_the_check_sees_float32_maps():
+    small = read_workload(CONFIGS / 'demo.py', small=True)
+    found = operations(compilation.programs(small)['encode'](), 'cuda')
+    assert {'convolution', 'dot_general', 'concatenate'} <= wide_maps(found)
+
+
+def saved(workload: Workload) -> list[jax.ShapeDtypeStruct]:
+    """What the forward pass keeps for the backward pass."""
+    variables = workload.variables()
+    loss = partial(train_parts.loss, model=workload.experiment.model())
+    others = variables['batch_stats'], workload.batch(8), *train.step_arguments(workload)[:2]
+    return jax.tree.leaves(jax.eval_shape(
+        lambda params: jax.vjp(lambda params: loss(params, *others)[0], params)[1], variables['params']))
+
+
+def test_no_float32_map_is_saved_and_logits_are_saved_once(workload):
+    kept = saved(workload)
+    maps = [leaf for leaf in kept if is_map(leaf.shape)]
+    assert {leaf.dtype.name for leaf in maps} == {'bfloat16', 'bool'}
+    logits = [leaf for leaf in kept if leaf.shape == (8, 15, workload.vocabulary_size)]
+    assert [leaf.dtype.name for leaf in logits] == ['bfloat16']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('name', ['iu_xray', 'mimic'])
+def test_the_published_sizes_lower(name, dtype):
+    full = read_workload(CONFIGS / f'{name}.py', dtype=dtype)
+    for trace in compilation.programs(full).values():
+        program = trace()
+        for platform in PLATFORMS:
+            assert program.lower(lowering_platforms=(platform,)).as_text()
