@@ -43,7 +43,7 @@ def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_
     output, changed = model.apply(
         {'params': params, 'batch_stats': batch_stats}, batch['images'], batch['tokens'][:, :-1], objective.counts,
         batch_width, labels=batch['labels'], train=True, rngs={'dropout': key}, mutable=['batch_stats'])
-    return output, changed['batch_stats']
+    return output, changed.get('batch_stats', {})  # none without BatchNorm
 
 
 def train_step(
