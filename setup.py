@@ -11,6 +11,8 @@ setup(
     long_description=Path(__file__).with_name('README.md').read_text(encoding='utf8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    package_data={'camanet_jax.ablation': ['*.json'], 'camanet_jax.preparation': ['*.json'],
+                  'camanet_jax.reporting': ['web/*']},
     python_requires='>=3.11,<3.14',
     packages=find_packages(include=['camanet_jax', 'camanet_jax.*', 'configs']),
     install_requires=[
@@ -31,6 +33,8 @@ setup(
         'orbax-checkpoint>=0.12,<0.13',
         'pillow>=11',
         'pycocoevalcap>=1.2,<2',
+        'pydicom>=3.0.1,<4',
+        'python-gdcm>=3.0.24; platform_machine in "x86_64 AMD64 arm64"',  # compressed DICOM
         'safetensors>=0.5',
         'tensorboardX>=2.6',
         'tensorflow-datasets>=4.9.9,<5',
@@ -39,6 +43,7 @@ setup(
     ],
     extras_require={
         'beam': ['apache-beam>=2.60,<3'],
+        'browser': ['axe-playwright-python>=0.1.8', 'playwright>=1.49'],
         'cuda': ['jax[cuda12]'],
         'tpu': ['jax[tpu]'],
         'test': ['beartype>=0.20', 'pytest>=8', 'ruff>=0.12'],
