@@ -16,8 +16,9 @@ MAPS = tuple(name for name in MEANING if name != PERFECT)
 COLUMNS = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in MEASURES))
 # The steps of the paper's claim Base < +VDMAE < +VDMAE+VTAC, in each variant.
 STEPS = (('base', 'vdmae'), ('vdmae', 'camanet'), ('base', 'camanet'), ('vdmae', 'camanet_soft'),
-         ('vdmae', 'camanet_findings'), ('base', 'vdmae_official'), ('vdmae_official', 'camanet_official'),
-         ('base', 'camanet_official'), ('vdmae', 'clip_0.1'), ('vdmae', 'clip_0.25'))
+         ('base', 'vdmae_official'), ('vdmae_official', 'camanet_official'), ('base', 'camanet_official'),
+         ('base', 'vdmae_findings'), ('vdmae_findings', 'camanet_findings'), ('vdmae', 'camanet_findings'),
+         ('vdmae', 'clip_0.1'), ('vdmae', 'clip_0.25'))
 WORDS = 'words_reference'
 SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse', 'selected_share', 'selected_share_of_finding_words',
              'made_by_finding_words')

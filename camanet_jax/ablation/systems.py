@@ -29,6 +29,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     'vdmae_official': VDMAE | OFFICIAL,
     'camanet_official': CAMANET | OFFICIAL,
     'camanet_soft': CAMANET | {'model.tdm_selection': 'soft'},
+    'vdmae_findings': VDMAE | {'model.cam_classes': FINDINGS},
     'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
 }
 # As the paper's tables name them; the others go by their own names.
