@@ -4,15 +4,17 @@
     python scripts/benchmark.py decode  --config=configs/iu_xray.py
     python scripts/benchmark.py input   --config=configs/demo.py --step_seconds=0.05
     python scripts/benchmark.py compile --config=configs/demo.py
+    python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 
-Only `input` reads a data set; the others make studies of the configured shapes.
+Only `input` reads a data set; the others make studies of the configured shapes. `scaling` predicts and measures nothing
+(docs/scaling.md).
 """
 
 import argparse
 from pathlib import Path
 
 from camanet_jax import runtime
-from camanet_jax.benchmarks import compilation, data_input, decode, report, train
+from camanet_jax.benchmarks import compilation, data_input, decode, report, scaling, train
 from camanet_jax.benchmarks.workload import read_workload
 from camanet_jax.experiment import DTYPES
 
@@ -20,7 +22,7 @@ from camanet_jax.experiment import DTYPES
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('benchmark', choices=['train', 'decode', 'input', 'compile'])
+    parser.add_argument('benchmark', choices=['train', 'decode', 'input', 'compile', 'scaling'])
     parser.add_argument('--config', type=Path, required=True, metavar='FILE')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     parser.add_argument('--batch_size', type=int, help='studies in a batch (default: as configured)')
@@ -34,6 +36,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, nargs='+', default=(),
                         help='input: numbers of loading processes (default: 0 and powers of two up to the cores)')
     parser.add_argument('--step_seconds', type=float, help='input: time of the training step that is to be fed')
+    parser.add_argument('--hardware', type=Path, metavar='FILE', help='scaling: devices of your own, a JSON list')
+    parser.add_argument('--films_per_core', type=float, default=scaling.FILMS_PER_CORE,
+                        help='scaling: films a second that one core loads (default: %(default)s)')
     parser.add_argument('--compile_cache', help="folder of compiled programs, or 'off' (default: as configured)")
     parser.add_argument('--small', action='store_true', help='a tiny model, to try the benchmark itself')
     return parser.parse_args(argv)
@@ -64,6 +69,8 @@ def measure(workload, options: argparse.Namespace) -> dict:
         return decode.run(workload, options.steps, tuple(sorted(options.lengths)))
     if options.benchmark == 'input':
         return data_input.run(workload, options.steps, tuple(options.workers), options.step_seconds)
+    if options.benchmark == 'scaling':
+        return scaling.run(workload, options.hardware, options.films_per_core)
     return compilation.run(workload)
 
 
