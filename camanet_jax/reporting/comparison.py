@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from camanet_jax.alignment.naming import naming_places
+from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.explain import Explanation
 from camanet_jax.reporting.figures import FAINTEST_MAP, MARGIN, check_words, draw_attention_bar, word_cell
 from camanet_jax.reporting.grid import GAP, Cell, draw_cell, film_height, row_height
@@ -40,7 +42,7 @@ def draw_comparison(path: str | Path, images: UInt8[np.ndarray, 'I height width'
     """
     for system in systems:
         check_words(system.words, system.explanation)
-    words = common_words(systems)
+    words = common_words(systems, reference)
     columns = 3 + WORDS
     page = Page(2 * MARGIN + columns * (FILM + GAP) - GAP)
     page.text(MARGIN, MARGIN + 18, study_id, size=20, weight='bold', fit=page.width - 2 * MARGIN)
@@ -55,13 +57,16 @@ def draw_comparison(path: str | Path, images: UInt8[np.ndarray, 'I height width'
     return page.save(path, draw_reports(page, top + GAP, systems, reference) + MARGIN)
 
 
-def common_words(systems: Sequence[System]) -> list[str]:
-    """The words to draw: those that most systems wrote, among these the most important to the last system."""
-    counts = Counter(word for system in systems for word in set(system.words))
+def common_words(systems: Sequence[System], reference: str) -> list[str]:
+    """The words to draw: those that name a finding first, then the last system's most important; common ones first."""
+    texts = [list(system.words) for system in systems]
+    counts = Counter(word for words in texts for word in set(words))
+    findings = [words[place] for words in (*texts, reference.lower().split()) for name in OBSERVATIONS
+                for place in naming_places(words, name)]
     ranked = [system.words[place] for system in reversed(systems)
               for place in important_places(system.words, system.explanation)]
-    content = [word for word in dict.fromkeys(ranked) if word not in FUNCTION_WORDS]
-    return sorted(content, key=lambda word: -counts[word])[:WORDS]  # a stable sort keeps the rank
+    content = [word for word in dict.fromkeys([*findings, *ranked]) if word in counts and word not in FUNCTION_WORDS]
+    return sorted(content, key=lambda word: (word not in findings, -counts[word]))[:WORDS]  # stable: the rank stays
 
 
 def shared_maps(systems: Sequence[System], words: Sequence[str], images: np.ndarray) -> np.ndarray:

@@ -35,10 +35,16 @@ def test_every_system_has_a_row(tmp_path, views):
 
 
 def test_the_words_are_those_that_most_systems_wrote():
-    words = common_words([system('a', OTHERS, 'base'), system('b', WORDS)])
+    words = common_words([system('a', OTHERS, 'base'), system('b', WORDS)], reference='clear .')
     shared = [word for word in words if word in OTHERS and word in WORDS]
     assert words[:len(shared)] == shared and len(words) <= DRAWN
     assert '.' not in words and len(set(words)) == len(words)
+
+
+def test_words_that_name_a_finding_come_first():
+    findings = ['there', 'is', 'a', 'large', 'pneumothorax', '.']
+    assert common_words([system('a', findings), system('b', OTHERS)], 'the heart is normal .')[0] == 'pneumothorax'
+    assert 'pneumothorax' not in common_words([system('b', OTHERS)], ' '.join(findings))  # nobody wrote it
 
 
 def test_what_a_system_lacks_is_said_over_the_bare_film():
