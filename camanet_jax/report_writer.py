@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from PIL import Image
 
 from camanet_jax import decoding
 from camanet_jax.data.film_loading import Films, Loaded, in_batches
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.explain import Explanation, as_read, explain_study
 from camanet_jax.models import CamanetOutput
+from camanet_jax.reporting import inline
 from camanet_jax.workdir import TrainedRun
 
 
@@ -46,8 +48,16 @@ class GeneratedReport:
     word_log_probs: list[float]
     alternatives: list[Alternative]
     class_probabilities: dict[str, float]
-    images: Films
-    explanation: Explanation
+    images: Films = dataclasses.field(repr=False)
+    explanation: Explanation = dataclasses.field(repr=False)
+
+    def attention(self, word: str | int) -> Image.Image:
+        """The films under the attention that predicted a word: its first occurrence, or the one at a place."""
+        return inline.attention_image(self.images, self.words, self.explanation, word)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return inline.report_png(self.images, self.words, self.explanation)
 
 
 class ReportWriter:

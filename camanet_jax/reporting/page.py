@@ -3,6 +3,7 @@
 matplotlib's object-oriented API on the Agg backend; positions are pixels, x to the right and y down.
 """
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,11 +78,17 @@ class Page:
         """Writes `height` pixels of the page, making the folder if need be."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.png(height))
+        return path
+
+    def png(self, height: float) -> bytes:
+        """`height` pixels of the page as a PNG file's content."""
         height = round(height)
         self._figure.set_size_inches(self.width / DPI, height / DPI)
         self._axes.set(xlim=(0, self.width), ylim=(height, 0))
-        self._canvas.print_png(path)
-        return path
+        content = io.BytesIO()
+        self._canvas.print_png(content)
+        return content.getvalue()
 
 
 def font(size: float, weight: str) -> FontProperties:
