@@ -36,6 +36,12 @@ def records(workdir: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if not name.startswith('time/')} for line in lines]
 
 
+def best_step(workdir: Path) -> int:
+    """The step with the best validation score, the earliest of equals."""
+    validated = [line for line in records(workdir) if line['split'] == 'val']
+    return max(validated, key=lambda line: line['selection_score'])['step']
+
+
 def steps(workdir: Path, split: str) -> list[int]:
     """The steps that a split has lines for."""
     return [line['step'] for line in records(workdir) if line['split'] == split]

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from front_door import best_step
 from PIL import Image
 
 from camanet_jax.app import demo as demo_module
@@ -59,6 +60,6 @@ def test_wrong_files_are_named(demo, monkeypatch):
         demo.upload([upload(pixels=np.random.default_rng(0).integers(0, 256, (50, 50)).astype(np.uint8))])
 
 
-def test_the_page_says_what_it_is(demo):
+def test_the_page_says_what_it_is(demo, trained):
     page = demo.page()
-    assert 'Not for clinical use' in page and 'variant paper, step 6' in page and page.count('"name":"Example') == 6
+    assert 'Not for clinical use' in page and f'variant paper, step {best_step(trained)}' in page and page.count('"name":"Example') == 6
