@@ -56,8 +56,10 @@ def test_scores_have_the_agreed_names(trained):
         assert 'METEOR' not in entry['cut']  # the run had no Java
     assert {'config', 'variant', 'seed', 'step', 'versions'} <= found['provenance'].keys()
     printed = (trained.parent / 'unbroken.log').read_text()
-    assert 'copied from train, protocol cut' in printed and f'variant paper, seed 0, step {best_step(trained)}, configuration' in printed
-    assert found['provenance']['step'] == best_step(trained) and found['provenance']['versions'].keys() >= {'jax', 'flax', 'python'}
+    assert 'copied from train, protocol cut' in printed
+    assert f'variant paper, seed 0, step {best_step(trained)}, configuration' in printed
+    assert found['provenance']['step'] == best_step(trained)
+    assert found['provenance']['versions'].keys() >= {'jax', 'flax', 'python'}
 
 
 def test_scores_follow_from_the_predictions(trained, tmp_path):

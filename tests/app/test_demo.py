@@ -62,4 +62,5 @@ def test_wrong_files_are_named(demo, monkeypatch):
 
 def test_the_page_says_what_it_is(demo, trained):
     page = demo.page()
-    assert 'Not for clinical use' in page and f'variant paper, step {best_step(trained)}' in page and page.count('"name":"Example') == 6
+    assert 'Not for clinical use' in page
+    assert f'variant paper, step {best_step(trained)}' in page and page.count('"name":"Example') == 6
