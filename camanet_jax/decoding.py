@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from camanet_jax.models.camanet import Camanet
+from camanet_jax.models.layers import widened
 from camanet_jax.models.outputs import Encoding
 
 END = 0
@@ -163,7 +164,7 @@ def decode_reports(variables: Any, encoding: Encoding, key: Array | None = None,
 
     def step(tokens, position, cache):
         logits, _, cache = model.apply(variables, tokens, position, cache, cross, method='decode_step')
-        return jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32))), cache
+        return jax.nn.log_softmax(widened(logits)), cache
 
     wide = jnp.promote_types(model.dtype, jnp.float32)
     return search(step, cache, key, batch=batch, max_length=max_length, beam_size=beam_size, dtype=wide)

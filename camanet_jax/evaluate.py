@@ -27,8 +27,6 @@ from camanet_jax.models.camanet import Camanet, input_mask
 from camanet_jax.progress import tracked
 from camanet_jax.sharding import put_batch, replicated
 
-PRESENT = 0.5
-
 
 @dataclasses.dataclass
 class SplitResult:
@@ -159,17 +157,10 @@ def one_ahead(results: Iterable[Any]) -> Iterator[Any]:
 
 
 def class_scores(result: SplitResult) -> dict[str, Any]:
-    """Multi-label classification of the observations by the image (Table V); empty for the Base system.
-
-    An observation without a pseudo-label is 0 on both sides, where precision, recall and F1 overlook it.
-    """
-    labelled = ~np.isnan(result.labels).all(1)
-    if 'class_probabilities' not in result.rows[0] or not labelled.any():
+    """Multi-label classification of the observations by the image (Table V); empty for the Base system."""
+    if 'class_probabilities' not in result.rows[0]:
         return {}
-    labels = result.labels[labelled]
-    predicted = np.array([row['class_probabilities'] for row in result.rows])[labelled] >= PRESENT
-    return classification.classification_scores((predicted & ~np.isnan(labels)).astype(int),
-                                                np.nan_to_num(labels).astype(int))
+    return classification.presence_scores(np.array([row['class_probabilities'] for row in result.rows]), result.labels)
 
 
 def write_predictions(workdir: Path, split: str, result: SplitResult) -> Path:

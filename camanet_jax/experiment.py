@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
+from camanet_jax.data.examples import ExampleLoader
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source, open_source
 from camanet_jax.data.tokenizer import Tokenizer
@@ -103,6 +104,12 @@ class Experiment:
         """This process's rows of one pass over a split."""
         return pipeline.eval_batches(source, self.tokenizer, batch_size=self.config.evaluation.batch_size,
                                      eval_transform=self.config.data.eval_transform, **self._loading())
+
+    def study_loader(self, source: Source) -> Callable[[int], dict[str, Any]]:
+        """Loads single studies, by position, as the evaluation does."""
+        data = self.config.data
+        loader = ExampleLoader(source.records, self.tokenizer, data.max_seq_length, data.image_size, data.resize_size)
+        return functools.partial(loader.evaluate, eval_transform=data.eval_transform)
 
     def example_batch(self) -> dict[str, np.ndarray]:
         """One row with the shapes of a batch, from which parameters get theirs."""

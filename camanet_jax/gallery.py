@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax.data.examples import ExampleLoader
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
@@ -46,6 +45,5 @@ def chosen_rows(result: SplitResult, count: int) -> list[int]:
 
 def load_images(experiment: Experiment, source: Source, positions: list[int]) -> np.ndarray:
     """The films [studies, I, height, width] as the evaluation sees them."""
-    data = experiment.config.data
-    loader = ExampleLoader(source.records, experiment.tokenizer, data.max_seq_length, data.image_size, data.resize_size)
-    return np.stack([loader.evaluate(i, eval_transform=data.eval_transform)['images'] for i in positions])
+    load = experiment.study_loader(source)
+    return np.stack([load(i)['images'] for i in positions])

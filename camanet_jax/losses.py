@@ -16,6 +16,7 @@ from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax import sharding
+from camanet_jax.models.layers import widened
 from camanet_jax.models.outputs import CamanetOutput
 from camanet_jax.models.vtac import SelectionCounts
 
@@ -71,11 +72,6 @@ def token_nll_backward(saved, gradient):
 
 
 token_nll.defvjp(token_nll_forward, token_nll_backward)
-
-
-def widened(x: Array) -> Array:
-    """In at least float32."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def pseudo_label_bce(class_logits: Float[Array, 'B Y'], labels: Float[Array, 'B Y']) -> Float[Array, ' B']:

@@ -12,8 +12,8 @@ import numpy as np
 from camanet_jax.ablation.grid import list_runs, read_grid
 from camanet_jax.ablation.measurements import ALIGNMENT, COST, LABELS, SELECTION
 from camanet_jax.alignment.measurement import LESIONS
+from camanet_jax.data.schema import UNLABELLED
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.evaluate import PRESENT
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.scorer import Scorer
 from camanet_jax.metrics_log import complete_lines
@@ -60,12 +60,12 @@ class RunResult:
         """Of the classifier against the pseudo-labels; None without a classifier or labels."""
         rows = self.predictions(split)
         labels = read_json(self.workdir / LABELS)[split] if (self.workdir / LABELS).exists() else {}
-        rows = [row for row in rows if min(labels.get(row['id'], [-1])) >= 0]
+        rows = [row for row in rows if row['id'] in labels]
         if not rows or 'class_probabilities' not in rows[0]:
             return None
-        predicted = np.array([row['class_probabilities'] for row in rows]) >= PRESENT
-        target = np.array([labels[row['id']] for row in rows])
-        return classification.classification_scores(predicted.astype(int), target)
+        target = np.array([labels[row['id']] for row in rows], float)
+        target[target == UNLABELLED] = np.nan
+        return classification.presence_scores(np.array([row['class_probabilities'] for row in rows]), target) or None
 
     @functools.cached_property
     def train_epoch_seconds(self) -> float:

@@ -4,9 +4,8 @@ I views, L report words, P patches of all views.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,6 @@ from jaxtyping import Array, Float, Int
 from camanet_jax import decoding
 from camanet_jax.alignment.lesions import ANY, Lesion
 from camanet_jax.alignment.naming import naming_places
-from camanet_jax.data.examples import ExampleLoader
 from camanet_jax.data.sources import Source
 from camanet_jax.explain import Explanation, explain
 from camanet_jax.progress import tracked
@@ -86,7 +84,7 @@ def explain_studies(run: TrainedRun, source: Source, positions: Sequence[int],
     """Studies of a split with their positions, in batches of at most the evaluation's size."""
     config, model = run.experiment.config, run.experiment.model()
     search = jax.jit(partial(decoding.generate, model=model, **run.experiment.decoding_options()))
-    load = example_loader(run, source)
+    load = run.experiment.study_loader(source)
     size = min(config.evaluation.batch_size, len(positions))
     starts = range(0, len(positions), size)
     for start in tracked(starts, description, len(starts)):
@@ -97,14 +95,6 @@ def explain_studies(run: TrainedRun, source: Source, positions: Sequence[int],
                   'reference': np.stack([reference_words(row['tokens']) for row in rows])}
         studies = explain_texts(run, images, {text: np.asarray(ids) for text, ids in tokens.items()})
         yield from zip(chunk, studies, strict=False)
-
-
-def example_loader(run: TrainedRun, source: Source) -> Callable[[int], dict[str, Any]]:
-    """Loads studies as the evaluation does."""
-    data = run.experiment.config.data
-    loader = ExampleLoader(source.records, run.experiment.tokenizer, data.max_seq_length, data.image_size,
-                           data.resize_size)
-    return partial(loader.evaluate, eval_transform=data.eval_transform)
 
 
 def reference_words(tokens: Int[np.ndarray, ' L']) -> Int[np.ndarray, ' L']:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter, defaultdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from camanet_jax.alignment.boxes import Box, read_boxes
 from camanet_jax.alignment.lesions import ANY, Lesion, find_lesions
 from camanet_jax.alignment.maps import MEANING, explain_studies, map_side
 from camanet_jax.alignment.summary import MapSet, lesion_scores, summarise
+from camanet_jax.data.film_loading import film_transform
 from camanet_jax.data.schema import SPLITS
-from camanet_jax.data.transforms import eval_image
 from camanet_jax.experiment import open_split
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.results import provenance
@@ -62,10 +61,8 @@ def measure(workdir: str | Path, split: str = 'test', boxes: str | Path | None =
 
 def measure_split(run: TrainedRun, split: str, boxes: dict[str, list[Box]] | None) -> Measured:
     """Every lesion of a split with its maps by name."""
-    data = run.experiment.config.data
     source = open_split(run.experiment.config, split)
-    transform = partial(eval_image, eval_transform=data.eval_transform, image_size=data.image_size,
-                        resize_size=data.resize_size)
+    transform = film_transform(run.experiment.config.data)
     lesions = defaultdict(list)
     for lesion in find_lesions(split, source.records, transform, map_side(run), boxes):
         lesions[lesion.position].append(lesion)

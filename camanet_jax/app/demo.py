@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 import camanet_jax
+from camanet_jax.data.film_loading import film_transform
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.synthetic.studies import make_study
-from camanet_jax.data.transforms import eval_image
 from camanet_jax.reporting.study_data import as_jpeg, study_data, viewer_settings
 from camanet_jax.reporting.web_page import escape, fill_template, json_text
 
@@ -30,6 +30,7 @@ class Demo:
     def __init__(self, workdir: Path):
         self._reporter = camanet_jax.load(workdir)
         self._data = self._reporter.config.data
+        self._settle = film_transform(self._data)
         self.views: int = self._data.views
         self._one_at_a_time = threading.Lock()
         self._examples = [make_study(EXAMPLE_SEED, 'test', number, self._example_side()) for number in range(EXAMPLES)]
@@ -75,10 +76,6 @@ class Demo:
         except binascii.Error as error:
             raise ValueError(f'{name} did not arrive whole; try again.') from error
         return self._settle(open_grey(data, name))
-
-    def _settle(self, film: Image.Image) -> np.ndarray:
-        data = self._data
-        return eval_image(film, data.eval_transform, data.image_size, data.resize_size)
 
     def _study(self, name: str, films: np.ndarray, **texts: Any) -> dict[str, Any]:
         with self._one_at_a_time:

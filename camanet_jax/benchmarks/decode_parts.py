@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from camanet_jax.models.camanet import Camanet, Encoding
 from camanet_jax.models.decoder import DecoderCache
+from camanet_jax.models.layers import widened
 
 PARTS = ('memory', 'decoder', 'vocabulary')
 
@@ -20,8 +21,7 @@ def advance(model: Camanet, part: str, tokens, position, cache: DecoderCache, cr
     """One round up to `part`. Returns the new cache and a number that depends on all that was computed."""
     if part == 'vocabulary':
         logits, _, cache = model.decode_step(tokens, position, cache, cross)
-        wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-        return cache, jax.nn.log_softmax(wide).max(-1).sum().astype(model.dtype)
+        return cache, jax.nn.log_softmax(widened(logits)).max(-1).sum().astype(model.dtype)
     embedded = model.embed(tokens[..., None], position)[..., 0, :]
     memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
     if part == 'memory':

@@ -4,11 +4,13 @@ import collections
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 from ml_collections import ConfigDict
+from PIL import Image
 
 from camanet_jax.data.image_files import read_grey
 from camanet_jax.data.study_list import ListedStudy
@@ -20,6 +22,12 @@ Result = TypeVar('Result')
 Loaded = tuple[Item, Result | ValueError]
 
 MISSING_VIEW = ('repeat', 'refuse')
+
+
+def film_transform(data: ConfigDict) -> Callable[[Image.Image], UInt8[np.ndarray, 'height width']]:
+    """Brings a film to the model's size as the evaluation does; `data` is the configuration's."""
+    return partial(eval_image, eval_transform=data.eval_transform, image_size=data.image_size,
+                   resize_size=data.resize_size)
 
 
 def load_films(study: ListedStudy, data: ConfigDict, missing_view: str,
@@ -38,8 +46,8 @@ def load_films(study: ListedStudy, data: ConfigDict, missing_view: str,
     if len(paths) > data.views or (len(paths) < data.views and missing_view == 'refuse'):
         raise ValueError(f'Expected {data.views} image file(s) per study, got {len(paths)}: '
                          f'{", ".join(map(name_of, paths[:5]))}{", ..." if len(paths) > 5 else ""}')
-    films = [eval_image(read_grey(path, name_of(path)), data.eval_transform, data.image_size, data.resize_size)
-             for path in paths]
+    settle = film_transform(data)
+    films = [settle(read_grey(path, name_of(path))) for path in paths]
     return np.stack(films + films[-1:] * (data.views - len(films)))
 
 

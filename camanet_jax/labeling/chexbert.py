@@ -13,6 +13,8 @@ from einops import rearrange
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from camanet_jax.models.layers import widened
+
 HEAD_CLASSES = (4,) * 13 + (2,)  # blank, positive, negative, uncertain; No Finding has the first two only
 LAYER_NORM_EPSILON = 1e-12
 TOKEN_TYPES = 2
@@ -106,8 +108,7 @@ def attention(query: Float[Array, 'B L H K'], key: Float[Array, 'B L H K'], valu
               mask: Bool[Array, 'B L']) -> Float[Array, 'B L H K']:
     """Scaled dot-product attention to the tokens that `mask` keeps, its softmax in at least float32."""
     scores = jnp.einsum('bqhk,blhk->bhql', query, key) * query.shape[-1] ** -0.5
-    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
-    weights = jax.nn.softmax(scores, where=mask[:, None, None], axis=-1)  # --> [B, H, L, L]
+    weights = jax.nn.softmax(widened(scores), where=mask[:, None, None], axis=-1)  # --> [B, H, L, L]
     return jnp.einsum('bhql,blhk->bqhk', weights.astype(value.dtype), value)
 
 

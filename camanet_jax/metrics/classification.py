@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics, safe_ratio
 
+PRESENT = 0.5  # the probability from which a classifier says that an observation is there
 # The five observations of the CheXpert competition (Irvin et al., 2019, section 5).
 FIVE_CLASSES = ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion')
 
@@ -40,6 +41,22 @@ def classification_scores(
         five = [list(class_names).index(name) for name in FIVE_CLASSES]
         scores['five_class'] = _averages(counts[:, five])
     return scores
+
+
+def presence_scores(
+    probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']
+) -> dict:
+    """Of a classifier against pseudo-labels that are NaN where there is none; empty where there are none at all.
+
+    An observation without a pseudo-label is 0 on both sides, where precision, recall and F1 overlook it.
+    """
+    labelled = ~np.isnan(labels).all(1)
+    if not labelled.any():
+        return {}
+    predicted, labels = probabilities[labelled] >= PRESENT, labels[labelled]
+    return classification_scores(
+        (predicted & ~np.isnan(labels)).astype(int), np.nan_to_num(labels).astype(int)
+    )
 
 
 def confusion_counts(

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from camanet_jax import sharding
+from camanet_jax.models.layers import widened
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9  # PyTorch writes the same as 0.1
@@ -74,11 +75,6 @@ def affine_backward(saved, gradient):
 
 
 affine.defvjp(affine_forward, affine_backward)
-
-
-def widened(x: Array) -> Array:
-    """In at least float32."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 class BatchNorm(nn.Module):

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Int
 from camanet_jax.models.decoder import Decoder, DecoderCache
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.encoder import Encoder
-from camanet_jax.models.layers import Dropout, LayerNorm, linear, xavier_uniform
+from camanet_jax.models.layers import Dropout, LayerNorm, linear, widened, xavier_uniform
 from camanet_jax.models.outputs import CamanetOutput, Encoding
 from camanet_jax.models.relational_memory import RelationalMemory
 from camanet_jax.models.vdm import class_activation_maps, visual_discriminative_map
@@ -213,7 +213,7 @@ class Camanet(nn.Module):
         candidates = tokens > 0 if self.tdm_candidates == 'words' else input_mask(tokens)
         query = encoding.encoded[:, 0 if self.tdm_query == 'discriminative' else 1]
         words = self.embedding(tokens) if self.tdm_word_vectors == 'embedding' else embedded
-        similarity = cosine_similarity(*self.wide(words, query))
+        similarity = cosine_similarity(widened(words), widened(query))
         if self.tdm_word_vectors == 'embedding':
             similarity = same_for_same_word(similarity, tokens)
         selected = number_selected(counts, candidates, width)
@@ -221,9 +221,8 @@ class Camanet(nn.Module):
             selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)
         else:
             selection = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
-        attention, = self.wide(attention.mean(1))
-        tdm = textual_discriminative_map(attention, similarity, selection,
-                                              norm=self.tdm_norm, weight=self.tdm_weight)
+        tdm = textual_discriminative_map(widened(attention.mean(1)), similarity, selection,
+                                         norm=self.tdm_norm, weight=self.tdm_weight)
         return dict(word_similarity=similarity * candidates, selection=selection, tdm=tdm)
 
     def contrast(self, encoding, decoded, valid) -> dict[str, Array]:
@@ -232,10 +231,6 @@ class Camanet(nn.Module):
         text = jnp.einsum('bld,bl->bd', decoded, valid.astype(decoded.dtype)) / valid.sum(1, keepdims=True)
         return dict(image_embedding=image, text_embedding=self.text_head(text),
                     contrastive_scale=jnp.exp(self.contrastive_log_scale))
-
-    def wide(self, *arrays: Array) -> tuple[Array, ...]:
-        """The arrays in at least float32, for cosines and map statistics."""
-        return tuple(x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in arrays)
 
     def __call__(self, images: Array, tokens: Array, counts: SelectionCounts | None = None,
                  batch_width: Array | None = None, *, labels: Array | None = None, train: bool = False):

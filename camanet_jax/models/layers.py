@@ -32,9 +32,14 @@ def linear(fan_in: int, features: int, *, kernel_init=None, bias_init=None, **kw
     return nn.Dense(features, kernel_init=kernel_init or default, bias_init=bias_init or default, **kwargs)
 
 
+def widened(x: Array) -> Array:
+    """In at least float32."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def standardise(x: Float[Array, '... D']) -> Float[Array, '... D']:
     """(x - mean) / (std + 1e-6) over the last axis, with the unbiased standard deviation, in at least float32."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = widened(x)
     centred = x - x.mean(-1, keepdims=True)
     variance = jnp.square(centred).sum(-1, keepdims=True) / (x.shape[-1] - 1)
     # A constant row (an empty VDM) has no spread: its gradient through the root is 0, not 0 * inf.
@@ -101,7 +106,7 @@ class MultiHeadAttention(nn.Module):
         """
         queries = self.split(self.query(x))
         scores = jnp.einsum('...hqk,...hlk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
-        scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        scores = widened(scores)
         if mask is not None:
             scores = jnp.where(jnp.expand_dims(mask, -3), scores, MASKED_SCORE)
         probabilities = jax.nn.softmax(scores, axis=-1).astype(self.dtype)

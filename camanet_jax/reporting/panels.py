@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.metrics.classification import PRESENT
 from camanet_jax.reporting.overlays import colour_bar
 from camanet_jax.reporting.page import BLUE, BODY, FAINT, INK, RULE, SMALL, Page
 
 SECTION_GAP = 24  # pixels
 ROW = 19
 BAR_WIDTH, BAR_HEIGHT, BAR_LABEL = 150, 12, 14
-PRESENT = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
