@@ -57,8 +57,8 @@ def alignment_notes(results: Results) -> tuple[str, ...]:
         f'{measure} {perfect[0][measure]["value"]:.3f}' for measure in MEASURES) + '.'
     return ('Maps: ' + '; '.join(f'{name}: {MEANING[name]}' for name in MAPS) + '.',
             'Pointing: the lesion\'s share of the strongest patch. Energy: the share of the map\'s sum inside the '
-            'lesion. IoU: at the threshold that is best for all. Chance: what each measure is for a map that is the '
-            f'same everywhere, the lesions\' share of the film.{best}',
+            'lesion. IoU: at the threshold that is best for all other studies. Chance: what each measure is for a map '
+            f'that is the same everywhere, the lesions\' share of the film.{best}',
             'Above Base: against the same map of the same seed\'s Base, which has word attention only, over the '
             'lesions that both have, and in how many seeds. Maps of generated reports count only lesions that the '
             'report names.')
