@@ -60,6 +60,11 @@ class GeneratedReport:
         return inline.report_png(self.images, self.words, self.explanation)
 
 
+def batch_shape(studies: int, most: int) -> int:
+    """A power of two that holds `studies`, at most `most`: every shape of batch is compiled once."""
+    return min(most, 1 << max(studies - 1, 0).bit_length())
+
+
 class ReportWriter:
     """Writes reports with a trained run."""
 
@@ -68,7 +73,7 @@ class ReportWriter:
 
     def write(self, loaded: Iterable[Loaded], count: int, beam_size: int) -> Iterator[Loaded]:
         """Reports in place of films; the device is given a batch before the one before it is looked at."""
-        size, started = min(count, self._config.evaluation.batch_size), None
+        size, started = batch_shape(count, self._config.evaluation.batch_size), None
         for batch in in_batches(loaded, size):
             following = batch, self._start(batch, size, beam_size)
             if started:

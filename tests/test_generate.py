@@ -14,7 +14,7 @@ from camanet_jax.api import Reporter
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import open_split
 from camanet_jax.generate import generate
-from camanet_jax.report_writer import ReportWriter
+from camanet_jax.report_writer import ReportWriter, batch_shape
 from camanet_jax.workdir import open_trained
 
 
@@ -106,6 +106,11 @@ def test_many_studies_go_through_one_compiled_shape(trained, folder, tmp_path, m
     shapes.clear()
     generate(config, trained, [folder], tmp_path / 'repeated', overlays=False)
     assert shapes == [(2, 5), (2, 3)]
+
+
+@pytest.mark.parametrize('studies, shape', [(1, 1), (2, 2), (3, 4), (5, 8), (9, 12), (500, 12)])
+def test_numbers_of_studies_share_few_shapes(studies, shape):
+    assert batch_shape(studies, 12) == shape
 
 
 def test_a_stop_keeps_what_is_done(trained, folder, tmp_path, monkeypatch):

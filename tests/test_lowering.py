@@ -5,6 +5,7 @@ float32 map may pass through elementwise operations and sums, which XLA fuses; a
 """
 
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import jax
 import pytest
 
 from camanet_jax.benchmarks import compilation, train, train_parts
+from camanet_jax.benchmarks.memory import kept_arrays
 from camanet_jax.benchmarks.workload import Workload, read_workload
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -88,8 +90,7 @@ def saved(workload: Workload) -> list[jax.ShapeDtypeStruct]:
     variables = workload.variables()
     loss = partial(train_parts.loss, model=workload.experiment.model())
     others = variables['batch_stats'], workload.batch(8), *train.step_arguments(workload)[:2]
-    return jax.tree.leaves(jax.eval_shape(
-        lambda params: jax.vjp(lambda params: loss(params, *others)[0], params)[1], variables['params']))
+    return kept_arrays(lambda params: loss(params, *others)[0], variables['params'])
 
 
 def test_no_float32_map_is_saved_and_logits_are_saved_once(workload):
@@ -98,6 +99,24 @@ def test_no_float32_map_is_saved_and_logits_are_saved_once(workload):
     assert {leaf.dtype.name for leaf in maps} == {'bfloat16', 'bool'}
     logits = [leaf for leaf in kept if leaf.shape == (8, 15, workload.vocabulary_size)]
     assert [leaf.dtype.name for leaf in logits] == ['bfloat16']
+
+
+def test_remat_keeps_less_and_repeats_no_product(workload):
+    def deeper(remat):
+        config = workload.config.copy_and_resolve_references()
+        with config.unlocked():
+            config.model.backbone_options = dict(blocks=(2, 3), growth=4, stem=8, remat=remat)
+        return Workload(config, workload.vocabulary_size)
+
+    def kept_values(workload):
+        return sum(leaf.size for leaf in saved(workload) if is_map(leaf.shape))
+
+    def products(workload):
+        program = compilation.programs(workload)['train_step']()
+        return Counter(name for name, _ in operations(program, 'cuda') if name in ('convolution', 'dot_general'))
+
+    assert kept_values(deeper(True)) < 0.6 * kept_values(deeper(False))
+    assert products(deeper(True)) == products(deeper(False))
 
 
 @pytest.mark.slow

@@ -11,6 +11,9 @@ import jax
 from camanet_jax.benchmarks.peaks import Peaks
 
 
+ACCELERATOR = 'tpu'  # any: what is counted is not compiled
+
+
 class Cost(NamedTuple):
     """Of one device's share of a program."""
 
@@ -26,6 +29,16 @@ def cost_of(compiled: jax.stages.Compiled) -> Cost:
     """XLA's count for one device."""
     counts = compiled.cost_analysis() or {}
     return Cost(float(counts.get('flops', 0)), float(counts.get('bytes accessed', 0)))
+
+
+def flops_of(traced: jax.stages.Traced) -> float:
+    """XLA's count before compilation, as accelerators compute it: on CPU some gradients are loops over films."""
+    return float(traced.lower(lowering_platforms=(ACCELERATOR,)).cost_analysis()['flops'])
+
+
+def gradient_cost(traced: jax.stages.Traced, compiled: jax.stages.Compiled) -> Cost:
+    """Of a program that holds gradients of convolutions."""
+    return cost_of(compiled)._replace(flops=flops_of(traced))
 
 
 def achieved(cost: Cost, seconds: float, peaks: Peaks) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Peak memory of the device, or of the process where the device keeps no count, and what a program was given."""
+"""Peak memory of the device, or of the process where the device keeps no count, and what a program needs."""
 
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,3 +26,13 @@ def program_memory(compiled: jax.stages.Compiled) -> dict[str, int]:
     results = plan.output_size_in_bytes - plan.alias_size_in_bytes
     return {'argument_bytes': arguments, 'result_bytes': results, 'temporary_bytes': temporary,
             'program_bytes': arguments + results + temporary}
+
+
+def kept_arrays(loss: Callable[[Any], Any], params: Any) -> list[jax.ShapeDtypeStruct]:
+    """Arrays that the forward pass of `loss(params)` keeps for the backward pass."""
+    return jax.tree.leaves(jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params))
+
+
+def kept_bytes(loss: Callable[[Any], Any], params: Any) -> int:
+    """Their size."""
+    return sum(array.size * array.dtype.itemsize for array in kept_arrays(loss, params))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from camanet_jax.benchmarks import decode, decode_parts, train, train_parts
+from camanet_jax.benchmarks.cost import flops_of
 from camanet_jax.benchmarks.roofline import Work, least_values
 from camanet_jax.benchmarks.workload import Workload
 from camanet_jax.models.densenet import DenseNet
@@ -68,8 +69,8 @@ def decode_work(workload: Workload) -> dict[str, float]:
 
 
 def flops(program: Callable[..., Any], *args: Any) -> float:
-    """XLA's count for a program that is lowered, not compiled."""
-    return float(jax.jit(program).lower(*args).cost_analysis()['flops'])
+    """XLA's count for a program."""
+    return flops_of(jax.jit(program).trace(*args))
 
 
 def backbone_of(workload: Workload) -> DenseNet:

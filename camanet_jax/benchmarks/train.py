@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 from camanet_jax import sharding
 from camanet_jax.benchmarks import train_parts
-from camanet_jax.benchmarks.cost import Cost, achieved, cost_of
-from camanet_jax.benchmarks.memory import peak_memory, program_memory
+from camanet_jax.benchmarks.cost import Cost, achieved, cost_of, gradient_cost
+from camanet_jax.benchmarks.memory import kept_bytes, peak_memory, program_memory
 from camanet_jax.benchmarks.peaks import measure_peaks
 from camanet_jax.benchmarks.timing import measure, split
 from camanet_jax.benchmarks.workload import Workload
@@ -23,7 +23,10 @@ NOTES = (
     'The split comes from timing jitted prefixes of the step, each with the work of the one before: a part is a '
     'difference of two medians, and can be slightly negative where it is smaller than the noise.',
     'backward holds the whole gradient, the saving of activations included; update is the optimiser and the metrics.',
-    'XLA counts a loop once: the rounds of the memory are added from a program of one round.',
+    'XLA counts a loop once: the rounds of the memory are added from a program of one round. On CPU the bytes of the '
+    "convolutions' weight gradients, loops over films, are those of one film.",
+    'kept is what the forward pass hands to the backward pass before compilation; temporary is what the compiler made of '
+    'it, scratch space included.',
     'XLA counts the bytes of every fused operation, caches or not: their share of the copy peak may exceed 1.',
 )
 
@@ -35,16 +38,21 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     state, batch = make_state(workload), workload.batch(config.batch_size)
     variables = jax.tree.map(jnp.copy, (state.params, state.batch_stats))  # the step donates its state
     args = step_arguments(workload)
-    compiled = step_function(workload).lower(state, batch, *args).compile()
+    traced = step_function(workload).trace(state, batch, *args)
+    compiled = traced.lower().compile()
     stepper = Stepper(compiled, state, batch, args)
     stepper()
-    memory = peak_memory() | program_memory(compiled)
+    part_args = part_arguments(workload, variables)
+    memory = peak_memory() | program_memory(compiled) | kept_by_pass(workload, part_args)
 
-    programs = compiled_prefixes(workload, variables)
+    prefixes = {name: jax.jit(program).trace(*part_args)
+                for name, program in train_parts.prefixes(workload.experiment.model()).items()}
+    programs = {name: partial(program.lower().compile(), *part_args) for name, program in prefixes.items()}
     timings = measure({**programs, 'update': stepper}, repeats)
     step = timings['update']
     peaks = measure_peaks(dtype(config.dtype))
-    cost = step_cost(workload, compiled, programs['backward'].func, variables[0])
+    backward = gradient_cost(prefixes['backward'], programs['backward'].func)
+    cost = step_cost(workload, gradient_cost(traced, compiled), backward, variables[0])
     studies = config.batch_size
     return {
         'workload': workload.describe(studies) | {'accumulate': config.accumulate},
@@ -91,12 +99,17 @@ def step_arguments(workload: Workload) -> tuple:
     return jax.random.key(workload.config.seed), experiment.objective(), experiment.learning_rates(0, 1000)
 
 
-def compiled_prefixes(workload: Workload, variables: tuple) -> dict[str, partial]:
-    """Programs without arguments over the part of a batch that is in memory at one time."""
+def part_arguments(workload: Workload, variables: tuple) -> tuple:
+    """Of the prefixes: the part of a batch that is in memory at one time."""
     part = workload.batch(workload.config.batch_size // workload.config.accumulate)
-    args = *variables, part, *step_arguments(workload)[:2]
-    return {name: partial(jax.jit(program).lower(*args).compile(), *args)
-            for name, program in train_parts.prefixes(workload.experiment.model()).items()}
+    return *variables, part, *step_arguments(workload)[:2]
+
+
+def kept_by_pass(workload: Workload, part_args: tuple) -> dict[str, int]:
+    """What the forward pass over one part keeps for the backward pass, before the compiler has its say."""
+    params, *others = part_args
+    loss = partial(train_parts.loss, model=workload.experiment.model())
+    return {'kept_bytes': kept_bytes(lambda params: loss(params, *others)[0], params)}
 
 
 def whole_batch(timings: dict, parts: int) -> dict:
@@ -104,11 +117,11 @@ def whole_batch(timings: dict, parts: int) -> dict:
     return {name: timing if name == 'update' else timing.times(parts) for name, timing in timings.items()}
 
 
-def step_cost(workload: Workload, step, backward, params) -> Cost:
-    """The compiled step's cost with every part of the batch and every round of the memory counted."""
+def step_cost(workload: Workload, step: Cost, backward: Cost, params) -> Cost:
+    """The step's cost with every part of the batch and every round of the memory counted."""
     config, model = workload.config, workload.experiment.model()
     parts = config.accumulate
     embedded = jnp.zeros((config.batch_size // jax.device_count() // parts, config.model.width), model.dtype)
     one_round = jax.jit(train_parts.memory_round(model)).lower(params, embedded, jax.random.key(0)).compile()
     rounds = config.data.max_seq_length - 1
-    return cost_of(step).and_also(cost_of(backward), parts - 1).and_also(cost_of(one_round), parts * (rounds - 1))
+    return step.and_also(backward, parts - 1).and_also(cost_of(one_round), parts * (rounds - 1))

@@ -4,15 +4,22 @@ B studies, I views, C channels; image axes are height and width.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.convolution import conv_general_dilated
 from camanet_jax.models.pooling import max_pool
 
+# What `remat` keeps of a layer, beside its inputs: the products, and the statistics, which cross between devices.
+KEPT = jax.checkpoint_policies.save_only_these_names('kept')
+kept = partial(checkpoint_name, name='kept')
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
 
 
@@ -25,13 +32,17 @@ class DenseLayer(nn.Module):
     param_dtype: Any
 
     @nn.compact
-    def __call__(self, x, x_moments, train: bool):
+    def __call__(self, maps, maps_moments, train: bool):
+        """`maps`: those made so far, and `maps_moments` their statistics; both are joined along channels here."""
         kinds = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
+        x, x_moments = jnp.concatenate(maps, -1), jnp.concatenate(maps_moments, -1) if train else None
         x = nn.relu(BatchNorm(self.param_dtype, name='norm1')(x, x_moments, train=train))
         # A 1x1 convolution is a matrix product; XLA's CPU backend runs it faster written as one.
         x = nn.Dense(self.bottleneck * self.growth, name='conv1', **kinds)(x)
-        x = nn.relu(BatchNorm(self.param_dtype, name='norm2')(x, moments(x) if train else None, train=train))
-        return nn.Conv(self.growth, (3, 3), padding=1, name='conv2', **kinds)(x)
+        x = kept(x)
+        x = nn.relu(BatchNorm(self.param_dtype, name='norm2')(x, kept(moments(x)) if train else None, train=train))
+        return nn.Conv(self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated,
+                       **kinds)(x)
 
 
 class DenseBlock(nn.Module):
@@ -46,15 +57,14 @@ class DenseBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        make_layer = nn.remat(DenseLayer, static_argnums=(3,)) if self.remat else DenseLayer  # 3 is `train`
-        x_moments = moments(x) if train else None
+        make_layer = nn.remat(DenseLayer, policy=KEPT, static_argnums=(3,)) if self.remat else DenseLayer  # `train`
+        maps, maps_moments = [x], [moments(x)] if train else []
         for i in range(self.layers):
             layer = make_layer(self.growth, self.bottleneck, self.dtype, self.param_dtype, name=f'layer{i + 1}')
-            new = layer(x, x_moments, train)
-            x = jnp.concatenate([x, new], axis=-1)
+            maps.append(layer(maps, maps_moments, train))
             if train:
-                x_moments = jnp.concatenate([x_moments, moments(new)], axis=-1)
-        return x, x_moments
+                maps_moments.append(moments(maps[-1]))
+        return jnp.concatenate(maps, -1), jnp.concatenate(maps_moments, -1) if train else None
 
 
 class Transition(nn.Module):
@@ -80,7 +90,8 @@ class DenseNet(nn.Module):
       growth: channels that each layer adds.
       stem: channels of the first convolution.
       bottleneck: width of the 1x1 convolutions, in units of `growth`.
-      remat: computes the layers of the blocks a second time in the backward pass, so that it keeps only their outputs.
+      remat: keeps each map once for the backward pass, which joins and normalises maps a second time (Pleiss et al.,
+        2017, memory-efficient DenseNets); no convolution or product is repeated. XLA's CPU backend undoes it.
     """
 
     blocks: Sequence[int] = (6, 12, 24, 16)
@@ -103,7 +114,7 @@ class DenseNet(nn.Module):
     def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
         """Returns features [B, I, height / 32, width / 32, C] (with four blocks)."""
         x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv0',
-                    dtype=self.dtype, param_dtype=self.param_dtype)(images)
+                    conv_general_dilated=conv_general_dilated, dtype=self.dtype, param_dtype=self.param_dtype)(images)
         x = nn.relu(BatchNorm(self.param_dtype, name='norm0')(x, moments(x) if train else None, train=train))
         x = max_pool(x)
         for i, layers in enumerate(self.blocks):

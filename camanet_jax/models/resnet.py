@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.convolution import conv_general_dilated
 from camanet_jax.models.pooling import max_pool
 
 EXPANSION = 4  # a bottleneck's output is so many times as wide as its 3x3 convolution
@@ -42,7 +43,8 @@ class Bottleneck(nn.Module):
 
         # 1x1 convolutions are matrix products; XLA's CPU backend runs them faster written as such.
         y = nn.relu(norm(nn.Dense(self.width, name='conv1', **kinds)(x), 'bn1'))
-        y = nn.Conv(self.width, (3, 3), strides=self.stride, padding=1, name='conv2', **kinds)(y)
+        y = nn.Conv(self.width, (3, 3), strides=self.stride, padding=1, name='conv2',
+                    conv_general_dilated=conv_general_dilated, **kinds)(y)
         y = nn.relu(norm(y, 'bn2'))
         y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **kinds)(y), 'bn3')
         if self.project:
@@ -74,7 +76,7 @@ class ResNet(nn.Module):
         """Returns features [B, I, height / 32, width / 32, C] (with four stages)."""
         kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv1',
-                    **kinds)(images)
+                    conv_general_dilated=conv_general_dilated, **kinds)(images)
         x = max_pool(nn.relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
         for stage, units in enumerate(self.blocks):
             for unit in range(units):

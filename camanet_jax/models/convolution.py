@@ -1,0 +1,63 @@
+"""Convolution whose gradient by its weights is fast on CPU too.
+
+XLA's CPU backend transposes whole maps for this gradient, which for large maps costs several times the products
+themselves. Here it is a sum over films of matrix products, each film small enough for the cache. Accelerators keep XLA's.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from camanet_jax.models.layers import widened
+
+
+def conv_general_dilated(x: Float[Array, 'B height width C'], kernel: Float[Array, 'K K C O'], strides: Sequence[int],
+                         padding: Sequence[tuple[int, int]], **options: Any) -> Float[Array, 'B rows columns O']:
+    """`lax.conv_general_dilated` as `nn.Conv` calls it: undilated, with strides and padding alike on all sides."""
+    plain = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
+
+    def forward(x, kernel):
+        return plain(x, kernel), (x, kernel)
+
+    def backward(saved, gradient):
+        x, kernel = saved
+        by_x, = jax.linear_transpose(lambda x: plain(x, kernel), x)(gradient)
+        return by_x, lax.platform_dependent(x, gradient, cpu=sum_over_films, default=by_kernel)
+
+    def by_kernel(x, gradient):
+        return jax.linear_transpose(lambda kernel: plain(x, kernel), kernel)(gradient)[0]
+
+    def sum_over_films(x, gradient):
+        def add(total, film):
+            found = film_gradient(len(kernel), strides[0], padding[0][0], *film)
+            return total + widened(found).reshape(kernel.shape), None
+        return lax.scan(add, widened(jnp.zeros_like(kernel)), (x, gradient))[0].astype(kernel.dtype)
+
+    convolve = jax.custom_vjp(plain)
+    convolve.defvjp(forward, backward)
+    return convolve(x, kernel)
+
+
+def film_gradient(size: int, stride: int, padding: int, x: Float[Array, 'height width C'],
+                  gradient: Float[Array, 'rows columns O']) -> Float[Array, '{size}*{size} C O']:
+    """Sum over places of the input around a place times the gradient there."""
+    if stride == 1:  # the gradient around a place of the input says the same, mirrored, and has fewer channels
+        around = patches(gradient, size, 1, size - 1 - padding, x.shape[:2])[..., ::-1, :]
+        return jnp.einsum('hwc,hwko->kco', x, around)
+    around = patches(x, size, stride, padding, gradient.shape[:2])
+    return jnp.einsum('hwkc,hwo->kco', around, gradient)
+
+
+def patches(x: Float[Array, 'height width C'], size: int, stride: int, padding: int, places: tuple[int, int]
+            ) -> Float[Array, 'rows columns {size}*{size} C']:
+    """The values around each of `places` (rows, columns)."""
+    padded = jnp.pad(x, ((padding, padding), (padding, padding), (0, 0)))
+    rows, columns = (stride * (number - 1) + 1 for number in places)
+    return jnp.stack([lax.slice(padded, (i, j, 0), (i + rows, j + columns, x.shape[-1]), (stride, stride, 1))
+                      for i, j in product(range(size), repeat=2)], -2)
