@@ -4,9 +4,10 @@
     python scripts/benchmark.py decode  --config=configs/iu_xray.py
     python scripts/benchmark.py input   --config=configs/demo.py --step_seconds=0.05
     python scripts/benchmark.py compile --config=configs/demo.py
+    python scripts/benchmark.py start   --config=configs/demo.py
     python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 
-Only `input` reads a data set; the others make studies of the configured shapes. `scaling` predicts and measures nothing
+Only `input` and `start` read a data set; the others make studies of the configured shapes. `scaling` predicts and measures nothing
 (docs/scaling.md).
 """
 
@@ -14,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from camanet_jax import runtime
-from camanet_jax.benchmarks import compilation, data_input, decode, report, scaling, train
+from camanet_jax.benchmarks import compilation, data_input, decode, report, scaling, startup, train
 from camanet_jax.benchmarks.workload import read_workload
 from camanet_jax.experiment import DTYPES
 
@@ -22,7 +23,7 @@ from camanet_jax.experiment import DTYPES
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('benchmark', choices=['train', 'decode', 'input', 'compile', 'scaling'])
+    parser.add_argument('benchmark', choices=['train', 'decode', 'input', 'compile', 'start', 'scaling'])
     parser.add_argument('--config', type=Path, required=True, metavar='FILE')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     parser.add_argument('--batch_size', type=int, help='studies in a batch (default: as configured)')
@@ -30,7 +31,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=5, help='samples of each program (default: %(default)s)')
     parser.add_argument('--max_seq_length', type=int, help='tokens of a report (default: as configured)')
     parser.add_argument('--dtype', choices=DTYPES, help='of the computation (default: as configured)')
-    parser.add_argument('--data_dir', help='input: folder of the data set (default: as configured)')
+    parser.add_argument('--data_dir', help='input, start: folder of the data set (default: as configured)')
     parser.add_argument('--lengths', type=int, nargs='+', default=(),
                         help='decode: report lengths (default: quarter, half and whole of max_seq_length)')
     parser.add_argument('--workers', type=int, nargs='+', default=(),
@@ -69,9 +70,18 @@ def measure(workload, options: argparse.Namespace) -> dict:
         return decode.run(workload, options.steps, tuple(sorted(options.lengths)))
     if options.benchmark == 'input':
         return data_input.run(workload, options.steps, tuple(options.workers), options.step_seconds)
+    if options.benchmark == 'start':
+        return startup.run(workload, options.config, run_flags(options))
     if options.benchmark == 'scaling':
         return scaling.run(workload, options.hardware, options.films_per_core)
     return compilation.run(workload)
+
+
+def run_flags(options: argparse.Namespace) -> list[str]:
+    """The same changes to the configuration on the command line of a run."""
+    fields = {'batch_size': options.batch_size, 'accumulate': options.accumulate, 'dtype': options.dtype,
+              'data.max_seq_length': options.max_seq_length, 'data_dir': options.data_dir}
+    return [f'--config.{field}={value}' for field, value in fields.items() if value is not None]
 
 
 if __name__ == '__main__':

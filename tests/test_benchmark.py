@@ -9,14 +9,14 @@ import jax
 import numpy as np
 import pytest
 
-from camanet_jax.benchmarks import decode, report
+from camanet_jax.benchmarks import decode, report, startup
 from camanet_jax.benchmarks.cost import Cost
 from camanet_jax.benchmarks.peaks import Peaks
 from camanet_jax.benchmarks.timing import Timing, measure, split
 from camanet_jax.benchmarks.workload import read_workload
 
 ROOT = Path(__file__).parents[1]
-DEMO = ROOT / 'configs' / 'demo.py'
+DEMO, TINY = ROOT / 'configs' / 'demo.py', ROOT / 'tests' / 'tiny.py'
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +91,19 @@ def test_compile_gives_cold_and_cached_times_and_restores_settings(benchmark):
     assert [row['program'] for row in found['programs']] == ['train_step', 'encode', 'search', 'all']
     assert positive(*(value for row in found['programs'] for key, value in row.items() if key != 'program'))
     assert (jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs) == before
+
+
+def test_start_times_two_runs_to_their_first_step(tmp_path):
+    workload = read_workload(TINY, data_dir=str(tmp_path))
+    found = startup.run(workload, TINY, [f'--config.data_dir={tmp_path}'])
+    assert [row['start'] for row in found['starts']] == ['cold', 'warm']
+    assert positive(*(row['seconds'] for row in found['starts']))
+
+
+def test_a_run_that_does_not_start_says_why(tmp_path):
+    with pytest.raises(ValueError, match='(?s)exit code 1:.*batch_size'):
+        startup.run(read_workload(TINY, data_dir=str(tmp_path)), TINY,
+                    [f'--config.data_dir={tmp_path}', '--config.batch_size=0'])
 
 
 def test_split_takes_differences():

@@ -10,7 +10,6 @@ import jax
 
 from camanet_jax.benchmarks.peaks import Peaks
 
-
 ACCELERATOR = 'tpu'  # any: what is counted is not compiled
 
 

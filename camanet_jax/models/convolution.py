@@ -1,7 +1,8 @@
 """Convolution whose gradient by its weights is fast on CPU too.
 
 XLA's CPU backend transposes whole maps for this gradient, which for large maps costs several times the products
-themselves. Here it is a sum over films of matrix products, each film small enough for the cache. Accelerators keep XLA's.
+themselves. Here it is a sum over films of matrix products, each film small enough for the cache. Accelerators keep
+XLA's.
 """
 
 from collections.abc import Sequence
