@@ -26,7 +26,7 @@ from camanet_jax.metrics_log import MetricsLog
 from camanet_jax.progress import Progress
 from camanet_jax.step_records import StepRecords
 from camanet_jax.train_step import TrainState, init_state, train_step
-from camanet_jax.workdir import claim_workdir
+from camanet_jax.workdir import claim_workdir, only_writer
 
 LOG = logging.getLogger(__name__)
 
@@ -52,8 +52,13 @@ def train(config: ConfigDict, workdir: Path) -> None:
     weights = None if has_checkpoint(workdir) else read_initial_weights(experiment)
     claim_workdir(workdir, config, experiment.tokenizer)
 
+    with only_writer(workdir):
+        fit(make_training(experiment, workdir, train_source, val_source, epoch_steps), workdir, weights)
+
+
+def fit(training: 'Training', workdir: Path, weights: Any) -> None:
+    """Trains from the newest checkpoint, or from `weights`, to the end, and writes the scores."""
     # 2. The state: the newest checkpoint's, or a fresh one.
-    training = make_training(experiment, workdir, train_source, val_source, epoch_steps)
     start = training.checkpoints.latest_step()
     if start is None:
         start, state = 0, with_initial_weights(training.make_state(), weights, training.mesh)

@@ -3,8 +3,12 @@
     config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predictions/  figures/  scores.json
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,9 @@ from camanet_jax.experiment import Experiment
 from camanet_jax.metrics_log import replace_text
 from camanet_jax.train_step import init_state
 
+LOG = logging.getLogger(__name__)
+
+LOCK = '.lock'
 CONFIG, VOCABULARY = 'config.json', 'vocabulary.json'
 # Only in a converted workdir: the arrays of the PyTorch checkpoint that the model has no use for.
 TORCH_BUFFERS = 'torch_buffers.safetensors'
@@ -50,6 +57,27 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
         replace_text(workdir / CONFIG, json.dumps(data, indent=2) + '\n')
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('workdir claimed')
+
+
+@contextlib.contextmanager
+def only_writer(workdir: Path) -> Iterator[None]:
+    """Keeps other runs from training in the folder meanwhile; the lock goes with the process, however that ends.
+
+    Raises:
+      ValueError: one is training there.
+    """
+    if jax.process_index() != 0:
+        yield
+        return
+    with (workdir / LOCK).open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f'{workdir} is in use: another process is training there. Wait for it to end, or use '
+                             'another --workdir.') from None
+        except OSError as error:
+            LOG.warning('%s cannot be locked (%s): start no second run there.', workdir, error)
+        yield
 
 
 def get_config(workdir: str) -> ConfigDict:

@@ -61,7 +61,7 @@ def get_config() -> ConfigDict:
     model.dropout = 0.1
     model.projection_dropout = 0.5
     model.visual_extractor = 'camanet_jax.models.densenet:DenseNet'  # or another: docs/extend.md
-    # remat=True computes the backbone's layers twice to save memory.
+    # remat=True keeps every feature map once, to save memory on GPU and TPU, and normalises maps twice.
     model.backbone_options = ConfigDict(dict(blocks=(6, 12, 24, 16), growth=32, stem=64, remat=False))
     model.vdmae = True  # False is the Base system
     model.vtac = True

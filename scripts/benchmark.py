@@ -7,8 +7,8 @@
     python scripts/benchmark.py start   --config=configs/demo.py
     python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 
-Only `input` and `start` read a data set; the others make studies of the configured shapes. `scaling` predicts and measures nothing
-(docs/scaling.md).
+Only `input` and `start` read a data set; the others make studies of the configured shapes. `scaling` predicts and
+measures nothing (docs/scaling.md).
 """
 
 import argparse

@@ -80,3 +80,11 @@ def test_a_checkpoint_holds_what_a_run_needs(trained):
     run = Checkpoints(trained).read_run()
     assert run.keys() == {'batches', 'key', 'vocabulary', 'config', 'selection'}
     assert run['batches'] == {'next_batch': LAST}
+
+
+def test_a_second_run_in_the_same_folder_is_refused(make_config, tmp_path):
+    (tmp_path / 'run').mkdir()
+    with workdir.only_writer(tmp_path / 'run'), pytest.raises(ValueError, match='another process is training there'):
+        train(make_config(), tmp_path / 'run')
+    with workdir.only_writer(tmp_path / 'run'):  # the lock went with its holder
+        pass

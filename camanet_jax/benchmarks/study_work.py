@@ -18,7 +18,8 @@ from camanet_jax.benchmarks.workload import Workload
 from camanet_jax.models.densenet import DenseNet
 
 # Values read and written for one film of 224 squared pixels by DenseNet-121, training and encoding: XLA's count of the
-# compiled programs (CPU, float32, batch 4). It counts a value again for every fused operation that reads it.
+# compiled programs (CPU, float32, batch 4, its own weight gradients of convolutions). It counts a value again for every
+# fused operation that reads it.
 TRAIN_VALUES, ENCODE_VALUES = 515e6, 95e6
 COUNTED_LEAST = least_values((6, 12, 24, 16), 32, 64, 4, 224)
 # Rows of D values that a layer of encoder or decoder reads and writes per token between its products, counted by hand.
