@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -31,13 +32,27 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
     if config.dtype == 'float64':
         jax.config.update('jax_enable_x64', True)
     if distributed:
-        jax.distributed.initialize(**processes_from_environment())
+        jax.distributed.initialize(**processes_from_environment(), local_device_ids=own_cards())
 
 
 def processes_from_environment() -> dict[str, int]:
     """JAX_NUM_PROCESSES and JAX_PROCESS_ID, for launchers that JAX does not detect (SLURM and TPU pods it does)."""
     names = {'num_processes': 'JAX_NUM_PROCESSES', 'process_id': 'JAX_PROCESS_ID'}
     return {argument: int(os.environ[name]) for argument, name in names.items() if name in os.environ}
+
+
+def own_cards() -> list[int] | None:
+    """Under SLURM, which of the cards that this process sees are its own; None leaves it to JAX.
+
+    JAX lets the n-th process of a host take the n-th card it sees. That is right where every process sees all of them,
+    but not where SLURM shows each its own (--gpus-per-task), nor where one process is to use the whole host.
+    """
+    visible, tasks = os.environ.get('CUDA_VISIBLE_DEVICES'), os.environ.get('SLURM_STEP_TASKS_PER_NODE')
+    if not visible or not tasks or 'JAX_LOCAL_DEVICE_IDS' in os.environ:
+        return None
+    cards = len(visible.split(','))
+    alone = re.fullmatch(r'1(\(x\d+\))?', tasks)  # SLURM writes 1(x4) for one task on each of four hosts
+    return list(range(cards)) if alone or cards == 1 else None
 
 
 def set_up_logging() -> None:

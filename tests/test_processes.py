@@ -14,13 +14,26 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def named(process: int, port: int) -> dict[str, str]:
+    """What somebody sets who starts processes by hand."""
+    return {'JAX_COORDINATOR_ADDRESS': f'127.0.0.1:{port}', 'JAX_NUM_PROCESSES': '2', 'JAX_PROCESS_ID': str(process)}
+
+
+def under_slurm(process: int, port: int) -> dict[str, str]:
+    """What SLURM sets for two tasks on a host; JAX makes the port from the job's number."""
+    return {'SLURM_JOB_ID': str(port), 'SLURM_STEP_NODELIST': 'localhost', 'SLURM_STEP_NUM_NODES': '1',
+            'SLURM_STEP_TASKS_PER_NODE': '2', 'SLURM_NTASKS': '2', 'SLURM_PROCID': str(process),
+            'SLURM_LOCALID': str(process)}
+
+
 @pytest.mark.slow
-def test_two_processes_make_the_run_of_one(trained, tiny_arguments, tmp_path):
-    shared = {'JAX_COORDINATOR_ADDRESS': f'127.0.0.1:{free_port()}', 'JAX_NUM_PROCESSES': '2', 'JAX_PLATFORMS': 'cpu'}
+@pytest.mark.parametrize('launcher', [named, under_slurm])
+def test_two_processes_make_the_run_of_one(trained, tiny_arguments, tmp_path, launcher):
+    port = free_port()
 
     def launch(process: int) -> str:
         return succeed(f'--workdir={tmp_path / "run"}', *tiny_arguments, '--distributed', timeout=600,
-                       environment=shared | {'JAX_PROCESS_ID': str(process)})
+                       environment=launcher(process, port) | {'JAX_PLATFORMS': 'cpu'})
 
     with ThreadPoolExecutor() as pool:
         outputs = list(pool.map(launch, range(2)))
