@@ -96,7 +96,7 @@ def saved(workload: Workload) -> list[jax.ShapeDtypeStruct]:
 def test_no_float32_map_is_saved_and_logits_are_saved_once(workload):
     kept = saved(workload)
     maps = [leaf for leaf in kept if is_map(leaf.shape)]
-    assert {leaf.dtype.name for leaf in maps} == {'bfloat16', 'bool'}
+    assert {leaf.dtype.name for leaf in maps} == {'bfloat16'}
     logits = [leaf for leaf in kept if leaf.shape == (8, 15, workload.vocabulary_size)]
     assert [leaf.dtype.name for leaf in logits] == ['bfloat16']
 
@@ -115,7 +115,7 @@ def test_remat_keeps_less_and_repeats_no_product(workload):
         program = compilation.programs(workload)['train_step']()
         return Counter(name for name, _ in operations(program, 'cuda') if name in ('convolution', 'dot_general'))
 
-    assert kept_values(deeper(True)) < 0.6 * kept_values(deeper(False))
+    assert kept_values(deeper(True)) < 0.7 * kept_values(deeper(False))
     assert products(deeper(True)) == products(deeper(False))
 
 

@@ -9,6 +9,7 @@ The R2Gen layout of a data folder:
 import collections
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def _is_text(value: Any) -> bool:
 def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[str]:
     if rows is None:
         return []
-    row = _label_row(entry['id'], rows)
+    row = label_row(entry['id'], rows)
     if row is None:
         problem = 'no row in labels.json'
     elif not isinstance(row, list) or len(row) != len(OBSERVATIONS):
@@ -144,11 +145,11 @@ def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[
     return [f'labels of study {entry["id"]}: {problem}']
 
 
-def _label_row(study_id: str, rows: dict[str, Any]) -> Any:
-    """The row under the whole id or, as in IU X-Ray's file, its first two dash-separated parts."""
+def label_row(study_id: str, rows: Mapping[str, Any]) -> Any:
+    """A study's row in a label file: under the whole id or, as in IU X-Ray's, its first two dash-separated parts."""
     return rows.get(study_id, rows.get('-'.join(study_id.split('-')[:2])))
 
 
 def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> Study:
-    labels = None if rows is None else tuple(int(v) for v in _label_row(entry['id'], rows))
+    labels = None if rows is None else tuple(int(v) for v in label_row(entry['id'], rows))
     return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']))

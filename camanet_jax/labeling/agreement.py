@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.data.schema import OBSERVATIONS, label_row
 from camanet_jax.labeling.label_values import IGNORED, positives, without_ignored
 from camanet_jax.metrics.classification import classification_scores
 
@@ -30,9 +30,9 @@ def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Se
 
 
 def other_row(others: Mapping[str, Sequence[int]], name: str) -> Sequence[int] | None:
-    """The row under the whole id, its first two dash-separated parts (IU X-Ray's file), or Open-i's id of the study."""
-    names = name, '-'.join(name.split('-')[:2]), name.split('_')[0]
-    return next((others[each] for each in names if each in others), None)
+    """A study's row in a label file, or under Open-i's id of it."""
+    found = label_row(name, others)
+    return others.get(name.split('_')[0]) if found is None else found
 
 
 def table_row(name: str, scores: Mapping[str, Any]) -> str:

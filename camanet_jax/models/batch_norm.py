@@ -77,6 +77,26 @@ def affine_backward(saved, gradient):
 affine.defvjp(affine_forward, affine_backward)
 
 
+@jax.custom_vjp
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return jnp.maximum(x, 0)
+
+
+def relu_forward(x):
+    """Saves the output, which the next product saves too: by itself JAX would save a mask beside it."""
+    found = relu(x)
+    return found, found
+
+
+def relu_backward(found, gradient):
+    """Of the input; none where it was not above 0."""
+    return jnp.where(found > 0, gradient, 0),
+
+
+relu.defvjp(relu_forward, relu_backward)
+
+
 class BatchNorm(nn.Module):
     """PyTorch's BatchNorm: biased variance to normalise, unbiased variance in the running statistics."""
 

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
-from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.batch_norm import BatchNorm, moments, relu
 from camanet_jax.models.convolution import conv_general_dilated
 from camanet_jax.models.pooling import max_pool
 
@@ -36,11 +36,11 @@ class DenseLayer(nn.Module):
         """`maps`: those made so far, and `maps_moments` their statistics; both are joined along channels here."""
         kinds = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
         x, x_moments = jnp.concatenate(maps, -1), jnp.concatenate(maps_moments, -1) if train else None
-        x = nn.relu(BatchNorm(self.param_dtype, name='norm1')(x, x_moments, train=train))
+        x = relu(BatchNorm(self.param_dtype, name='norm1')(x, x_moments, train=train))
         # A 1x1 convolution is a matrix product; XLA's CPU backend runs it faster written as one.
         x = nn.Dense(self.bottleneck * self.growth, name='conv1', **kinds)(x)
         x = kept(x)
-        x = nn.relu(BatchNorm(self.param_dtype, name='norm2')(x, kept(moments(x)) if train else None, train=train))
+        x = relu(BatchNorm(self.param_dtype, name='norm2')(x, kept(moments(x)) if train else None, train=train))
         return nn.Conv(self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated,
                        **kinds)(x)
 
@@ -76,7 +76,7 @@ class Transition(nn.Module):
     @nn.compact
     def __call__(self, x, x_moments, *, train: bool):
         channels = x.shape[-1] // 2
-        x = nn.relu(BatchNorm(self.param_dtype, name='norm')(x, x_moments, train=train))
+        x = relu(BatchNorm(self.param_dtype, name='norm')(x, x_moments, train=train))
         x = nn.avg_pool(x, (2, 2), strides=(2, 2))
         return nn.Dense(channels, use_bias=False, kernel_init=conv_init, name='conv',
                         dtype=self.dtype, param_dtype=self.param_dtype)(x)
@@ -115,7 +115,7 @@ class DenseNet(nn.Module):
         """Returns features [B, I, height / 32, width / 32, C] (with four blocks)."""
         x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv0',
                     conv_general_dilated=conv_general_dilated, dtype=self.dtype, param_dtype=self.param_dtype)(images)
-        x = nn.relu(BatchNorm(self.param_dtype, name='norm0')(x, moments(x) if train else None, train=train))
+        x = relu(BatchNorm(self.param_dtype, name='norm0')(x, moments(x) if train else None, train=train))
         x = max_pool(x)
         for i, layers in enumerate(self.blocks):
             block = DenseBlock(layers, self.growth, self.bottleneck, self.dtype, self.param_dtype,
@@ -123,4 +123,4 @@ class DenseNet(nn.Module):
             x, x_moments = block(x, train=train)
             if i + 1 < len(self.blocks):
                 x = Transition(self.dtype, self.param_dtype, name=f'transition{i + 1}')(x, x_moments, train=train)
-        return nn.relu(BatchNorm(self.param_dtype, name='norm5')(x, x_moments, train=train))
+        return relu(BatchNorm(self.param_dtype, name='norm5')(x, x_moments, train=train))

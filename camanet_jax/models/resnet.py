@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.batch_norm import BatchNorm, moments, relu
 from camanet_jax.models.convolution import conv_general_dilated
 from camanet_jax.models.pooling import max_pool
 
@@ -42,15 +42,15 @@ class Bottleneck(nn.Module):
             return BatchNorm(self.param_dtype, name=name)(x, moments(x) if train else None, train=train)
 
         # 1x1 convolutions are matrix products; XLA's CPU backend runs them faster written as such.
-        y = nn.relu(norm(nn.Dense(self.width, name='conv1', **kinds)(x), 'bn1'))
+        y = relu(norm(nn.Dense(self.width, name='conv1', **kinds)(x), 'bn1'))
         y = nn.Conv(self.width, (3, 3), strides=self.stride, padding=1, name='conv2',
                     conv_general_dilated=conv_general_dilated, **kinds)(y)
-        y = nn.relu(norm(y, 'bn2'))
+        y = relu(norm(y, 'bn2'))
         y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **kinds)(y), 'bn3')
         if self.project:
             x = x[:, :, ::self.stride, ::self.stride]
             x = norm(nn.Dense(EXPANSION * self.width, name='downsample_conv', **kinds)(x), 'downsample_bn')
-        return nn.relu(x + y)
+        return relu(x + y)
 
 
 class ResNet(nn.Module):
@@ -77,7 +77,7 @@ class ResNet(nn.Module):
         kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv1',
                     conv_general_dilated=conv_general_dilated, **kinds)(images)
-        x = max_pool(nn.relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
+        x = max_pool(relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
         for stage, units in enumerate(self.blocks):
             for unit in range(units):
                 stride = 2 if stage and unit == 0 else 1  # the first stage follows the pooling

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.data.schema import OBSERVATIONS, label_row
 from camanet_jax.labeling.label_files import column_places, open_text
 
 PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
@@ -80,7 +80,7 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
     paths = entry.get('image_path')
     paths = [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []
     name = _text(entry.get('id'))
-    row = None if labels is None else labels.get(name, labels.get('-'.join(name.split('-')[:2]), ()))
+    row = None if labels is None else label_row(name, labels) or ()
     patient = next((_text(entry[key]) for key in PATIENT_COLUMNS if key in entry), None)
     here, stated = _split_name(split), _split_name(_text(entry.get('split', split)))
     fault = '' if stated == here else f'listed under "{split}", but its "split" is {entry["split"]!r}'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from camanet_jax.data.schema import OBSERVATIONS, Study, summarise
+from camanet_jax.data.schema import OBSERVATIONS, Study, label_row, summarise
 from camanet_jax.labeling.label_files import Labels, read_label_csv, read_label_json
 from camanet_jax.labeling.label_values import NEGATIVE, positives
 from camanet_jax.metrics.labeler import label_reports
@@ -33,7 +33,7 @@ def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> lis
         rows = read_label_json(path)
     else:
         rows = _binary(read_label_csv(path), uncertain)
-    found = {study.id: rows.get(study.id, rows.get('-'.join(study.id.split('-')[:2]))) for study in studies}
+    found = {study.id: label_row(study.id, rows) for study in studies}
     if missing := [name for name, row in found.items() if row is None]:
         raise ValueError(f'{path}: no labels of {summarise(missing, "study", "studies")}')
     return [_with_row(study, found[study.id]) for study in studies]

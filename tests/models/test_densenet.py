@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from quick_modules import draw_variables, quick
 
-from camanet_jax.models.batch_norm import BatchNorm, moments
+from camanet_jax.models.batch_norm import BatchNorm, moments, relu
 from camanet_jax.models.densenet import DenseNet, Transition
 
 STATISTICS = {'mean': np.array([0.5, -1.0, 2.0]), 'var': np.array([1.0, 4.0, 0.3])}
@@ -20,6 +20,12 @@ def films():
 
 def normalise(x, mean, variance):
     return PARAMS['scale'] * (x - mean) / np.sqrt(variance + 1e-5) + PARAMS['bias']
+
+
+def test_relu_has_no_gradient_at_zero():
+    x = jnp.array([-2.0, -0.0, 0.0, 3.0])
+    np.testing.assert_array_equal(relu(x), [0, 0, 0, 3])
+    np.testing.assert_array_equal(jax.grad(lambda x: (relu(x) * jnp.arange(1.0, 5.0)).sum())(x), [0, 0, 0, 4])
 
 
 def test_evaluation_uses_the_running_statistics(films, double):
