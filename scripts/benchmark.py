@@ -42,7 +42,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help='scaling: films a second that one core loads (default: %(default)s)')
     parser.add_argument('--compile_cache', help="folder of compiled programs, or 'off' (default: as configured)")
     parser.add_argument('--small', action='store_true', help='a tiny model, to try the benchmark itself')
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.benchmark == 'start' and options.small:
+        parser.error('start runs the configuration as it is; give a small one instead of --small')
+    return options
 
 
 def main(argv: list[str] | None = None) -> dict:

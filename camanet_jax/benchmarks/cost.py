@@ -35,9 +35,9 @@ def flops_of(traced: jax.stages.Traced) -> float:
     return float(traced.lower(lowering_platforms=(ACCELERATOR,)).cost_analysis()['flops'])
 
 
-def gradient_cost(traced: jax.stages.Traced, compiled: jax.stages.Compiled) -> Cost:
-    """Of a program that holds gradients of convolutions."""
-    return cost_of(compiled)._replace(flops=flops_of(traced))
+def gradient_cost(traced: jax.stages.Traced, compiled: jax.stages.Compiled, devices: int = 1) -> Cost:
+    """Of a program that holds gradients of convolutions, and that the compiler spreads over so many devices."""
+    return cost_of(compiled)._replace(flops=flops_of(traced) / devices)
 
 
 def achieved(cost: Cost, seconds: float, peaks: Peaks) -> dict[str, Any]:

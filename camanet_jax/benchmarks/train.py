@@ -51,7 +51,7 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     timings = measure({**programs, 'update': stepper}, repeats)
     step = timings['update']
     peaks = measure_peaks(dtype(config.dtype))
-    backward = gradient_cost(prefixes['backward'], programs['backward'].func)
+    backward = gradient_cost(prefixes['backward'], programs['backward'].func, jax.device_count())
     cost = step_cost(workload, gradient_cost(traced, compiled), backward, variables[0])
     studies = config.batch_size
     return {
