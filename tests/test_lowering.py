@@ -6,14 +6,12 @@ float32 map may pass through elementwise operations and sums, which XLA fuses; a
 
 import re
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import jax
 import pytest
 
-from camanet_jax.benchmarks import compilation, train, train_parts
-from camanet_jax.benchmarks.memory import kept_arrays
+from camanet_jax.benchmarks import compilation, train
 from camanet_jax.benchmarks.workload import Workload, read_workload
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -88,9 +86,7 @@ def test_the_check_sees_float32_maps():
 def saved(workload: Workload) -> list[jax.ShapeDtypeStruct]:
     """What the forward pass keeps for the backward pass."""
     variables = workload.variables()
-    loss = partial(train_parts.loss, model=workload.experiment.model())
-    others = variables['batch_stats'], workload.batch(8), *train.step_arguments(workload)[:2]
-    return kept_arrays(lambda params: loss(params, *others)[0], variables['params'])
+    return train.kept_by_pass(workload, train.part_arguments(workload, (variables['params'], variables['batch_stats'])))
 
 
 def test_no_float32_map_is_saved_and_logits_are_saved_once(workload):

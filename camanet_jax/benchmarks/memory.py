@@ -31,8 +31,3 @@ def program_memory(compiled: jax.stages.Compiled) -> dict[str, int]:
 def kept_arrays(loss: Callable[[Any], Any], params: Any) -> list[jax.ShapeDtypeStruct]:
     """Arrays that the forward pass of `loss(params)` keeps for the backward pass."""
     return jax.tree.leaves(jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params))
-
-
-def kept_bytes(loss: Callable[[Any], Any], params: Any) -> int:
-    """Their size."""
-    return sum(array.size * array.dtype.itemsize for array in kept_arrays(loss, params))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from camanet_jax import sharding
 from camanet_jax.benchmarks import train_parts
 from camanet_jax.benchmarks.cost import Cost, achieved, cost_of, gradient_cost
-from camanet_jax.benchmarks.memory import kept_bytes, peak_memory, program_memory
+from camanet_jax.benchmarks.memory import kept_arrays, peak_memory, program_memory
 from camanet_jax.benchmarks.peaks import measure_peaks
 from camanet_jax.benchmarks.timing import measure, split
 from camanet_jax.benchmarks.workload import Workload
@@ -43,7 +43,8 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     stepper = Stepper(compiled, state, batch, args)
     stepper()
     part_args = part_arguments(workload, variables)
-    memory = peak_memory() | program_memory(compiled) | kept_by_pass(workload, part_args)
+    kept = sum(array.size * array.dtype.itemsize for array in kept_by_pass(workload, part_args))
+    memory = peak_memory() | program_memory(compiled) | {'kept_bytes': kept}
 
     prefixes = {name: jax.jit(program).trace(*part_args)
                 for name, program in train_parts.prefixes(workload.experiment.model()).items()}
@@ -105,11 +106,11 @@ def part_arguments(workload: Workload, variables: tuple) -> tuple:
     return *variables, part, *step_arguments(workload)[:2]
 
 
-def kept_by_pass(workload: Workload, part_args: tuple) -> dict[str, int]:
+def kept_by_pass(workload: Workload, part_args: tuple) -> list[jax.ShapeDtypeStruct]:
     """What the forward pass over one part keeps for the backward pass, before the compiler has its say."""
     params, *others = part_args
     loss = partial(train_parts.loss, model=workload.experiment.model())
-    return {'kept_bytes': kept_bytes(lambda params: loss(params, *others)[0], params)}
+    return kept_arrays(lambda params: loss(params, *others)[0], params)
 
 
 def whole_batch(timings: dict, parts: int) -> dict:

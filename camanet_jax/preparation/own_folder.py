@@ -80,7 +80,9 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
     paths = entry.get('image_path')
     paths = [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []
     name = _text(entry.get('id'))
-    row = None if labels is None else label_row(name, labels) or ()
+    row = None if labels is None else label_row(name, labels)
+    if row is None and labels is not None:
+        row = ()  # a fault where the others have labels
     patient = next((_text(entry[key]) for key in PATIENT_COLUMNS if key in entry), None)
     here, stated = _split_name(split), _split_name(_text(entry.get('split', split)))
     fault = '' if stated == here else f'listed under "{split}", but its "split" is {entry["split"]!r}'

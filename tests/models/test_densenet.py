@@ -63,7 +63,7 @@ def test_two_views_equal_two_passes_of_one_view(double):
                  variables['batch_stats'])
 
 
-def test_computing_layers_twice_changes_nothing_but_what_is_kept(double):
+def test_remat_changes_nothing_but_what_is_kept(double):
     films = np.random.default_rng(0).normal(size=(2, 2, 16, 16, 3))
 
     def gradients_and_statistics(remat):
