@@ -92,7 +92,8 @@ def test_an_unknown_field_on_the_command_line_lists_those_there_are(tmp_path, ar
     assert not (tmp_path / 'run').exists()
 
 
-def test_an_unknown_field_in_a_file_names_its_line_and_lists_those_there_are(tmp_path):
+def test_an_unknown_field_in_a_file_names_its_line_and_lists_those_there_are(tmp_path, monkeypatch):
+    monkeypatch.setenv('PYTHONDONTWRITEBYTECODE', '1')  # else Python itself writes beside the file
     file = tmp_path / 'mine.py'
     file.write_text('from configs import demo\n\n\ndef get_config():\n    config = demo.get_config()\n'
                     '    config.data.image_sice = 3\n    return config\n')
