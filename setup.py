@@ -11,8 +11,7 @@ setup(
     long_description=Path(__file__).with_name('README.md').read_text(encoding='utf8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    package_data={'camanet_jax.ablation': ['*.json'], 'camanet_jax.preparation': ['*.json'],
-                  'camanet_jax.reporting': ['web/*']},
+    package_data={'camanet_jax.preparation': ['*.json'], 'camanet_jax.reporting': ['*.json', 'web/*']},
     python_requires='>=3.11,<3.14',
     packages=find_packages(include=['camanet_jax', 'camanet_jax.*', 'configs']),
     install_requires=[

@@ -7,9 +7,7 @@
 
 
 def load(workdir):
-    """Opens the best checkpoint of a workdir; see `camanet_jax.api.Reporter`."""
-    from camanet_jax.api import (
-        load,  # here, so that importing a part of the package stays light
-    )
+    """Opens the best checkpoint of a workdir; see `camanet_jax.generate.reporter.Reporter`."""
+    from camanet_jax.generate.reporter import load  # here, so that importing a part of the package stays light
 
     return load(workdir)

@@ -22,9 +22,9 @@ from camanet_jax import decoding, losses
 from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment
 from camanet_jax.metrics import classification, nlg, protocol
-from camanet_jax.metrics_log import replace_text
 from camanet_jax.models.camanet import Camanet, input_mask
-from camanet_jax.progress import tracked
+from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.progress import tracked
 from camanet_jax.sharding import put_batch, replicated
 
 

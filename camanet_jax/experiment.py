@@ -16,12 +16,12 @@ from ml_collections import ConfigDict
 from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
 from camanet_jax.data.examples import ExampleLoader
+from camanet_jax.data.image_store import why_originals
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source, open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.models import Camanet
 from camanet_jax.models.vtac import selection_counts
-from camanet_jax.preparation.image_store import why_originals
 
 LOG = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import app, flags
 from ml_collections import config_flags
 
-from camanet_jax.command_line import with_config
+from camanet_jax.run.command_line import with_config
 
 MODES = ('train', 'evaluate', 'generate')
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/iu_xray.py.')
@@ -39,7 +39,9 @@ def main(argv: list[str]) -> int | None:
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected arguments {argv[1:]}; flags are written --name=value.')
     # Imported here, because the loading workers import this module too and need none of it.
-    from camanet_jax import generate, results, runtime, train
+    from camanet_jax import results, train
+    from camanet_jax.generate import generate
+    from camanet_jax.run import runtime
     from camanet_jax.variants import fill_variant
 
     name = Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem
@@ -61,7 +63,7 @@ def main(argv: list[str]) -> int | None:
 def run() -> None:
     """The command's entry point."""
     argv = with_config(sys.argv)
-    from camanet_jax import runtime
+    from camanet_jax.run import runtime
 
     with runtime.errors_for_people():
         app.run(main, argv)

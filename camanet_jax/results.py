@@ -8,16 +8,16 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from camanet_jax import configuration, evaluate, gallery, run_report, sharding
+from camanet_jax import configuration, evaluate, sharding
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
 from camanet_jax.experiment import open_split
 from camanet_jax.metrics import constant_baseline, scores, verbatim
 from camanet_jax.metrics.predictions import in_order
-from camanet_jax.metrics_log import replace_text
-from camanet_jax.provenance import caption, of_run, package_versions
-from camanet_jax.reporting import curves
-from camanet_jax.workdir import open_trained
+from camanet_jax.reporting import curves, run_page, study_figures
+from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.provenance import caption, of_run, package_versions
+from camanet_jax.run.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
         written.append(workdir / 'scores.json')
         if (workdir / 'metrics.jsonl').exists():
             written += curves.draw_curves(workdir / 'metrics.jsonl', workdir / 'figures')
-        written += gallery.draw_studies(workdir / 'figures', evaluator, variables, sources['test'], result)
-        written.append(run_report.write_report(workdir, evaluator.experiment, variables, sources['test']))
+        written += study_figures.draw_studies(workdir / 'figures', evaluator, variables, sources['test'], result)
+        written.append(run_page.write_report(workdir, evaluator.experiment, variables, sources['test']))
         LOG.info('Files written:\n  %s', '\n  '.join(str(path) for path in written))
     return found
 

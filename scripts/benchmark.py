@@ -14,10 +14,10 @@ measures nothing (docs/scaling.md).
 import argparse
 from pathlib import Path
 
-from camanet_jax import runtime
-from camanet_jax.benchmarks import compilation, data_input, decode, report, scaling, startup, train
-from camanet_jax.benchmarks.workload import read_workload
 from camanet_jax.experiment import DTYPES
+from camanet_jax.lab.benchmarks import compilation, data_input, decode, report, scaling, startup, train
+from camanet_jax.lab.benchmarks.workload import read_workload
+from camanet_jax.run import runtime
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

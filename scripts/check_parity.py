@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from camanet_jax.parity.folders import check_parity
+from camanet_jax.lab.parity.folders import check_parity
 
 
 def main() -> int:

@@ -30,9 +30,11 @@ def main(argv: list[str]) -> None:
                              f'Not understood: {argv[1:]}')
     if FROM_TORCH.value and not (CONFIG.value and OUTPUT.value):
         raise app.UsageError('--from_torch needs --config and --output.')
-    from camanet_jax import conversion, runtime
+    from camanet_jax.run import runtime
+    from camanet_jax.run.workdir import get_config
+    from camanet_jax.torch_io.from_torch import convert_from_torch
+    from camanet_jax.torch_io.to_torch import convert_to_torch
     from camanet_jax.variants import fill_variant
-    from camanet_jax.workdir import get_config
 
     with runtime.errors_for_people():
         if FROM_TORCH.value:
@@ -42,10 +44,10 @@ def main(argv: list[str]) -> None:
             runtime.prepare(config, Path(OUTPUT.value))
             words = {name: Path(flag.value) for name, flag in (('annotation', ANNOTATION), ('vocabulary', VOCABULARY))
                      if flag.value}
-            conversion.convert_from_torch(Path(FROM_TORCH.value), config, Path(OUTPUT.value), **words)
+            convert_from_torch(Path(FROM_TORCH.value), config, Path(OUTPUT.value), **words)
         if TO_TORCH.value:
             runtime.prepare(get_config(workdir), Path(workdir))
-            conversion.convert_to_torch(Path(workdir), Path(TO_TORCH.value))
+            convert_to_torch(Path(workdir), Path(TO_TORCH.value))
 
 
 if __name__ == '__main__':

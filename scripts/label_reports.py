@@ -31,8 +31,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.labeler == 'chexbert' and not (options.weights and options.vocabulary):
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')
-    from camanet_jax import runtime
     from camanet_jax.labeling.commands import label_reports
+    from camanet_jax.run import runtime
 
     runtime.set_up_logging()
     with runtime.errors_for_people():

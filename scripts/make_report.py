@@ -8,20 +8,21 @@ Training and evaluation write it themselves; this is for older runs, and for ano
 import argparse
 from pathlib import Path
 
-from camanet_jax import run_report, runtime
-from camanet_jax.workdir import get_config
+from camanet_jax.reporting import run_page
+from camanet_jax.run import runtime
+from camanet_jax.run.workdir import get_config
 
 
 def main() -> None:
     """Parses the command line and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--workdir', type=Path, required=True, help='the folder of the run')
-    parser.add_argument('--studies', type=int, default=run_report.STUDIES,
+    parser.add_argument('--studies', type=int, default=run_page.STUDIES,
                         help='at most so many studies are shown (default: %(default)s)')
     options = parser.parse_args()
     with runtime.errors_for_people():
         runtime.prepare(get_config(str(options.workdir)), options.workdir)
-        print(run_report.report_of(options.workdir, options.studies))
+        print(run_page.report_of(options.workdir, options.studies))
 
 
 if __name__ == '__main__':

@@ -11,12 +11,12 @@ Then: python -m camanet_jax.main --config=... --config.data_dir=OUTPUT. The same
 import argparse
 from pathlib import Path
 
-from camanet_jax import runtime
+from camanet_jax.data.image_store import STORES
 from camanet_jax.labeling.label_values import UNCERTAIN_POLICIES
-from camanet_jax.preparation.command import prepare_data
-from camanet_jax.preparation.image_store import STORES
 from camanet_jax.preparation.mimic_cxr import SAMPLES
 from camanet_jax.preparation.mimic_tables import VIEW_CHOICES
+from camanet_jax.preparation.prepare import prepare_data
+from camanet_jax.run import runtime
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -4,9 +4,9 @@
         --systems=base,vdmae,camanet,clip_0.1,clip_0.25 --seeds=3
 
 The same command goes on where it was stopped, and does nothing the second time. The systems are those of
-camanet_jax/ablation/systems.py, and camanet_k0.15 for another share of words. --tables_only writes the tables of the
-runs that there are anew; --compare=DIR1,DIR2,DIR3 draws studies by several runs, one figure a study. Fields are changed
-as for a single run, e.g. --config.epochs=2.
+camanet_jax/lab/ablation/systems.py, and camanet_k0.15 for another share of words. --tables_only writes the tables of
+the runs that there are anew; --compare=DIR1,DIR2,DIR3 draws studies by several runs, one figure a study. Fields are
+changed as for a single run, e.g. --config.epochs=2.
 """
 
 from pathlib import Path
@@ -29,18 +29,18 @@ def main(argv: list[str]) -> int:
     """Does what the flags say; 1 where a run failed."""
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected arguments {argv[1:]}; flags are written --name=value.')
-    from camanet_jax import runtime
-    from camanet_jax.ablation import command
+    from camanet_jax.lab.ablation import ablate
+    from camanet_jax.run import runtime
 
     with runtime.errors_for_people():
         if COMPARE.value:
-            return command.compare(COMPARE.value, Path(OUTPUT.value), STUDIES.value)
+            return ablate.compare(COMPARE.value, Path(OUTPUT.value), STUDIES.value)
         if TABLES_ONLY.value:
-            return command.write_tables(Path(OUTPUT.value))
+            return ablate.write_tables(Path(OUTPUT.value))
         if CONFIG.value is None:
             raise app.UsageError('Give --config=FILE, e.g. configs/ablation.py, or --tables_only.')
         file = Path(config_flags.get_config_filename(flags.FLAGS['config']))
-        return command.run(CONFIG.value, file, Path(OUTPUT.value), SYSTEMS.value, SEEDS.value)
+        return ablate.run(CONFIG.value, file, Path(OUTPUT.value), SYSTEMS.value, SEEDS.value)
 
 
 if __name__ == '__main__':

@@ -22,8 +22,8 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0, help='of the bootstrap, and of 500 validation studies to choose '
                         'the constant report on where there are more')
     options = parser.parse_args()
-    from camanet_jax import runtime
-    from camanet_jax.scoring.command import Options, score
+    from camanet_jax.run import runtime
+    from camanet_jax.scoring.score import Options, score
 
     runtime.set_up_logging()
     with runtime.errors_for_people():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import jax
 
-from camanet_jax.benchmarks import compilation, train
-from camanet_jax.benchmarks.workload import read_workload
+from camanet_jax.lab.benchmarks import compilation, train
+from camanet_jax.lab.benchmarks.workload import read_workload
 
 CONFIG = Path(__file__).parents[1] / 'configs' / 'demo.py'
 

@@ -1,7 +1,7 @@
 """python signal_at.py SIGNAL FUNCTION N ARGUMENTS: the command, sent SIGNAL when FUNCTION is called the Nth time.
 
-FUNCTION is a dotted name, e.g. camanet_jax.metrics_log.MetricsLog.write; `after:` before it sends the signal when the
-call returns.
+FUNCTION is a dotted name, e.g. camanet_jax.run.metrics_log.MetricsLog.write; `after:` before it sends the signal when
+the call returns.
 """
 
 import functools

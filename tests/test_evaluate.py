@@ -13,8 +13,8 @@ from camanet_jax import evaluate, results, sharding
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.metrics.protocol import PROTOCOLS
-from camanet_jax.scoring.command import Options, score
-from camanet_jax.workdir import open_trained
+from camanet_jax.run.workdir import open_trained
+from camanet_jax.scoring.score import Options, score
 
 
 def predictions(workdir, split: str) -> list[dict]:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import camanet_jax
-from camanet_jax import configuration, extensions, losses, workdir
+from camanet_jax import configuration, extensions, losses
 from camanet_jax.data.sources import open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.vdm import layercam
+from camanet_jax.run import workdir
 
 
 @pytest.fixture

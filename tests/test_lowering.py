@@ -11,8 +11,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from camanet_jax.benchmarks import compilation, train
-from camanet_jax.benchmarks.workload import Workload, read_workload
+from camanet_jax.lab.benchmarks import compilation, train
+from camanet_jax.lab.benchmarks.workload import Workload, read_workload
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 PLATFORMS = 'cuda', 'tpu'

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from front_door import SIGNAL_AT, checkpoint_steps, records, run_main, succeed
 
-LOG_LINE = 'camanet_jax.metrics_log.MetricsLog.write'
+LOG_LINE = 'camanet_jax.run.metrics_log.MetricsLog.write'
 # What a run is doing when it is killed: the Nth call of a function, and the steps after which it may have begun.
 KILLS = [
     ('training the first epoch, saving after every step', LOG_LINE, 3, (0,)),
     ('validating', 'camanet_jax.evaluate.Evaluator.collect', 1, (1, 2)),
-    ('saving the first epoch', 'after:camanet_jax.checkpoint.Checkpoints.save', 1, (1, 2)),
-    ('saving the second epoch', 'after:camanet_jax.checkpoint.Checkpoints.save', 2, (1, 2)),
+    ('saving the first epoch', 'after:camanet_jax.run.checkpoint.Checkpoints.save', 1, (1, 2)),
+    ('saving the second epoch', 'after:camanet_jax.run.checkpoint.Checkpoints.save', 2, (1, 2)),
     ('training the second epoch', LOG_LINE, 2, (3,)),
     ('writing the last reports', 'camanet_jax.evaluate.write_predictions', 2, (3,)),
 ]

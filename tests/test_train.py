@@ -7,9 +7,10 @@ import pytest
 from front_door import checkpoint_steps, records, steps
 from tiny import STEPS_PER_EPOCH
 
-from camanet_jax import evaluate, workdir
-from camanet_jax.checkpoint import Checkpoints
-from camanet_jax.step_records import NonFiniteLoss
+from camanet_jax import evaluate
+from camanet_jax.run import workdir
+from camanet_jax.run.checkpoint import Checkpoints
+from camanet_jax.run.step_records import NonFiniteLoss
 from camanet_jax.train import train
 
 EPOCHS = 2

@@ -7,7 +7,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from camanet_jax import runtime
+from camanet_jax.run import runtime
 
 LOG = logging.getLogger('camanet_jax.app')  # this module is called __main__
 
@@ -30,7 +30,7 @@ def serve(workdir: Path, host: str, port: int) -> None:
     """Opens the best checkpoint of `workdir` and answers requests."""
     from camanet_jax.app.demo import Demo
     from camanet_jax.app.server import open_server
-    from camanet_jax.workdir import get_config
+    from camanet_jax.run.workdir import get_config
 
     runtime.prepare(get_config(str(workdir)), workdir)
     with open_server(host, port) as server:  # a taken port is said before the model is opened

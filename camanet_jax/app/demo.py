@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 import camanet_jax
-from camanet_jax.data.film_loading import film_transform
 from camanet_jax.data.image_files import open_grey
-from camanet_jax.data.synthetic.studies import make_study
+from camanet_jax.generate.film_loading import film_transform
 from camanet_jax.reporting.study_data import as_jpeg, study_data, viewer_settings
 from camanet_jax.reporting.web_page import escape, fill_template, json_text
+from camanet_jax.synthetic.studies import make_study
 
 MAX_MEGABYTES = 64  # of one file
 EXAMPLES, EXAMPLE_SIDE, EXAMPLE_SEED = 6, 256, 0

@@ -27,13 +27,13 @@ Builder = tfds.core.DatasetBuilder
 
 
 def _study_folder(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
-    from camanet_jax.data.study_folder import StudyFolder
+    from camanet_jax.preparation.study_folder import StudyFolder
 
     return StudyFolder(data_dir, cache_dir=cache_dir, **options)
 
 
 def _synthetic(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
-    from camanet_jax.data.synthetic.chest import SyntheticChest
+    from camanet_jax.synthetic.chest import SyntheticChest
 
     del data_dir  # these studies are made, not read
     return SyntheticChest(data_dir=cache_dir, **options)

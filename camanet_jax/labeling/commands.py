@@ -4,12 +4,13 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+from camanet_jax.labeling import phrase_rules
 from camanet_jax.labeling.agreement import agreement_table
 from camanet_jax.labeling.label_files import Labels, read_label_json
 from camanet_jax.labeling.openi_index import read_openi_index
 from camanet_jax.labeling.report_files import read_reports
 from camanet_jax.labeling.runs import label_to_files
-from camanet_jax.metrics import labeler_rules, scorer
+from camanet_jax.metrics import scorer
 
 
 class Choice(NamedTuple):
@@ -38,7 +39,7 @@ def read_others(path: Path) -> Labels:
 
 def rules() -> Choice:
     """The rule-based labeler."""
-    return Choice(scorer.RULES, {'labeler': 'rules', 'phrases': digest(Path(labeler_rules.__file__))})
+    return Choice(scorer.RULES, {'labeler': 'rules', 'phrases': digest(Path(phrase_rules.__file__))})
 
 
 def chexbert(weights: Path, vocabulary: Path, batch_size: int, dtype: str) -> Choice:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from camanet_jax.labeling.journal import Journal
 from camanet_jax.labeling.label_files import Labels, write_label_csv, write_label_json
 from camanet_jax.labeling.label_values import positives
 from camanet_jax.metrics.scorer import Labeler
-from camanet_jax.progress import Progress
+from camanet_jax.run.journal import Journal
+from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.labeling import rule_labeler
 from camanet_jax.labeling.label_values import NEGATIVE, positives, without_ignored
-from camanet_jax.metrics import classification, labeler
+from camanet_jax.metrics import classification
 from camanet_jax.metrics.bootstrap import StudyStatistics
 from camanet_jax.metrics.nlg import NlgScores, score_reports
 from camanet_jax.metrics.protocol import PROTOCOLS, compared_strings, full_string
@@ -24,14 +25,14 @@ class Labeler(NamedTuple):
 
     Attributes:
         name: as it stands beside the clinical scores.
-        label: maps texts to labels [B, Y] as `labeler.label_reports` does.
+        label: maps texts to labels [B, Y] as `rule_labeler.label_reports` does.
     """
 
     name: str
     label: Callable[[Sequence[str]], Int[np.ndarray, 'B Y']]
 
 
-RULES = Labeler('rules', labeler.label_reports)
+RULES = Labeler('rules', rule_labeler.label_reports)
 
 
 class GivenLabels(NamedTuple):

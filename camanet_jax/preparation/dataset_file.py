@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from camanet_jax.data.image_store import check_store
 from camanet_jax.labeling.label_files import replaced
-from camanet_jax.preparation.image_store import check_store
 
 NAME = 'dataset.json'
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from camanet_jax.data.image_store import check_store
 from camanet_jax.data.schema import SPLITS, Study
 from camanet_jax.labeling.label_files import replaced, write_label_json
 from camanet_jax.preparation.dataset_file import write_facts
-from camanet_jax.preparation.image_store import check_store
 
 LOG = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from camanet_jax.preparation.mimic_reports import MimicReports
 from camanet_jax.preparation.mimic_tables import Film, read_films
 from camanet_jax.preparation.r2gen_annotation import read_entries
 from camanet_jax.preparation.report_sections import find_findings
-from camanet_jax.progress import tracked
+from camanet_jax.run.progress import tracked
 
 LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from camanet_jax.preparation import disk
-from camanet_jax.progress import Progress
+from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.sources import prepare
-from camanet_jax.data.study_folder import StudyFolder
 from camanet_jax.preparation import disk
-from camanet_jax.preparation.image_store import stored_bytes
+from camanet_jax.preparation.study_folder import StudyFolder
 
 LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 from camanet_jax.data.schema import OBSERVATIONS, Study, label_row, summarise
 from camanet_jax.labeling.label_files import Labels, read_label_csv, read_label_json
 from camanet_jax.labeling.label_values import NEGATIVE, positives
-from camanet_jax.metrics.labeler import label_reports
+from camanet_jax.labeling.rule_labeler import label_reports
 
 LOG = logging.getLogger(__name__)
 

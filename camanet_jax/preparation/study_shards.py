@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
+from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED, Study
-from camanet_jax.preparation.image_store import stored_bytes
-from camanet_jax.progress import Progress
+from camanet_jax.run.progress import Progress
 
 _STUDIES_PER_SHARD = 32  # the most that a kill costs each thread
 _MOST_SHARDS = 256  # of a split: readers keep every shard's file open

@@ -11,7 +11,7 @@ from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, summarise
 from camanet_jax.labeling.label_files import VALUES
 from camanet_jax.preparation.own_folder import Row
-from camanet_jax.progress import Progress
+from camanet_jax.run.progress import Progress
 
 Problems = dict[str, list[str]]  # kind -> what is wrong where
 

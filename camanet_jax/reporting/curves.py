@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from camanet_jax.metrics_log import complete_lines
+from camanet_jax.run.metrics_log import complete_lines
 
 # Okabe and Ito's colours, told apart with any colour vision.
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7')

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from camanet_jax.ablation.paper import paper_table
+from camanet_jax.reporting.paper import paper_table
 from camanet_jax.reporting.web_page import escape
 
 AGREEMENT = ('precision', 'recall', 'F1')

@@ -9,18 +9,9 @@ import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from camanet_jax.metrics_log import complete_lines
-from camanet_jax.reporting.curves import (
-    LOG_SCALE,
-    LOSSES,
-    OPTIMISER,
-    SCORES,
-    Rows,
-    selected_epoch,
-    series,
-    smoothed,
-)
+from camanet_jax.reporting.curves import LOG_SCALE, LOSSES, OPTIMISER, SCORES, Rows, selected_epoch, series, smoothed
 from camanet_jax.reporting.web_page import escape
+from camanet_jax.run.metrics_log import complete_lines
 
 WIDTH, HEIGHT = 360, 210
 LEFT, RIGHT, TOP, BOTTOM = 52, 350, 12, 180  # of the drawing inside

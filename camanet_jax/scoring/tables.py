@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camanet_jax.metrics import meteor_nltk
-from camanet_jax.provenance import caption, run_in_words
+from camanet_jax.run.provenance import caption, run_in_words
 
 AVERAGES = {'micro': 'micro', 'macro': 'macro', 'example': 'example-based'}
 

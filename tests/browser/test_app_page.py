@@ -8,7 +8,7 @@ import pytest
 from front_door import ROOT
 from windows import NARROW, WIDE
 
-from camanet_jax.data.synthetic.studies import make_record
+from camanet_jax.synthetic.studies import make_record
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 import pytest
 from tiny_chexbert import WORDS, random_state_dict
 
-from camanet_jax.torch_files import write_state_dict
+from camanet_jax.torch_io.state_dicts import write_state_dict
 
 
 @pytest.fixture(scope='session')

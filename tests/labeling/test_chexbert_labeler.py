@@ -5,7 +5,7 @@ from tiny_chexbert import WORDS
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.chexbert_labeler import chexbert_labeler
 from camanet_jax.labeling.label_files import CHEXBERT_ORDER
-from camanet_jax.scoring.command import Options, score
+from camanet_jax.scoring.score import Options, score
 
 REPORTS = ['No small effusion.', 'Heart is normal', '', 'Pneumothorax, pneumothorax - 1', 'Small effusion. No heart.']
 

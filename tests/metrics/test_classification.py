@@ -2,11 +2,7 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.metrics.classification import (
-    FIVE_CLASSES,
-    classification_scores,
-    f1_statistics,
-)
+from camanet_jax.metrics.classification import FIVE_CLASSES, classification_scores, f1_statistics
 
 TARGET = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
 PREDICTED = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]])

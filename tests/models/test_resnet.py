@@ -8,11 +8,11 @@ import torch_resnet
 from flax import traverse_util
 from quick_modules import quick
 
-from camanet_jax.initialise import backbone_weights
-from camanet_jax.models import torch_weights
 from camanet_jax.models.resnet import ResNet
-from camanet_jax.models.torch_buffers import official_order
-from camanet_jax.torch_files import write_state_dict
+from camanet_jax.pretrained import backbone_weights
+from camanet_jax.torch_io import weight_names
+from camanet_jax.torch_io.buffers import official_order
+from camanet_jax.torch_io.state_dicts import write_state_dict
 
 MODEL = ResNet(torch_resnet.BLOCKS, torch_resnet.STEM, dtype=jnp.float64, param_dtype=jnp.float64)
 HEAD = {'fc.weight': np.ones((5, 32)), 'fc.bias': np.ones(5), 'bn1.num_batches_tracked': np.array(3)}
@@ -68,7 +68,7 @@ def test_a_file_of_another_depth_is_an_error_in_torchvisions_names(tmp_path, sha
 
 
 def test_the_authors_names_number_the_parts_and_follow_their_order():
-    names = [torch_weights.torch_name(f'backbone/{path}') for path in (
+    names = [weight_names.torch_name(f'backbone/{path}') for path in (
         'conv1/kernel', 'bn1/scale', 'stage1_unit0/conv1/kernel', 'stage1_unit0/bn1/mean', 'stage1_unit0/conv3/kernel',
         'stage1_unit0/downsample_conv/kernel', 'stage1_unit0/downsample_bn/var', 'stage3_unit22/conv2/kernel')]
     assert [name.removeprefix('visual_extractor.model.') for name in names] == [

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from camanet_jax.data.sources import open_source
-from camanet_jax.data.study_folder import StudyFolder
 from camanet_jax.preparation import disk, records
 from camanet_jax.preparation.beam import beam_options
+from camanet_jax.preparation.study_folder import StudyFolder
 
 PREPARE = """
 import sys, time

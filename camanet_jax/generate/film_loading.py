@@ -1,0 +1,90 @@
+"""Studies loaded ahead of the device, by threads, a few at a time."""
+
+import collections
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from camanet_jax.data.image_files import read_grey
+from camanet_jax.data.transforms import eval_image
+from camanet_jax.generate.study_list import ListedStudy
+
+Films = UInt8[np.ndarray, 'I height width']
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+Loaded = tuple[Item, Result | ValueError]
+
+MISSING_VIEW = ('repeat', 'refuse')
+
+
+def film_transform(data: ConfigDict) -> Callable[[Image.Image], UInt8[np.ndarray, 'height width']]:
+    """Brings a film to the model's size as the evaluation does; `data` is the configuration's."""
+    return partial(eval_image, eval_transform=data.eval_transform, image_size=data.image_size,
+                   resize_size=data.resize_size)
+
+
+def load_films(study: ListedStudy, data: ConfigDict, missing_view: str,
+               name_of: Callable[[object], str] = str) -> Films:
+    """A study's films as the model takes them, through the steps of the evaluation's loading.
+
+    Args:
+      data: the configuration's `data`.
+      missing_view: of a study with too few films, 'repeat' gives the last one again.
+      name_of: a path's name for messages.
+
+    Raises:
+      ValueError: the study has another number of films than the model reads, or one cannot be decoded.
+    """
+    paths = study.paths if data.extra_views == 'error' else study.paths[:data.views]
+    if len(paths) > data.views or (len(paths) < data.views and missing_view == 'refuse'):
+        raise ValueError(f'Expected {data.views} image file(s) per study, got {len(paths)}: '
+                         f'{", ".join(map(name_of, paths[:5]))}{", ..." if len(paths) > 5 else ""}')
+    settle = film_transform(data)
+    films = [settle(read_grey(path, name_of(path))) for path in paths]
+    return np.stack(films + films[-1:] * (data.views - len(films)))
+
+
+def load_ahead(load: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Loaded]:
+    """Every item with what `load` returns for it, or the ValueError it raises, in order.
+
+    At most `ahead` results are held; threads work on them while the caller is busy with those before.
+    """
+    threads = max(1, min(ahead, len(os.sched_getaffinity(0))))
+    running: collections.deque[tuple[Item, Future]] = collections.deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                running.append((item, pool.submit(load, item)))
+                if len(running) >= ahead:
+                    yield _result(*running.popleft())
+            while running:
+                yield _result(*running.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _result(item: Item, future: Future) -> Loaded:
+    try:
+        return item, future.result()
+    except ValueError as error:
+        return item, error
+
+
+def in_batches(loaded: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
+    """Lists in which `size` results are no errors, but for the last."""
+    batch, good = [], 0
+    for item, result in loaded:
+        batch.append((item, result))
+        good += not isinstance(result, ValueError)
+        if good == size:
+            yield batch
+            batch, good = [], 0
+    if batch:
+        yield batch

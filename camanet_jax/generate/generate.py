@@ -1,0 +1,76 @@
+"""`--mode=generate`: reports for any number of films, from a workdir alone."""
+
+import itertools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from camanet_jax.generate.output_folder import FAILED, REPORTS, Naming, ReportFiles, made_by
+from camanet_jax.generate.reporter import Reporter
+from camanet_jax.generate.study_list import ListedStudy, list_studies
+from camanet_jax.run.progress import Progress
+from camanet_jax.run.workdir import open_trained
+
+LOG = logging.getLogger(__name__)
+
+SOME_FAILED, STOPPED = 1, 130  # exit codes
+SHOWN = 10  # of so few studies the reports are logged too
+
+
+def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: Path, *, overlays: bool = True,
+             keep_identifiers: bool = False, missing_view: str = 'repeat') -> int:
+    """Appends to `output`/reports.jsonl the reports that are not there, and draws their figures.
+
+    Args:
+      config: of the workdir, or with changes.
+      images: files, folders or CSVs (`data.study_list`).
+      overlays: whether to draw figures.
+      keep_identifiers: whether to copy the UIDs of studies and films from DICOM files, and to leave UIDs in names.
+      missing_view: of a study with too few films, 'repeat' takes the last one again and 'refuse' counts as failed.
+
+    Returns:
+      The exit code: 0, or 1 where studies failed (they are in failed.jsonl), or 130 after Ctrl+C.
+    """
+    naming, studies = Naming(keep_identifiers), list_studies(images, config.data.views)
+    LOG.info('%d studies; opening the checkpoint in %s', len(studies), workdir)
+    try:
+        run = open_trained(workdir, config)
+        files = ReportFiles(output, naming, made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers))
+        unfinished = files.unfinished(studies)
+        write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
+    except KeyboardInterrupt:
+        LOG.warning('Stopped; the same command goes on.')
+        return STOPPED
+    return log_outcome(files, len(studies), len(studies) - len(unfinished))
+
+
+def write_all(reporter: Reporter, files: ReportFiles, naming: Naming, studies: Sequence[ListedStudy], overlays: bool,
+              missing_view: str) -> None:
+    """Writes the files of all studies, with progress."""
+    LOG.info('%d reports to write; the first waits for the compiler', len(studies))
+    found = reporter.stream(studies, reporter.config.search.beam_size, missing_view=missing_view, name_of=naming.name)
+    first = list(itertools.islice(found, 1))  # waits for the compiler, which would spoil the estimate of time left
+    with logging_redirect_tqdm([logging.getLogger('camanet_jax')]), Progress('Writing reports', len(studies)) as bar:
+        for study, report in itertools.chain(first, found):
+            if isinstance(report, ValueError):
+                files.fail(study, report)
+                LOG.warning('Study %s has no report: %s', naming.name(study.id), report)
+            else:
+                line = files.add(study, report, overlays)
+                if len(studies) <= SHOWN:
+                    LOG.info('%s\n  %s', line['id'], line['report'])
+            bar.advance(f'{files.failures} failed' if files.failures else '')
+
+
+def log_outcome(files: ReportFiles, studies: int, before: int) -> int:
+    """Says what there is now; returns the exit code."""
+    if before:
+        LOG.info('%d of %d studies had their reports already.', before, studies)
+    LOG.info('Reports of %d studies are in %s', studies - files.failures, files.folder / REPORTS)
+    if files.failures:
+        LOG.warning('%d of %d studies have no report; why is in %s', files.failures, studies, files.folder / FAILED)
+        return SOME_FAILED
+    return 0

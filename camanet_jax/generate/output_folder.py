@@ -1,0 +1,141 @@
+"""The files of `--mode=generate`, appended study by study, so that a run that is stopped goes on.
+
+    reports.jsonl   `id`, `images`, `bytes` (of the files: a changed film is read again), `report`, `log_prob`, `words`
+                    (`word`, `log_prob`), `observations` (probabilities by name), `alternatives` (`report`, `log_prob`),
+                    `overlays`; where they apply `repeated_view` and `identifiers` (UIDs of each film)
+    failed.jsonl    `id`, `images`, `bytes`, `error` of the studies without a report, by the latest run
+    made_by.json    checkpoint, configuration and options; a run with others is refused
+    overlays/       figures, numbered by lines of reports.jsonl
+"""
+
+import dataclasses
+import json
+import os
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from camanet_jax import configuration
+from camanet_jax.data.dicom import read_identifiers
+from camanet_jax.generate.batches import GeneratedReport
+from camanet_jax.generate.study_list import ListedStudy, hide_uids
+from camanet_jax.reporting.figures import draw_study, draw_words
+from camanet_jax.run.journal import drop_torn_line
+from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.workdir import TrainedRun
+
+REPORTS, FAILED, MADE_BY, OVERLAYS = 'reports.jsonl', 'failed.jsonl', 'made_by.json', 'overlays'
+
+
+@dataclasses.dataclass(frozen=True)
+class Naming:
+    """How studies and films are called in the output: with DICOM UIDs only where the user wants them."""
+
+    keep_identifiers: bool
+
+    def name(self, text: object) -> str:
+        """A name as it may be shown."""
+        return str(text) if self.keep_identifiers else hide_uids(str(text))
+
+    def key(self, study: ListedStudy) -> dict[str, Any]:
+        """What tells a study that has its report from others, and from its own films as they were before."""
+        sizes = [path.stat().st_size if path.is_file() else 0 for path in study.paths]
+        return {'id': self.name(study.id), 'images': [self.name(path) for path in study.paths], 'bytes': sizes}
+
+    def identifiers(self, study: ListedStudy) -> dict[str, Any]:
+        """The UIDs of a study's DICOM files, where they are kept."""
+        found = [read_identifiers(path) for path in study.paths] if self.keep_identifiers else []
+        return {'identifiers': found} if any(found) else {}
+
+
+class ReportFiles:
+    """An output folder.
+
+    Raises:
+      ValueError: its reports were made in another way; the differences are listed.
+    """
+
+    def __init__(self, folder: Path, naming: Naming, made_by: dict[str, Any]):
+        self.folder, self._naming = folder, naming
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lines = self._read(made_by)
+        replace_text(folder / MADE_BY, json.dumps(made_by, indent=2) + '\n')
+        (folder / FAILED).unlink(missing_ok=True)  # what failed is tried again
+        self.failures = 0
+
+    def _read(self, made_by: dict[str, Any]) -> dict[str, int]:
+        path, record = self.folder / REPORTS, self.folder / MADE_BY
+        if path.exists():
+            drop_torn_line(path)
+        if not path.exists() or not path.stat().st_size:
+            return {}
+        before = json.loads(record.read_text()) if record.exists() else {}
+        if changed := configuration.differences(before, made_by):
+            raise ValueError(f'{path}: its reports were made otherwise:\n  ' + '\n  '.join(changed).replace(
+                'in the workdir', 'then') + '\nUse another --output, or remove this one to write everything anew.')
+        with path.open(encoding='utf-8') as file:
+            return {as_key(json.loads(line)): number for number, line in enumerate(file)}
+
+    def unfinished(self, studies: Sequence[ListedStudy]) -> list[ListedStudy]:
+        """Those without a report."""
+        return [study for study in studies if as_key(self._naming.key(study)) not in self._lines]
+
+    def add(self, study: ListedStudy, report: GeneratedReport, overlays: bool) -> dict[str, Any]:
+        """Draws a study's figures, then appends its line, which is on the disk when this returns."""
+        key = self._naming.key(study)
+        line = key | as_line(report) | self._naming.identifiers(study)
+        if len(study.paths) < len(report.images):
+            line['repeated_view'] = True
+        if overlays:
+            line['overlays'] = self._draw(len(self._lines), key['id'], report)
+        self._append(REPORTS, line)
+        self._lines[as_key(key)] = len(self._lines)
+        return line
+
+    def fail(self, study: ListedStudy, error: ValueError) -> None:
+        """Notes a study that has no report."""
+        self.failures += 1
+        self._append(FAILED, self._naming.key(study) | {'error': str(error)})
+
+    def _draw(self, number: int, name: str, report: GeneratedReport) -> list[str]:
+        stem = f'{OVERLAYS}/{number:06d}_' + re.sub('[^A-Za-z0-9-]+', '_', name)[-60:].strip('_')
+        names = [f'{stem}.png', f'{stem}.words.png']
+        draw_study(self.folder / names[0], report.images, report.words, report.explanation, study_id=name,
+                   reference='(none)')
+        draw_words(self.folder / names[1], report.images, report.words, report.explanation, study_id=name)
+        return names
+
+    def _append(self, name: str, line: dict[str, Any]) -> None:
+        with (self.folder / name).open('a', encoding='utf-8') as file:
+            file.write(json.dumps(line, ensure_ascii=False) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def as_key(line: dict[str, Any]) -> str:
+    """What tells studies apart, of a line or a key."""
+    return json.dumps([line['id'], line['images'], line['bytes']])
+
+
+def as_line(report: GeneratedReport) -> dict[str, Any]:
+    """What reports.jsonl says of a report."""
+    words = [{'word': word, 'log_prob': round(value, 6)}
+             for word, value in zip(report.words, report.word_log_probs, strict=True)]
+    others = [{'report': other.report, 'log_prob': round(other.log_prob, 6)} for other in report.alternatives]
+    observations = {name: round(value, 6) for name, value in report.class_probabilities.items()}
+    return {'report': report.report, 'log_prob': round(report.log_prob, 6), 'words': words,
+            'observations': observations, 'alternatives': others}
+
+
+def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:
+    """What decides reports: the checkpoint, the configuration, the command's options."""
+    checksum = 0
+    for leaf in jax.tree.leaves(jax.device_get(run.variables)):
+        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
+    checkpoint = {'step': run.step, 'weights': f'{checksum:08x}'}
+    return configuration.as_data(run.experiment.config) | {'checkpoint': checkpoint, 'generate': options}

@@ -1,0 +1,1 @@
+"""Experiments about the method: ablation, alignment, benchmarks, parity. Only scripts import it."""

@@ -1,0 +1,42 @@
+"""What scripts/run_ablations.py does; every function returns the exit code."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from camanet_jax.lab.ablation import compare_runs, report
+from camanet_jax.lab.ablation.grid import FAILURES, RUNS, list_runs, record_grid, run_grid
+from camanet_jax.lab.ablation.systems import system_fields
+from camanet_jax.run import runtime
+
+LOG = logging.getLogger(__name__)
+
+
+def run(config: ConfigDict, file: Path, output: Path, systems: Sequence[str], seeds: int) -> int:
+    """Completes the grid, then writes the tables of all runs that there are; 1 where a run failed."""
+    for name in systems:
+        system_fields(name)  # all names are checked before the first run
+    runtime.prepare(config, output / RUNS)
+    record_grid(output, config=str(file), systems=list(systems), seeds=seeds)
+    failed = run_grid(config, list_runs(output, systems, seeds), output / FAILURES)
+    write_tables(output)
+    for name in failed:
+        LOG.error('Failed: %s; the trace is in %s', name, output / FAILURES / f'{name}.txt')
+    return int(bool(failed))
+
+
+def write_tables(output: Path) -> int:
+    """Tables from the predictions files and measurements in `output`."""
+    runtime.set_up_logging()
+    LOG.info('Tables written:\n  %s', '\n  '.join(str(path) for path in report.write_report(output)))
+    return 0
+
+
+def compare(workdirs: Sequence[str], output: Path, studies: int) -> int:
+    """Figures of the same studies by several runs."""
+    runtime.set_up_logging()
+    written = compare_runs.draw_comparisons([Path(workdir) for workdir in workdirs], output / 'compare', studies)
+    LOG.info('Figures written:\n  %s', '\n  '.join(str(path) for path in written))
+    return 0

@@ -1,0 +1,108 @@
+"""One study by several systems (paper Figures 6 and 7): a row each, with films, VDM, TDM and the same words."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.explain import Explanation
+from camanet_jax.lab.alignment.naming import naming_places
+from camanet_jax.reporting.figures import FAINTEST_MAP, MARGIN, check_words, draw_attention_bar, word_cell
+from camanet_jax.reporting.grid import GAP, Cell, draw_cell, film_height, row_height
+from camanet_jax.reporting.overlays import Scale, attention_scale, resize_film
+from camanet_jax.reporting.page import BODY, Page
+from camanet_jax.reporting.panels import draw_section
+from camanet_jax.reporting.word_choice import FUNCTION_WORDS, important_places, text_pieces
+
+FILM, COLUMN_GAP, WORDS, LABEL = 168, 24, 5, 26  # pixels; words drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A system's report of the study: its name, the words, and the explanation of these words."""
+
+    name: str
+    words: Sequence[str]
+    explanation: Explanation
+
+
+def draw_comparison(path: str | Path, images: UInt8[np.ndarray, 'I height width'], systems: Sequence[System], *,
+                    study_id: str, reference: str) -> Path:
+    """Draws a study.
+
+    Args:
+      path: the PNG file to write.
+      images: the films as the systems saw them.
+      systems: the rows, top to bottom.
+      study_id: heads the figure. reference: the radiologist's report.
+    """
+    for system in systems:
+        check_words(system.words, system.explanation)
+    words = common_words(systems, reference)
+    columns = 3 + WORDS
+    page = Page(2 * MARGIN + columns * (FILM + GAP) - GAP)
+    page.text(MARGIN, MARGIN + 18, study_id, size=20, weight='bold', fit=page.width - 2 * MARGIN)
+    scale = attention_scale(shared_maps(systems, words, images))
+    top = MARGIN + 44
+    for system in systems:
+        page.text(MARGIN, top + BODY, system.name, weight='bold', fit=page.width - 2 * MARGIN)
+        draw_row(page, top + LABEL, images, system_cells(system, words, scale))
+        top += LABEL + row_height(images, FILM)
+    if words:
+        top = draw_attention_bar(page, top, scale, 'words')
+    return page.save(path, draw_reports(page, top + GAP, systems, reference) + MARGIN)
+
+
+def common_words(systems: Sequence[System], reference: str) -> list[str]:
+    """The words to draw: those that name a finding first, then the last system's most important; common ones first."""
+    texts = [list(system.words) for system in systems]
+    counts = Counter(word for words in texts for word in set(words))
+    findings = [words[place] for words in (*texts, reference.lower().split()) for name in OBSERVATIONS
+                for place in naming_places(words, name)]
+    ranked = [system.words[place] for system in reversed(systems)
+              for place in important_places(system.words, system.explanation)]
+    content = [word for word in dict.fromkeys([*findings, *ranked]) if word in counts and word not in FUNCTION_WORDS]
+    return sorted(content, key=lambda word: (word not in findings, -counts[word]))[:WORDS]  # stable: the rank stays
+
+
+def shared_maps(systems: Sequence[System], words: Sequence[str], images: np.ndarray) -> np.ndarray:
+    """The attention maps that are drawn, for one scale over all systems: [maps, I, height, width]."""
+    maps = [system.explanation.predicting_attention[list(system.words).index(word)]
+            for system in systems for word in words if word in system.words]
+    return np.stack(maps) if maps else np.zeros((0, len(images), 1, 1))
+
+
+def system_cells(system: System, words: Sequence[str], scale: Scale) -> list[Cell]:
+    """Films, discriminative maps and words of one row; what a system lacks is said over bare films."""
+    cells = [Cell('Film' if system.explanation.predicting_attention.shape[1] == 1 else 'Films')]
+    for name, values in (('VDM', system.explanation.vdm), ('TDM', system.explanation.tdm)):
+        if values is None:
+            cells.append(Cell(name, 'has none'))
+        else:
+            high = float(values.max())
+            note = f'max {high:.2f}' if high > 0 else 'empty'
+            cells.append(Cell(name, note, values, Scale(0.0, max(high, FAINTEST_MAP))))
+    written = list(system.words)
+    return cells + [word_cell(written, system.explanation, written.index(word), scale) if word in written
+                    else Cell(word, 'not written') for word in words]
+
+
+def draw_row(page: Page, top: float, images: UInt8[np.ndarray, 'I height width'], cells: Sequence[Cell]) -> None:
+    """One system's cells, left to right."""
+    films = [resize_film(film, film_height(images, FILM), FILM) for film in images]
+    for column, cell in enumerate(cells):
+        draw_cell(page, MARGIN + column * (FILM + GAP), round(top), films, cell)
+
+
+def draw_reports(page: Page, top: float, systems: Sequence[System], reference: str) -> float:
+    """The reference and the generated reports side by side. Returns the bottom."""
+    texts = [('Reference report', reference.split()), *((system.name, system.words) for system in systems)]
+    width = (page.width - 2 * MARGIN + COLUMN_GAP) // len(texts) - COLUMN_GAP
+    bottoms = [draw_section(page, MARGIN + i * (width + COLUMN_GAP), top, width, name,
+                            text_pieces(words) or [('(empty report)', False)])
+               for i, (name, words) in enumerate(texts)]
+    return max(bottoms)

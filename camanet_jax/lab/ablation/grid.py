@@ -1,0 +1,124 @@
+"""All runs of an ablation, one after the other in this process: each is trained, scored and measured once.
+
+One process, so that Python, the data and JAX start once; programs are shared through the persistent compile cache, in
+which the systems that differ in k, lambda, delta or the seed are one. Output folder:
+
+    grid.json  runs/<system>-seed<n>/ (workdirs)  failures/<run>.txt  .jax_cache/
+"""
+
+import dataclasses
+import json
+import logging
+import signal
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from camanet_jax import configuration
+from camanet_jax.lab.ablation.measurements import measure_run
+from camanet_jax.lab.ablation.systems import TIMED, system_config
+from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.train import train
+
+LOG = logging.getLogger(__name__)
+
+RUNS, GRID, FAILURES = 'runs', 'grid.json', 'failures'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One system with one seed, and its workdir."""
+
+    system: str
+    seed: int
+    workdir: Path
+
+    @property
+    def name(self) -> str:
+        return self.workdir.name
+
+
+def list_runs(output: Path, systems: Sequence[str], seeds: int) -> list[Run]:
+    """Every run, seeds outermost: a grid that was stopped early still compares systems on the same seeds."""
+    return [Run(system, seed, output / RUNS / f'{system}-seed{seed}') for seed in range(seeds) for system in systems]
+
+
+def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[str]:
+    """Does what is left of every run; returns the names of those that failed, which do not keep the rest from running.
+
+    Args:
+      config: not resolved; each system changes it.
+      failures: a folder for the traces of failed runs.
+
+    Raises:
+      SystemExit: SIGTERM has come; what is done is saved.
+    """
+    failed = []
+    for number, run in enumerate(runs, 1):
+        signal.signal(signal.SIGTERM, lambda *_: exit_stopped())
+        began, place = time.monotonic(), f'{run.name} ({number} of {len(runs)})'
+        try:
+            did = complete_run(run, system_config(config, run.system, run.seed))
+        except Exception as error:  # whatever it is, the other runs are worth having
+            failed.append(run.name)
+            write_failure(failures / f'{run.name}.txt', error)
+            LOG.error('%s failed: %s', place, error)
+            continue
+        (failures / f'{run.name}.txt').unlink(missing_ok=True)
+        LOG.info('%s %s', place, f'took {time.monotonic() - began:.0f} s' if did else 'was finished')
+        jax.clear_caches()  # compiled programs of dozens of runs would pile up
+    return failed
+
+
+def complete_run(run: Run, config: ConfigDict) -> bool:
+    """Trains and scores, then measures, as far as that has not been done; returns whether there was anything to do."""
+    trained = is_finished(run.workdir, config)
+    if not trained:
+        LOG.info('Training %s', run.workdir)
+        train(config, run.workdir)
+        if not (run.workdir / 'scores.json').exists():  # `train` saved and returned at a SIGTERM
+            exit_stopped()
+    return measure_run(run.workdir, config, with_cost=run.system in TIMED) or not trained
+
+
+def is_finished(workdir: Path, config: ConfigDict) -> bool:
+    """Whether the scores are there, of this configuration; of another one is an error."""
+    if not (workdir / 'scores.json').exists():
+        return False
+    recorded = json.loads((workdir / 'config.json').read_text())
+    if changed := configuration.differences(recorded, configuration.as_data(config)):
+        raise ValueError(f'{workdir} was made by another configuration:\n  ' + '\n  '.join(changed)
+                         + '\nUse another --output, or the old values.')
+    return True
+
+
+def exit_stopped() -> None:
+    """Leaves as a process that SIGTERM has ended."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def write_failure(path: Path, error: BaseException) -> None:
+    """The trace of a failed run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(path, ''.join(traceback.format_exception(error)))
+
+
+def record_grid(output: Path, **fields: Any) -> None:
+    """What the grid is about; systems and seeds of earlier commands on the same folder stay in it."""
+    known = read_grid(output) if (output / GRID).exists() else {'systems': [], 'seeds': 0}
+    fields['systems'] = list(dict.fromkeys([*known['systems'], *fields['systems']]))
+    fields['seeds'] = max(known['seeds'], fields['seeds'])
+    output.mkdir(parents=True, exist_ok=True)
+    replace_text(output / GRID, json.dumps(known | fields, indent=2) + '\n')
+
+
+def read_grid(output: Path) -> dict[str, Any]:
+    """What `record_grid` wrote."""
+    if not (output / GRID).exists():
+        raise ValueError(f'Expected an ablation in {output}, found no {GRID} there. Run it first, or check --output.')
+    return json.loads((output / GRID).read_text())

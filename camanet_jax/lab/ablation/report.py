@@ -1,0 +1,122 @@
+"""All tables of a grid as Markdown, CSV and one self-contained HTML page, with the plot of the sweep of k."""
+
+import base64
+import csv
+import datetime
+import html
+import io
+from decimal import Decimal
+from pathlib import Path
+
+from camanet_jax.lab.ablation.alignment_tables import alignment_table, claim_table, selection_table
+from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
+from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, table_4
+from camanet_jax.lab.ablation.other_tables import table_5, table_6, table_7
+from camanet_jax.lab.ablation.provenance import SCRIPT
+from camanet_jax.lab.ablation.results import Results, read_results
+from camanet_jax.lab.ablation.tables import NOT_MEASURED, Table, Value
+from camanet_jax.run.metrics_log import replace_text
+
+TITLE = 'Ablation of CAMANet beside the paper\'s values'
+PLOT = 'k_sweep.png'
+STYLE = '''body{font:15px/1.5 system-ui,sans-serif;color:#1a1a1a;max-width:92rem;margin:2rem auto;padding:0 1rem}
+.wide{overflow-x:auto} table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #d4d4d4;white-space:nowrap}
+th:nth-child(-n+3),td:nth-child(-n+3){text-align:left} tr.here{background:#eef5fa} .missing{color:#666}
+p{color:#444;font-size:13px;margin:.4rem 0} code{background:#f2f2f2;padding:.1rem .25rem} h2{margin-top:2.5rem}'''
+
+
+def write_report(output: Path) -> list[Path]:
+    """Writes `output`/ablation.md, .csv, .html and the plot; returns the files."""
+    results = read_results(output)
+    tables = all_tables(results)
+    plot = draw_sweep(results, output / PLOT)
+    intro = introduction(results)
+    texts = {'ablation.md': as_markdown(tables, plot, intro), 'ablation.csv': as_csv(tables),
+             'ablation.html': as_html(tables, plot, intro)}
+    for name, text in texts.items():
+        replace_text(output / name, text)
+    return [output / name for name in texts] + ([plot] if plot else [])
+
+
+def all_tables(results: Results) -> list[Table]:
+    """In the order of the page: what the grid is about first."""
+    return [table_4(results), claim_table(results), alignment_table(results), selection_table(results),
+            sweep_table(results), table_5(results), table_6(results), table_7(results), table_1(results),
+            table_2(results), table_3(results)]
+
+
+def introduction(results: Results) -> str:
+    """What the rows "here" are, when their last run finished, and the command of all of them."""
+    runs = results.every_run()
+    last = max((run.workdir / 'scores.json').stat().st_mtime for run in runs) if runs else None
+    when = 'no run has finished' if last is None else datetime.date.fromtimestamp(last).isoformat()
+    return (f'Rows "paper" are printed values; rows "here" were measured by this command ({len(runs)} runs, {when}): '
+            f'`{SCRIPT} --config={results.config_file} --systems={",".join(results.systems)} --seeds={results.seeds}`')
+
+
+def as_markdown(tables: list[Table], plot: Path | None, intro: str) -> str:
+    """Pipe tables, numbers to the right."""
+    blocks = [f'# {TITLE}', intro]
+    for table in tables:
+        align = '|---|---|---|' + '--:|' * len(table.columns)
+        lines = [f'| {" | ".join(line)} |' for line in (table.header, *table.lines())]
+        picture = [f'![k]({PLOT})'] if plot and table.name == 'k_sweep' else []
+        blocks += [f'## {table.title}', '\n'.join([lines[0], align, *lines[1:]]), *picture, *table.notes]
+    return '\n\n'.join(blocks) + '\n'
+
+
+def as_csv(tables: list[Table]) -> str:
+    """One line a value: table, row, column, value, deviation and number of seeds."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator='\n')
+    writer.writerow(['table', 'data_set', 'system', 'source', 'column', 'value', 'deviation', 'seeds'])
+    for table in tables:
+        for row in table.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if cell not in (None, ''):
+                    writer.writerow([table.name, row.data_set, row.system, row.source, column, *csv_value(cell)])
+    return file.getvalue()
+
+
+def csv_value(cell: Value | Decimal | str) -> tuple[str, str, str]:
+    """Measured values in full precision, the paper's as printed."""
+    if not isinstance(cell, Value):
+        return str(cell).replace(',', ''), '', ''
+    return f'{cell.mean:.6g}', '' if cell.deviation is None else f'{cell.deviation:.6g}', str(cell.seeds)
+
+
+def as_html(tables: list[Table], plot: Path | None, intro: str) -> str:
+    """One page that needs no other file."""
+    parts = [f'<h1>{html.escape(TITLE)}</h1>', f'<p>{html_note(intro)}</p>']
+    for table in tables:
+        parts += [f'<h2 id="{table.name}">{html.escape(table.title)}</h2>', html_table(table)]
+        if plot and table.name == 'k_sweep':
+            parts.append(f'<img alt="BLEU-4 over k" src="data:image/png;base64,{encoded(plot)}">')
+        parts += [f'<p>{html_note(note)}</p>' for note in table.notes]
+    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(TITLE)}</title>'
+            f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>\n'
+            + '\n'.join(parts) + '\n</body></html>\n')
+
+
+def html_table(table: Table) -> str:
+    """The table; our own rows are shaded."""
+    head = ''.join(f'<th>{html.escape(name)}</th>' for name in table.header)
+    rows = []
+    for row, line in zip(table.rows, table.lines(), strict=True):
+        cells = ''.join(f'<td{" class=missing" if cell == NOT_MEASURED else ""}>{html.escape(cell)}</td>'
+                        for cell in line)
+        rows.append(f'<tr class="{row.source}">{cells}</tr>')
+    body = '\n'.join(rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def html_note(note: str) -> str:
+    """Commands in backquotes as code."""
+    pieces = html.escape(note, quote=False).split('`')
+    return ''.join(f'<code>{piece}</code>' if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def encoded(path: Path) -> str:
+    """A file as text for a data URL."""
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,145 @@
+"""What finished runs say: scores computed anew from their predictions files, and what was measured beside."""
+
+import dataclasses
+import functools
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camanet_jax.data.schema import UNLABELLED
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.lab.ablation.grid import list_runs, read_grid
+from camanet_jax.lab.ablation.measurements import ALIGNMENT, COST, LABELS, SELECTION
+from camanet_jax.lab.alignment.measurement import LESIONS
+from camanet_jax.metrics import classification
+from camanet_jax.metrics.scorer import Scorer
+from camanet_jax.run.metrics_log import complete_lines
+from camanet_jax.run.workdir import CONFIG, VOCABULARY
+
+# The configuration files whose data set the paper's tables know, by name; other files stand for themselves.
+DATA_SETS = {'iu_xray': 'IU-Xray', 'mimic': 'MIMIC-CXR'}
+SPLIT = 'test'
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """One finished run. What needs files is read when asked for."""
+
+    system: str
+    seed: int
+    workdir: Path
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        return read_json(self.workdir / CONFIG)
+
+    @functools.cached_property
+    def scores_file(self) -> dict[str, Any]:
+        """scores.json as the run left it: provenance, and the constant report's scores."""
+        return read_json(self.workdir / 'scores.json')
+
+    def predictions(self, split: str) -> list[dict[str, Any]]:
+        """The rows of a predictions file."""
+        lines = (self.workdir / 'predictions' / f'{split}.jsonl').read_text(encoding='utf8').splitlines()
+        return [json.loads(line) for line in lines]
+
+    @functools.cached_property
+    def scores(self) -> dict[str, Any]:
+        """Of the test split: `cut` (language), `clinical` (micro precision, recall, F1), `distinct_reports`."""
+        rows = self.predictions(SPLIT)
+        tokenizer = Tokenizer.from_json((self.workdir / VOCABULARY).read_text(encoding='utf8'))
+        scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
+        found = scorer.score([row['report'] for row in rows], [row['reference_full'] for row in rows])
+        return {'cut': found.nlg['cut'].corpus, 'clinical': found.clinical['uncertain_negative']['micro'],
+                'distinct_reports': len({row['report'] for row in rows}), 'studies': len(rows)}
+
+    def classification(self, split: str) -> dict[str, Any] | None:
+        """Of the classifier against the pseudo-labels; None without a classifier or labels."""
+        rows = self.predictions(split)
+        labels = read_json(self.workdir / LABELS)[split] if (self.workdir / LABELS).exists() else {}
+        rows = [row for row in rows if row['id'] in labels]
+        if not rows or 'class_probabilities' not in rows[0]:
+            return None
+        target = np.array([labels[row['id']] for row in rows], float)
+        target[target == UNLABELLED] = np.nan
+        return classification.presence_scores(np.array([row['class_probabilities'] for row in rows]), target) or None
+
+    @functools.cached_property
+    def train_epoch_seconds(self) -> float:
+        """Median time of a step times the steps of an epoch: neither compilation nor a stop counts."""
+        rows = [json.loads(line) for line in complete_lines(self.workdir / 'metrics.jsonl')]
+        rows = [row for row in rows if row['split'] == 'train']
+        steps = sum(row['epoch'] == 1 for row in rows)
+        return steps * statistics.median(row['time/seconds'] for row in rows)
+
+    @functools.cached_property
+    def cost(self) -> dict[str, Any] | None:
+        return read_json(self.workdir / COST) if (self.workdir / COST).exists() else None
+
+    @functools.cached_property
+    def selection(self) -> dict[str, Any] | None:
+        return read_json(self.workdir / SELECTION) if (self.workdir / SELECTION).exists() else None
+
+    @functools.cached_property
+    def alignment(self) -> dict[str, Any] | None:
+        """By map; None where it has not been measured."""
+        if not (self.workdir / ALIGNMENT).exists():
+            return None
+        return read_json(self.workdir / ALIGNMENT).get('maps')
+
+    @functools.cached_property
+    def lesions(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """By study and observation, the measures of each map; empty where they have not been measured."""
+        path = self.workdir / LESIONS
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return {(row['id'], row['observation']): row['maps'] for row in rows}
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """All finished runs of a grid.
+
+    Attributes:
+      config_file: the grid's configuration file. systems: asked for, in order.
+      seeds: asked for. by_system: finished runs, those of a system by seed.
+    """
+
+    config_file: str
+    systems: list[str]
+    seeds: int
+    by_system: dict[str, list[RunResult]]
+
+    @property
+    def data_set(self) -> str:
+        """As the paper's tables name it."""
+        stem = Path(self.config_file).stem
+        return DATA_SETS.get(stem, f'{stem} (synthetic)' if self.synthetic else stem)
+
+    @property
+    def synthetic(self) -> bool:
+        return any(run.config['data']['name'] == 'synthetic' for runs in self.by_system.values() for run in runs)
+
+    def runs(self, system: str) -> list[RunResult]:
+        """The finished runs of a system."""
+        return self.by_system.get(system, [])
+
+    def every_run(self) -> list[RunResult]:
+        """Of all systems."""
+        return [run for runs in self.by_system.values() for run in runs]
+
+
+def read_results(output: Path) -> Results:
+    """The grid in `output`, with the runs that have finished."""
+    grid = read_grid(output)
+    by_system: dict[str, list[RunResult]] = {}
+    for run in list_runs(output, grid['systems'], grid['seeds']):
+        if (run.workdir / 'scores.json').exists():
+            by_system.setdefault(run.system, []).append(RunResult(run.system, run.seed, run.workdir))
+    return Results(grid['config'], grid['systems'], grid['seeds'], by_system)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding='utf8'))

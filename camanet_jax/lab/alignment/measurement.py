@@ -1,0 +1,99 @@
+"""Measures a run's maps on a split: from a workdir to numbers, and to the files that hold them."""
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from camanet_jax.data.schema import SPLITS
+from camanet_jax.experiment import open_split
+from camanet_jax.generate.film_loading import film_transform
+from camanet_jax.lab.alignment.boxes import Box, read_boxes
+from camanet_jax.lab.alignment.lesions import ANY, Lesion, find_lesions
+from camanet_jax.lab.alignment.maps import MEANING, explain_studies, map_side
+from camanet_jax.lab.alignment.summary import MapSet, lesion_scores, summarise
+from camanet_jax.results import provenance
+from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.workdir import TrainedRun, open_trained
+
+SUMMARY, LESIONS = 'alignment.json', 'alignment_lesions.jsonl'
+FEW = 30  # lesions; of fewer nothing is claimed
+
+Measured = list[tuple[Lesion, dict[str, np.ndarray]]]
+
+
+def measure(workdir: str | Path, split: str = 'test', boxes: str | Path | None = None,
+            config: ConfigDict | None = None) -> dict[str, Any]:
+    """Measures where the maps of a trained run lie against the lesions of a split.
+
+    Args:
+      workdir: of a run with a checkpoint; the best one is taken.
+      split: 'train', 'val', 'test', or 'all'.
+      boxes: a file of boxes (`boxes.py`), for data without masks.
+      config: replaces the recorded configuration, e.g. where the data have moved.
+
+    Returns:
+      `maps`: an entry (`summary.summarise`) by map name (`maps.MEANING`), only those that the system has; `rows`: every
+      lesion's own scores; the numbers of lesions and studies, and `provenance`.
+
+    Raises:
+      ValueError: the data have no masks and no boxes are given, or the split holds no lesion.
+    """
+    if split not in (*SPLITS, 'all'):
+        raise ValueError(f'Expected a split of {(*SPLITS, "all")}, got {split!r}.')
+    run = open_trained(workdir, config)
+    known = read_boxes(boxes) if boxes else None
+    measured = [pair for name in (SPLITS if split == 'all' else (split,)) for pair in measure_split(run, name, known)]
+    lesions = [lesion for lesion, _ in measured if lesion.observation != ANY]
+    if not lesions:
+        raise ValueError(f'Expected lesions in the split {split!r}, found none; --split=all looks in every split.')
+    sets = by_map(measured)
+    found = {'split': split, 'lesions': len(lesions), 'lesions_by_split': dict(Counter(x.split for x in lesions)),
+             'studies': len({lesion.study_id for lesion in lesions}), 'source': 'boxes' if boxes else 'masks'}
+    if len(lesions) < FEW:
+        found['note'] = f'n = {len(lesions)} allows no claim; the intervals show how little so few lesions say.'
+    return found | {'maps': {name: summarise(chosen) for name, chosen in sets.items()},
+                    'provenance': provenance(run.experiment.config, run.step), 'rows': lesion_rows(sets)}
+
+
+def measure_split(run: TrainedRun, split: str, boxes: dict[str, list[Box]] | None) -> Measured:
+    """Every lesion of a split with its maps by name."""
+    source = open_split(run.experiment.config, split)
+    transform = film_transform(run.experiment.config.data)
+    lesions = defaultdict(list)
+    for lesion in find_lesions(split, source.records, transform, map_side(run), boxes):
+        lesions[lesion.position].append(lesion)
+    studies = explain_studies(run, source, sorted(lesions), f'Explaining {split}') if lesions else ()
+    return [(lesion, study.maps(lesion)) for position, study in studies for lesion in lesions[position]]
+
+
+def by_map(measured: Measured) -> dict[str, MapSet]:
+    """The lesions for which there is a map, for every kind of map."""
+    found = {}
+    for name in MEANING:
+        pairs = [(lesion, maps[name]) for lesion, maps in measured if name in maps]
+        if pairs:
+            found[name] = MapSet([lesion for lesion, _ in pairs], np.stack([values for _, values in pairs]))
+    return found
+
+
+def lesion_rows(sets: dict[str, MapSet]) -> list[dict[str, Any]]:
+    """One dict for every lesion: split, id, observation and, by map, its scores."""
+    rows: dict[tuple, dict[str, Any]] = defaultdict(dict)
+    for name, chosen in sets.items():
+        for lesion, scores in zip(chosen.lesions, lesion_scores(chosen), strict=True):
+            rows[lesion.split, lesion.study_id, lesion.name][name] = scores
+    return [{'split': split, 'id': study, 'observation': observation, 'maps': maps}
+            for (split, study, observation), maps in rows.items()]
+
+
+def write(workdir: str | Path, found: dict[str, Any]) -> list[Path]:
+    """`workdir`/alignment.json and, one lesion a line, alignment_lesions.jsonl; `found` as `measure` returns it."""
+    summary, lesions = Path(workdir) / SUMMARY, Path(workdir) / LESIONS
+    replace_text(lesions, ''.join(json.dumps(row) + '\n' for row in found['rows']))
+    rest = {name: value for name, value in found.items() if name != 'rows'}
+    replace_text(summary, json.dumps(rest, indent=2) + '\n')
+    return [summary, lesions]

@@ -1,0 +1,70 @@
+"""The input pipeline alone: images per second by number of loading workers, and whether a device would wait for it.
+
+    python scripts/benchmark.py input --config=configs/demo.py --step_seconds=0.05
+"""
+
+import os
+import time
+from typing import Any
+
+from camanet_jax.experiment import Experiment, build_tokenizer, open_split
+from camanet_jax.lab.benchmarks.workload import Workload
+
+NOTES = (
+    'Batches as training reads them: decoded, augmented, tokenised and batched, all cores of this machine free for it.',
+    'A device that needs less time than shortest_step for a step of this batch would wait for its input.',
+)
+
+
+def run(workload: Workload, repeats: int, workers: tuple[int, ...] = (), step_seconds: float | None = None
+        ) -> dict[str, Any]:
+    """Reads training batches of the configured data set, prepared on first use.
+
+    Args:
+      workload: whose configured data set is read.
+      repeats: batches timed per worker.
+      workers: numbers of loading processes to try; by default 0, 1, 2, 4, ... up to the number of cores.
+      step_seconds: what a training step takes on the device to be fed, from the `train` benchmark.
+    """
+    config = workload.config
+    source = open_split(config, 'train')
+    tokenizer = build_tokenizer(config, source)
+    workers = workers or worker_numbers(os.cpu_count() or 1)
+    rows = []
+    for number in workers:
+        changed = config.copy_and_resolve_references()
+        changed.data.num_workers = number
+        rows.append(row(Experiment(changed, tokenizer), source, number, repeats, step_seconds))
+    return {'workload': {'studies': config.batch_size, 'views': workload.views, 'image_size': config.data.image_size,
+                         'data': config.data.name, 'training_studies': len(source), 'cores': os.cpu_count()},
+            'workers': rows, 'notes': list(NOTES)}
+
+
+def worker_numbers(cores: int) -> tuple[int, ...]:
+    """0 (threads of this process), then powers of two up to `cores`."""
+    return (0, *(2**i for i in range(cores.bit_length()) if 2**i <= cores))
+
+
+def row(experiment: Experiment, source, workers: int, repeats: int, step_seconds: float | None) -> dict[str, Any]:
+    """One number of workers."""
+    config = experiment.config
+    seconds = seconds_per_batch(experiment, source, workers, repeats)
+    found = {'workers': workers, 'images_per_second': config.batch_size * config.data.views / seconds,
+             'studies_per_second': config.batch_size / seconds, 'shortest_step_seconds': seconds}
+    if step_seconds is not None:
+        found |= {'starves': seconds > step_seconds, 'device_share_busy': min(1.0, step_seconds / seconds)}
+    return found
+
+
+def seconds_per_batch(experiment: Experiment, source, workers: int, repeats: int) -> float:
+    """Of `repeats` batches for each worker, after those that were made ahead while workers started."""
+    data, together = experiment.config.data, max(1, workers)
+    batches = experiment.train_batches(source)
+    for _ in range(data.prefetch * together):
+        next(batches)
+    began = time.perf_counter()
+    for _ in range(repeats * together):
+        next(batches)
+    seconds = (time.perf_counter() - began) / (repeats * together)
+    batches.close()
+    return seconds

@@ -1,0 +1,87 @@
+"""Predicted throughput from one device to a pod, by the model of roofline.py. Nothing is run on the devices.
+
+    python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from camanet_jax.lab.benchmarks import roofline
+from camanet_jax.lab.benchmarks.roofline import Hardware, Work
+from camanet_jax.lab.benchmarks.study_work import count_work, least_bytes
+from camanet_jax.lab.benchmarks.workload import Workload
+
+DEVICES = 1, 8, 64
+FILMS_PER_CORE = 367.0  # a second: NIH's JPEG films of 320 squared pixels, decoded and augmented, measured on a CPU
+# Matrix and copy peaks are the makers' (dense bfloat16; NVIDIA's H200 data sheet, Google Cloud's pages on TPU v5e and
+# v5p). The shares of them, and all latencies, are assumptions until somebody measures them.
+HARDWARE = (
+    Hardware('H200', 989e12, 4.8e12, 0.4, 0.7, 4e-6, 50e9, 30e-6, 8, 112, 'data sheet; 400 Gb/s a GPU between hosts'),
+    Hardware('TPU v5e', 197e12, 819e9, 0.5, 0.7, 2e-6, 100e9, 10e-6, 8, 112, 'cloud.google.com/tpu/docs/v5e'),
+    Hardware('TPU v5p', 459e12, 2765e9, 0.5, 0.7, 2e-6, 300e9, 10e-6, 4, 104, 'cloud.google.com/tpu/docs/v5p'),
+)
+NOTES = (
+    'A prediction, not a measurement. expected takes the bytes that XLA counted and the shares of the peaks that are '
+    'assumed; best takes the bytes that a step cannot do without, the whole peaks, and products and passes at once.',
+    'bound_by: what takes most of the step; input where the hosts cannot load films as fast. Studies are per device.',
+)
+
+
+def run(workload: Workload, hardware: Path | None = None, films_per_core: float = FILMS_PER_CORE) -> dict[str, Any]:
+    """Counts the work of one study by lowering the programs, and predicts.
+
+    Args:
+      workload: whose batch sizes are those of one device.
+      hardware: a JSON list of objects with the fields of `Hardware`, instead of the built-in ones.
+      films_per_core: films a second that one core loads, from the `input` benchmark.
+    """
+    found = HARDWARE if hardware is None else read_hardware(hardware)
+    work, least = count_work(workload), least_bytes(workload)
+    studies, searched = workload.config.batch_size, workload.config.evaluation.batch_size
+    training = [train_row(work, least, device, studies, devices, films_per_core)
+                for device in found for devices in DEVICES]
+    decoding = [decode_row(work, device, searched, devices, films_per_core) for device in found for devices in DEVICES]
+    return {'workload': workload.describe(studies), 'one_study': dataclasses.asdict(work), 'training': training,
+            'training_split': [{'device': device.name, **seconds(roofline.train_parts(work, device, studies, 64))}
+                               for device in found],
+            'decoding': decoding,
+            'decoding_split': [{'device': device.name, **seconds(roofline.decode_parts(work, device, searched))}
+                               for device in found],
+            'sources': {device.name: device.source for device in found}, 'notes': list(NOTES)}
+
+
+def read_hardware(path: Path) -> tuple[Hardware, ...]:
+    """The devices that a JSON file describes."""
+    try:
+        return tuple(Hardware(**fields) for fields in json.loads(path.read_text(encoding='utf8')))
+    except (OSError, TypeError, json.JSONDecodeError) as error:
+        names = ', '.join(field.name for field in dataclasses.fields(Hardware))
+        raise ValueError(f'Expected --hardware to name a JSON list of objects with the fields {names}; {path}: '
+                         f'{error}.') from error
+
+
+def seconds(parts: dict[str, float]) -> dict[str, float]:
+    """With the unit in the names."""
+    return {f'{name}_seconds': value for name, value in parts.items()}
+
+
+def train_row(work: Work, least: float, device: Hardware, studies: int, devices: int, films_per_core: float
+              ) -> dict[str, Any]:
+    """One line of the training table."""
+    loading = roofline.input_seconds(work, device, studies, devices, films_per_core)
+    parts = roofline.train_parts(work, device, studies, devices)
+    step, bound = roofline.pace(parts, loading)
+    films = studies * devices * work.films
+    best = roofline.best_step(work, device, studies, devices, least)
+    return {'device': device.name, 'devices': devices, 'step_seconds': step, 'images_per_second': films / step,
+            'best_images_per_second': films / best, 'input_images_per_second': films / loading, 'bound_by': bound}
+
+
+def decode_row(work: Work, device: Hardware, studies: int, devices: int, films_per_core: float) -> dict[str, Any]:
+    """One line of the decoding table."""
+    loading = roofline.input_seconds(work, device, studies, devices, films_per_core)
+    batch, bound = roofline.pace(roofline.decode_parts(work, device, studies), loading)
+    return {'device': device.name, 'devices': devices, 'batch_seconds': batch,
+            'reports_per_second': studies * devices / batch, 'bound_by': bound}

@@ -1,0 +1,128 @@
+"""The training step: speed, time split, cost, memory.
+
+    python scripts/benchmark.py train --config=configs/iu_xray.py --batch_size=8
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from camanet_jax import sharding
+from camanet_jax.experiment import dtype
+from camanet_jax.lab.benchmarks import train_parts
+from camanet_jax.lab.benchmarks.cost import Cost, achieved, cost_of, gradient_cost
+from camanet_jax.lab.benchmarks.memory import kept_arrays, peak_memory, program_memory
+from camanet_jax.lab.benchmarks.peaks import measure_peaks
+from camanet_jax.lab.benchmarks.timing import measure, split
+from camanet_jax.lab.benchmarks.workload import Workload
+from camanet_jax.train_step import TrainState, train_step
+
+NOTES = (
+    'The split comes from timing jitted prefixes of the step, each with the work of the one before: a part is a '
+    'difference of two medians, and can be slightly negative where it is smaller than the noise.',
+    'backward holds the whole gradient, the saving of activations included; update is the optimiser and the metrics.',
+    'XLA counts a loop once: the rounds of the memory are added from a program of one round. On CPU the bytes of the '
+    "convolutions' weight gradients, loops over films, are those of one film.",
+    'kept is what the forward pass hands to the backward pass before compilation; temporary is what the compiler made '
+    'of it, scratch space included.',
+    'XLA counts the bytes of every fused operation, caches or not: their share of the copy peak may exceed 1.',
+)
+
+
+def run(workload: Workload, repeats: int) -> dict[str, Any]:
+    """Measures the step that training runs, and prefixes of it."""
+    config = workload.config
+    sharding.check_batch_size('batch_size', config.batch_size, config.accumulate)
+    state, batch = make_state(workload), workload.batch(config.batch_size)
+    variables = jax.tree.map(jnp.copy, (state.params, state.batch_stats))  # the step donates its state
+    args = step_arguments(workload)
+    traced = step_function(workload).trace(state, batch, *args)
+    compiled = traced.lower().compile()
+    stepper = Stepper(compiled, state, batch, args)
+    stepper()
+    part_args = part_arguments(workload, variables)
+    kept = sum(array.size * array.dtype.itemsize for array in kept_by_pass(workload, part_args))
+    memory = peak_memory() | program_memory(compiled) | {'kept_bytes': kept}
+
+    prefixes = {name: jax.jit(program).trace(*part_args)
+                for name, program in train_parts.prefixes(workload.experiment.model()).items()}
+    programs = {name: partial(program.lower().compile(), *part_args) for name, program in prefixes.items()}
+    timings = measure({**programs, 'update': stepper}, repeats)
+    step = timings['update']
+    peaks = measure_peaks(dtype(config.dtype))
+    backward = gradient_cost(prefixes['backward'], programs['backward'].func, jax.device_count())
+    cost = step_cost(workload, gradient_cost(traced, compiled), backward, variables[0])
+    studies = config.batch_size
+    return {
+        'workload': workload.describe(studies) | {'accumulate': config.accumulate},
+        'speed': {'studies_per_second': studies / step.median,
+                  'images_per_second': studies * workload.views / step.median},
+        'step': step.as_dict(),
+        'split': split(whole_batch(timings, config.accumulate)),
+        'achieved': achieved(cost, step.median, peaks),
+        'peaks': peaks.as_dict(),
+        'memory': memory,
+        'notes': list(NOTES),
+    }
+
+
+class Stepper:
+    """Training steps one after the other; every call makes one and returns its metrics."""
+
+    def __init__(self, compiled, state: TrainState, batch, args):
+        self._compiled, self._state, self._batch, self._args = compiled, state, batch, args
+
+    def __call__(self):
+        self._state, metrics = self._compiled(self._state, self._batch, *self._args)
+        return metrics
+
+
+def make_state(workload: Workload) -> TrainState:
+    """Made parameters with the optimiser's first state, on all devices."""
+    variables, tx = workload.variables(), workload.experiment.optimiser()
+    opt_state = jax.jit(tx.init, out_shardings=sharding.replicated(workload.mesh))(variables['params'])
+    return TrainState(jnp.zeros((), jnp.int32), variables['params'], variables['batch_stats'], opt_state)
+
+
+def step_function(workload: Workload):
+    """The jitted step as `camanet_jax.train` has it."""
+    experiment = workload.experiment
+    step = partial(train_step, model=experiment.model(), tx=experiment.optimiser(), mesh=workload.mesh,
+                   accumulate=workload.config.accumulate)
+    return jax.jit(step, donate_argnums=0, out_shardings=sharding.replicated(workload.mesh))
+
+
+def step_arguments(workload: Workload) -> tuple:
+    """Key, objective and learning rates."""
+    experiment = workload.experiment
+    return jax.random.key(workload.config.seed), experiment.objective(), experiment.learning_rates(0, 1000)
+
+
+def part_arguments(workload: Workload, variables: tuple) -> tuple:
+    """Of the prefixes: the part of a batch that is in memory at one time."""
+    part = workload.batch(workload.config.batch_size // workload.config.accumulate)
+    return *variables, part, *step_arguments(workload)[:2]
+
+
+def kept_by_pass(workload: Workload, part_args: tuple) -> list[jax.ShapeDtypeStruct]:
+    """What the forward pass over one part keeps for the backward pass, before the compiler has its say."""
+    params, *others = part_args
+    loss = partial(train_parts.loss, model=workload.experiment.model())
+    return kept_arrays(lambda params: loss(params, *others)[0], params)
+
+
+def whole_batch(timings: dict, parts: int) -> dict:
+    """Prefixes were timed on one accumulated part: times of all the parts."""
+    return {name: timing if name == 'update' else timing.times(parts) for name, timing in timings.items()}
+
+
+def step_cost(workload: Workload, step: Cost, backward: Cost, params) -> Cost:
+    """The step's cost with every part of the batch and every round of the memory counted."""
+    config, model = workload.config, workload.experiment.model()
+    parts = config.accumulate
+    embedded = jnp.zeros((config.batch_size // jax.device_count() // parts, config.model.width), model.dtype)
+    one_round = jax.jit(train_parts.memory_round(model)).lower(params, embedded, jax.random.key(0)).compile()
+    rounds = config.data.max_seq_length - 1
+    return step.and_also(backward, parts - 1).and_also(cost_of(one_round), parts * (rounds - 1))

@@ -1,0 +1,103 @@
+"""Parts compared alone on given inputs, always in double precision: VTAC, the optimiser, learning-rate schedules."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from camanet_jax.lab.parity.model_values import model_fields
+from camanet_jax.lab.parity.reference_weights import read_json
+from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
+from camanet_jax.lab.parity.rules import Close, Identical
+from camanet_jax.lab.parity.tolerances import DOUBLE
+from camanet_jax.models import vtac
+from camanet_jax.models.camanet import input_mask
+from camanet_jax.optim import LearningRates, learning_rates, make_optimiser
+from camanet_jax.variants import VARIANTS
+
+VTAC_INPUTS = ('ids', 'word_vectors', 'query', 'attention')
+PROPORTIONS = ('0.15', '0.25', '0.3', '0.35')
+# Where each parameter of the optimiser's fixture stands in a model decides its learning rate.
+OPTIMISER_PATHS = {'p0': 'backbone', 'p1': 'decoder', 'p2': 'memory'}
+OPTIMISER_RATES = LearningRates(backbone=1e-3, decoder=2e-3)
+OPTIMISER_DECAY = 0.05
+OPTIMISER_STEPS = 60
+OPTIMISER_SHOWN = (0, 4, 19, 59)
+
+
+def check_vtac(path: Path, where: str, report: Report):
+    """Maps and selected words of both variants, for every proportion k."""
+    arrays = load_arrays(path)
+    checks = {}
+    for variant, k in product(VARIANTS, PROPORTIONS):
+        tdm, selected = vtac_maps(arrays, variant, float(k))
+        checks[f'{variant}/{k}/tdm'] = [Check(tdm, Close(DOUBLE.forward))]
+        checks[f'{variant}/{k}/selected'] = [Check(selected, Identical())]
+    report.compare_file(where, arrays, checks, VTAC_INPUTS)
+
+
+def vtac_maps(arrays: Arrays, variant: str, k: float) -> tuple[np.ndarray, np.ndarray]:
+    """d^t [B, P] and the selected words [B, L] of one variant."""
+    fields = model_fields(variant)
+    ids, words, query, attention = (arrays[key] for key in VTAC_INPUTS)
+    with jax.enable_x64(True):
+        tokens = jnp.asarray(ids[:, :-1])
+        candidates = tokens > 0 if fields['tdm_candidates'] == 'words' else input_mask(tokens)
+        counts = vtac.selection_counts(k, tokens.shape[1], VARIANTS[variant]['loss.tdm_count'])
+        selected = vtac.number_selected(counts, candidates, input_mask(tokens).sum(1).max())
+        similarity = vtac.cosine_similarity(jnp.asarray(words), jnp.asarray(query))
+        selection = (vtac.ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
+        tdm = vtac.textual_discriminative_map(
+            jnp.asarray(attention).mean(1), similarity, selection, norm=fields['tdm_norm'], weight=fields['tdm_weight'])
+        return np.asarray(tdm), np.asarray(selection) > 0
+
+
+def check_optimiser(path: Path, where: str, report: Report):
+    """Clipping, L2 and AMSGrad over sixty given gradients."""
+    arrays = load_arrays(path)
+    shown = optimiser_values(arrays)
+    checks = {key: [Check(value, Close(DOUBLE.forward))] for key, value in shown.items()}
+    inputs = [f'{name}/{kind}' for name in OPTIMISER_PATHS
+              for kind in ('start', *(f'grad/{step:02}' for step in range(OPTIMISER_STEPS)))]
+    report.compare_file(where, arrays, checks, inputs)
+
+
+def optimiser_values(arrays: Arrays) -> dict[str, np.ndarray]:
+    """The parameters after the steps that the file shows."""
+    def place(kind: str) -> dict[str, Any]:
+        return {path: {name: jnp.asarray(arrays[f'{name}/{kind}'])} for name, path in OPTIMISER_PATHS.items()}
+
+    shown = {}
+    with jax.enable_x64(True):
+        params, tx = place('start'), make_optimiser(weight_decay=OPTIMISER_DECAY)
+        update, state = jax.jit(tx.update), tx.init(params)
+        for step in range(OPTIMISER_STEPS):
+            updates, state = update(place(f'grad/{step:02}'), state, params, rates=OPTIMISER_RATES)
+            params = optax.apply_updates(params, updates)
+            if step in OPTIMISER_SHOWN:
+                shown |= {f'{name}/after/{step:02}': np.asarray(params[path][name])
+                          for name, path in OPTIMISER_PATHS.items()}
+    return shown
+
+
+def check_schedules(path: Path, where: str, report: Report):
+    """The learning rates of every update, exactly."""
+    for name, schedule in read_json(path).items():
+        report.guard(f'{where}:{name}', check_schedule, schedule, f'{where}:{name}', report)
+
+
+def check_schedule(schedule: dict[str, Any], where: str, report: Report):
+    """One schedule: settings, and the rates [update, group] that were used."""
+    settings = ('lr_backbone', 'lr_decoder', 'warmup_epochs', 'warmup_lr', 'decay_epochs', 'decay_rate',
+                'steps_per_epoch', 'epochs', 'used')
+    if odd := sorted(set(settings) ^ set(schedule)):
+        raise ValueError(f'expected {", ".join(settings)}; missing or unread: {", ".join(odd)}')
+    options = {key: schedule[key] for key in ('steps_per_epoch', 'warmup_epochs', 'decay_epochs', 'decay_rate')}
+    options |= {'base': LearningRates(schedule['lr_backbone'], schedule['lr_decoder']),
+                'warmup_from': schedule['warmup_lr'], 'lag': VARIANTS['official']['optimiser.schedule_lag']}
+    rates = [learning_rates(i, **options) for i in range(schedule['epochs'] * schedule['steps_per_epoch'])]
+    report.compare(where, Check(np.array(rates), Identical()), np.array(schedule['used']))

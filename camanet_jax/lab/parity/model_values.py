@@ -1,0 +1,143 @@
+"""What this implementation computes for the batch of a model folder.
+
+Dimension key: B studies, I views, P visual tokens, Y observations, L report tokens, N beams.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from camanet_jax import decoding, losses, optim
+from camanet_jax.models import Camanet
+from camanet_jax.models.vtac import SelectionCounts, selection_counts
+from camanet_jax.torch_io import weight_names
+from camanet_jax.train_step import TrainState, train_step
+from camanet_jax.variants import VARIANTS
+
+BATCH_NORM_PREFIX = 'visual_extractor.model.'
+
+
+def model_fields(variant: str) -> dict[str, Any]:
+    """The fields of the model that a variant sets."""
+    prefix = 'model.'
+    return {path.removeprefix(prefix): value for path, value in VARIANTS[variant].items() if path.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A batch, weights and settings to compute with.
+
+    Attributes:
+      settings: the folder's reference.json.
+      batch: images, tokens, token_mask, labels, valid; as the pipeline makes them.
+      weights: arrays by the official checkpoint's names.
+      dtype: of all computation.
+      sizes: fields of the model where it is not the full-size one.
+    """
+
+    settings: Mapping[str, Any]
+    batch: Mapping[str, np.ndarray]
+    weights: Mapping[str, np.ndarray]
+    dtype: Any
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+
+    def model(self, variant: str, **fields: Any) -> Camanet:
+        """The model of this case."""
+        kinds = {'dtype': self.dtype, 'param_dtype': self.dtype}
+        fields = {**model_fields(variant), **self.sizes, **fields}
+        return Camanet(vocabulary_size=self.settings['vocab_size'] + 1, **kinds, **fields)
+
+    def counts(self, variant: str) -> SelectionCounts:
+        """How many words each report selects."""
+        length = self.batch['tokens'].shape[1] - 1
+        return selection_counts(self.settings['topk'], length, VARIANTS[variant]['loss.tdm_count'])
+
+    def objective(self, variant: str) -> losses.Objective:
+        """The weights of the losses."""
+        return losses.Objective(self.settings['lambda_'], self.settings['delta'], 0.0, self.counts(variant))
+
+    def load(self, model: Camanet) -> dict[str, Any]:
+        """The weights as `model`'s variables."""
+        inputs = self.batch['images'], self.batch['tokens'][:, :-1], self.counts('official')
+        return weight_names.load_variables(self.weights, jax.eval_shape(model.init, jax.random.key(0), *inputs))
+
+    @cached_property
+    def variables(self) -> dict[str, Any]:
+        """The variables of the full system, the same in both variants."""
+        return self.load(self.model('official'))
+
+
+def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any], objective: losses.Objective):
+    """An evaluation-mode pass and the gradient of the total loss.
+
+    Returns:
+      The model's output, the unweighted terms and 'total', and gradients by the official checkpoint's names.
+    """
+    def total(params, rest, batch):
+        output = model.apply({**rest, 'params': params}, batch['images'], batch['tokens'][:, :-1], objective.counts)
+        counts = losses.counts(batch)
+        means = {name: values.sum() / counts[name] for name, values in losses.terms(output, batch).items()}
+        return losses.total(means, objective), (output, means)
+
+    rest = {name: tree for name, tree in variables.items() if name != 'params'}
+    evaluate = jax.jit(jax.value_and_grad(total, has_aux=True))
+    (value, (output, means)), gradients = evaluate(variables['params'], rest, dict(batch))
+    terms = {name: float(mean) for name, mean in means.items()} | {'total': float(value)}
+    return output, terms, weight_names.state_dict({'params': gradients})
+
+
+def loss_row(terms: Mapping[str, float], total: str) -> np.ndarray:
+    """CE, BCE, MSE, total: the order of `losses` and of a row of `trajectory`."""
+    return np.array([terms['report_nll'], terms['pseudo_label_bce'], terms['vtac_mse'], terms[total]], np.float64)
+
+
+def paper_maps(case: Case, encoding: Any):
+    """VDM and VTAC by the paper's rules from the official run's tensors (not a run of the paper variant)."""
+    fields = {name: value for name, value in model_fields('paper').items() if name.startswith('tdm_')}
+    model, tokens = case.model('official', **fields), case.batch['tokens'][:, :-1]
+    decode = jax.jit(partial(model.apply, method='decode'))
+    output = decode(case.variables, encoding, tokens, case.counts('paper'))
+    paper = case.model('paper')
+    vdm = jax.jit(partial(paper.apply, train=False, method='discriminate'))(
+        case.variables, encoding.visual_tokens, encoding.pooled_features, None)['vdm']
+    return vdm, output
+
+
+def search(case: Case, beam_size: int, eos_bias: float) -> decoding.Reports:
+    """The N best reports of each study, with `eos_bias` added to the end token's logit."""
+    variables = jax.tree.map(lambda leaf: leaf, case.variables)
+    bias = np.array(variables['params']['vocabulary_head']['bias'])
+    bias[decoding.END] += eos_bias
+    variables['params']['vocabulary_head']['bias'] = bias
+    generate = jax.jit(partial(
+        decoding.generate, model=case.model('official'), max_length=case.settings['max_seq_length'],
+        beam_size=beam_size, search=decoding.make_search('beam', full_list=True)))
+    return generate(variables, case.batch['images'])
+
+
+def train(case: Case, rates: optim.LearningRates, steps: int):
+    """Training on one batch over and over, every dropout 0.
+
+    Returns:
+      Losses [steps, 4], running statistics after the first step and all updates, the latter two by the official
+      checkpoint's names.
+    """
+    model = case.model('official', dropout=0.0, projection_dropout=0.0)
+    tx = optim.make_optimiser(case.settings['clip_value'], case.settings['weight_decay'])
+    start = case.variables['params']
+    state = TrainState(jnp.zeros((), jnp.int32), start, case.variables['batch_stats'], tx.init(start))
+    step = jax.jit(partial(train_step, model=model, tx=tx))
+    rows, statistics = [], {}
+    for i in range(steps):
+        state, metrics = step(state, dict(case.batch), jax.random.key(0), case.objective('official'), rates)
+        rows.append(loss_row(metrics, 'loss'))
+        if i == 0:
+            statistics = weight_names.state_dict({'batch_stats': state.batch_stats})
+    updates = jax.tree.map(lambda new, old: np.subtract(new, old, dtype=np.float64), state.params, start)
+    statistics = {name.removeprefix(BATCH_NORM_PREFIX): value for name, value in statistics.items()}
+    return np.stack(rows), statistics, weight_names.state_dict({'params': updates})

@@ -1,0 +1,1 @@
+"""Everything a run keeps: files, checkpoints, workdir, logs, progress, provenance."""

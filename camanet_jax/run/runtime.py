@@ -1,0 +1,83 @@
+"""What must be set before the first computation: determinism, compile cache, other processes, readable errors."""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+from absl import logging as absl_logging
+from ml_collections import ConfigDict
+
+from camanet_jax.configuration import unknown_field
+from camanet_jax.run.progress import quiet
+
+CACHE_FOLDER = '.jax_cache'
+PACKAGE = Path(__file__).parents[1]
+
+
+def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> None:
+    """Applies the configuration's machine settings; call before any array is made."""
+    set_up_logging()
+    if config.deterministic:
+        os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_gpu_deterministic_ops=true'
+    if config.compile_cache != 'off':
+        folder = workdir.absolute().parent / CACHE_FOLDER if config.compile_cache == 'auto' else config.compile_cache
+        jax.config.update('jax_compilation_cache_dir', str(folder))
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 1.0)
+    if config.dtype == 'float64':
+        jax.config.update('jax_enable_x64', True)
+    if distributed:
+        jax.distributed.initialize(**processes_from_environment(), local_device_ids=own_cards())
+
+
+def processes_from_environment() -> dict[str, int]:
+    """JAX_NUM_PROCESSES and JAX_PROCESS_ID, for launchers that JAX does not detect (SLURM and TPU pods it does)."""
+    names = {'num_processes': 'JAX_NUM_PROCESSES', 'process_id': 'JAX_PROCESS_ID'}
+    return {argument: int(os.environ[name]) for argument, name in names.items() if name in os.environ}
+
+
+def own_cards() -> list[int] | None:
+    """Under SLURM, which of the cards that this process sees are its own; None leaves it to JAX.
+
+    JAX lets the n-th process of a host take the n-th card it sees. That is right where every process sees all of them,
+    but not where SLURM shows each its own (--gpus-per-task), nor where one process is to use the whole host.
+    """
+    visible, tasks = os.environ.get('CUDA_VISIBLE_DEVICES'), os.environ.get('SLURM_STEP_TASKS_PER_NODE')
+    if not visible or not tasks or 'JAX_LOCAL_DEVICE_IDS' in os.environ:
+        return None
+    cards = len(visible.split(','))
+    alone = re.fullmatch(r'1(\(x\d+\))?', tasks)  # SLURM writes 1(x4) for one task on each of four hosts
+    return list(range(cards)) if alone or cards == 1 else None
+
+
+def set_up_logging() -> None:
+    """This package's lines with the time; of the libraries, warnings only."""
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
+    logger = logging.getLogger('camanet_jax')
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.WARNING if quiet() else logging.INFO)
+
+
+@contextlib.contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Ends with the message alone where this package refused its input; other errors keep their trace."""
+    try:
+        yield
+    except (ValueError, AttributeError, KeyError, RuntimeError) as error:
+        message = unknown_field(error)
+        if message is None and not raised_here(traceback.extract_tb(error.__traceback__)):
+            raise
+        sys.exit(f'Error: {message or error}')
+
+
+def raised_here(frames: traceback.StackSummary) -> bool:
+    """Whether the innermost frame is this package's own `raise`."""
+    last = frames[-1]
+    return PACKAGE in Path(last.filename).parents and (last.line or '').startswith('raise')

@@ -1,0 +1,118 @@
+"""The folder of a run: who may write in it, and how it is opened again.
+
+    config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predictions/  figures/  scores.json
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+from ml_collections import ConfigDict
+
+from camanet_jax import configuration, sharding
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.evaluate import as_variables
+from camanet_jax.experiment import Experiment
+from camanet_jax.run.checkpoint import Checkpoints, has_checkpoint
+from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.train_step import init_state
+
+LOG = logging.getLogger(__name__)
+
+LOCK = '.lock'
+CONFIG, VOCABULARY = 'config.json', 'vocabulary.json'
+# Only in a converted workdir: the arrays of the PyTorch checkpoint that the model has no use for.
+TORCH_BUFFERS = 'torch_buffers.safetensors'
+
+
+def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> None:
+    """Makes the folder this configuration's, or checks that it is.
+
+    Raises:
+      ValueError: another configuration or vocabulary was used in it (the differing keys are named), or it holds a
+        converted checkpoint, which training would replace.
+    """
+    if (workdir / TORCH_BUFFERS).exists():
+        raise ValueError(f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '
+                         f'another --workdir, and --config.init_from={workdir}.')
+    data = configuration.as_data(config)
+    if (workdir / CONFIG).exists():
+        changed = configuration.differences(json.loads((workdir / CONFIG).read_text()), data)
+        if changed:
+            raise ValueError(f'{workdir} was made by another configuration:\n  ' + '\n  '.join(changed)
+                             + '\nUse another --workdir, or the old values.')
+    if (workdir / VOCABULARY).exists() and (workdir / VOCABULARY).read_text() != tokenizer.to_json():
+        raise ValueError(f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
+                         'Use another --workdir.')
+    if jax.process_index() == 0:
+        workdir.mkdir(parents=True, exist_ok=True)
+        replace_text(workdir / VOCABULARY, tokenizer.to_json())
+        replace_text(workdir / CONFIG, json.dumps(data, indent=2) + '\n')
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices('workdir claimed')
+
+
+@contextlib.contextmanager
+def only_writer(workdir: Path) -> Iterator[None]:
+    """Keeps other runs from training in the folder meanwhile; the lock goes with the process, however that ends.
+
+    Raises:
+      ValueError: one is training there.
+    """
+    if jax.process_index() != 0:
+        yield
+        return
+    with (workdir / LOCK).open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f'{workdir} is in use: another process is training there. Wait for it to end, or use '
+                             'another --workdir.') from None
+        except OSError as error:
+            LOG.warning('%s cannot be locked (%s): start no second run there.', workdir, error)
+        yield
+
+
+def get_config(workdir: str) -> ConfigDict:
+    """The configuration that a workdir holds; named so that a config flag can read `workdir.py:FOLDER`."""
+    path = Path(workdir) / CONFIG
+    if not path.exists():
+        raise ValueError(f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check '
+                         '--workdir.')
+    return configuration.from_data(json.loads(path.read_text()))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A checkpoint opened for use: the experiment, the model's variables, and the step they are from."""
+
+    experiment: Experiment
+    variables: dict[str, Any]
+    step: int
+
+
+def open_trained(workdir: str | Path, config: ConfigDict | None = None) -> TrainedRun:
+    """The best checkpoint of a run; `config` replaces the recorded configuration.
+
+    Raises:
+      ValueError: there is no checkpoint.
+    """
+    if not has_checkpoint(workdir):
+        raise ValueError(f'Expected a checkpoint in {workdir}, found none. Train first, or check the path.')
+    checkpoints = Checkpoints(workdir)
+    step = checkpoints.best_step()
+    run = checkpoints.read_run(step)
+    config = config or configuration.from_data(run['config'])
+    experiment = Experiment.from_run(config, run)
+    model, tx = experiment.model(), experiment.optimiser()
+    shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
+    state = checkpoints.restore_state(sharding.on_devices(shapes, sharding.make_mesh()), step)
+    checkpoints.close()
+    return TrainedRun(experiment, as_variables(state), step)

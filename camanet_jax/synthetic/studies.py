@@ -1,0 +1,133 @@
+"""One synthetic study from (seed, split, index): films, masks, labels, facts and report.
+
+Findings, patient, exposure and wording have separate random streams of the same key, so that none
+tells anything about another, and a change to the wording leaves every film as it was.
+"""
+
+import dataclasses
+import io
+import json
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from camanet_jax.data.schema import OBSERVATIONS, SPLITS
+from camanet_jax.synthetic.anatomy import Anatomy, sample_anatomy
+from camanet_jax.synthetic.film import develop, pose_view
+from camanet_jax.synthetic.findings import OBSERVED, Finding, labels_of, sample_findings
+from camanet_jax.synthetic.frontal import draw_frontal
+from camanet_jax.synthetic.lateral import draw_lateral
+from camanet_jax.synthetic.lesions import add_finding, grow_anatomy
+from camanet_jax.synthetic.reports import write_report
+
+_SHOWN = 0.3  # of a soft mask; less is too faint to count
+
+VIEWS = ('frontal', 'lateral')
+_DRAW = {'frontal': draw_frontal, 'lateral': draw_lateral}
+
+
+@dataclasses.dataclass(frozen=True)
+class SyntheticStudy:
+    """A study and the truth about it."""
+
+    id: str
+    report: str
+    labels: tuple[int, ...]  # [Y] of 0 or 1
+    findings: tuple[Finding, ...]
+    films: np.ndarray  # uint8 [I, height, width]
+    masks: np.ndarray  # bool [findings, I, height, width], empty where a view shows nothing
+
+
+def make_study(seed: int, split: str, index: int, image_size: int) -> SyntheticStudy:
+    """Makes study `index` of a split, the same for the same arguments on any machine.
+
+    Args:
+        seed: of the whole data set, 0 or more.
+        split: one of SPLITS.
+        index: position in the split, 0 or more.
+        image_size: side of the square films in pixels, at least 32.
+    """
+    key = np.random.SeedSequence([seed, SPLITS.index(split), index])
+    facts, patient, exposure, words = map(np.random.default_rng, key.spawn(4))
+    findings = sample_findings(facts)
+    anatomy = grow_anatomy(sample_anatomy(patient), findings)
+    places = facts.integers(2**31, size=len(findings)).tolist()
+    drawn = [_take_film(v, anatomy, findings, places, image_size, exposure) for v in VIEWS]
+    return SyntheticStudy(
+        id=f'{split}-{index:05d}',
+        report=write_report(findings, words),
+        labels=labels_of(findings),
+        findings=findings,
+        films=np.stack([film for film, _ in drawn]),
+        masks=np.stack([masks for _, masks in drawn], axis=1),
+    )
+
+
+def _take_film(
+    name: str,
+    anatomy: Anatomy,
+    findings: tuple[Finding, ...],
+    places: list[int],
+    image_size: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One developed view [height, width] and the masks [findings, height, width] in it."""
+    film = _DRAW[name](anatomy, pose_view(name, image_size, rng))
+    masks = np.zeros((len(findings), image_size, image_size), bool)
+    for number, (finding, place) in enumerate(zip(findings, places, strict=True)):
+        film, mask = add_finding(film, anatomy, finding, place)
+        masks[number] = mask > _SHOWN
+    return develop(film.attenuation, rng), masks
+
+
+def make_record(seed: int, split: str, index: int, image_size: int) -> dict[str, Any]:
+    """Makes one study as the builder stores it: PNG bytes and plain values."""
+    study = make_study(seed, split, index, image_size)
+    return {
+        'id': study.id,
+        'report': study.report,
+        'labels': study.labels,
+        'images': [_png(film) for film in study.films],
+        'image_paths': [f'{study.id}/{view}.png' for view in range(len(VIEWS))],
+        'masks': _mask_records(study),
+        'findings': json.dumps(_finding_facts(study)),
+    }
+
+
+def _mask_records(study: SyntheticStudy) -> list[dict[str, Any]]:
+    """One mask for each finding, view that shows it, and observation it stands for."""
+    return [
+        {'view': view, 'observation': OBSERVATIONS.index(name), 'mask': _png(mask * np.uint8(255))}
+        for finding, views in zip(study.findings, study.masks, strict=True)
+        for view, mask in enumerate(views)
+        for name in OBSERVED[finding.kind]
+        if mask.any()
+    ]
+
+
+def _finding_facts(study: SyntheticStudy) -> list[dict[str, Any]]:
+    """Each finding in words, and its boxes by view."""
+    return [
+        {
+            **dataclasses.asdict(finding),
+            'observations': OBSERVED[finding.kind],
+            'boxes': {
+                name: _box(mask) for name, mask in zip(VIEWS, views, strict=True) if mask.any()
+            },
+        }
+        for finding, views in zip(study.findings, study.masks, strict=True)
+    ]
+
+
+def _box(mask: np.ndarray) -> list[int]:
+    """[left, top, right, bottom] around a mask in pixels; right and bottom lie just outside."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+
+
+def _png(picture: np.ndarray) -> bytes:
+    """A grey picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, 'PNG', compress_level=3)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""PyTorch's files and names: reading, writing, and conversion both ways."""

@@ -1,0 +1,75 @@
+"""The authors' chexbert.pth as our variables: their names and layouts, and the sizes that their shapes tell."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from camanet_jax.labeling.chexbert import ChexBert
+from camanet_jax.torch_io.state_dicts import read_state_dict
+from camanet_jax.torch_io.weight_names import load_variables
+
+HEAD_SIZE = 64  # of every BERT; no array's shape tells it
+SUBSTITUTIONS = tuple((re.compile(pattern), name) for pattern, name in (
+    (r'^embeddings/', 'bert.embeddings.'),
+    (r'^layer_(\d+)/', r'bert.encoder.layer.\1.'),
+    (r'^linear_heads_(\d+)/', r'linear_heads.\1.'),
+    (r'\.(query|key|value)/', r'.attention.self.\1.'),
+    (r'\.attention_output/', '.attention.output.dense.'),
+    (r'\.attention_norm/', '.attention.output.LayerNorm.'),
+    (r'\.(intermediate|output)/', r'.\1.dense.'),
+    (r'\.output_norm/', '.output.LayerNorm.'),
+    (r'/', '.'),
+    (r'\.(kernel|scale|embedding)$', '.weight'),
+))
+# BERT's pooler, which CheXbert does not use, and a counter that newer releases of its library store.
+UNUSED = re.compile(r'^bert\.(pooler\.|embeddings\.position_ids$)')
+
+
+def torch_name(path: str) -> str:
+    """CheXbert's name of one of our variables, e.g. 'layer_0/query/kernel'."""
+    for pattern, name in SUBSTITUTIONS:
+        path = pattern.sub(name, path)
+    return path
+
+
+def read_chexbert(path: str | Path, dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
+    """The network and its variables from chexbert.pth, as the authors publish it.
+
+    Args:
+      dtype: float32, bfloat16 or float64 for the computation. The weights stay float32, or become float64.
+
+    Raises:
+      ValueError: the file is none of PyTorch's, or holds another network.
+    """
+    try:
+        return load_chexbert(read_state_dict(path), dtype)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def load_chexbert(state_dict: Mapping[str, np.ndarray], dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
+    """The network and its variables from a state dict in the authors' names."""
+    used = {name: array for name, array in state_dict.items() if not UNUSED.search(name)}
+    model = ChexBert(**sizes(used), dtype=dtype, param_dtype=jnp.promote_types(dtype, jnp.float32))
+    ids = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    mask = jax.ShapeDtypeStruct((1, 2), jnp.bool)
+    template = jax.eval_shape(model.init, jax.random.key(0), ids, mask)
+    return model, load_variables(used, template, torch_name)
+
+
+def sizes(state_dict: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """The fields of `ChexBert` that the arrays' shapes tell."""
+    names = {'words': 'bert.embeddings.word_embeddings.weight',
+             'positions': 'bert.embeddings.position_embeddings.weight',
+             'inner': 'bert.encoder.layer.0.intermediate.dense.weight'}
+    if missing := [name for name in names.values() if name not in state_dict]:
+        raise ValueError(f"expected CheXbert's weights, got {len(state_dict)} arrays without {', '.join(missing)}")
+    words, positions, inner = (state_dict[name] for name in names.values())
+    layers = {found[1] for name in state_dict if (found := re.match(r'bert\.encoder\.layer\.(\d+)\.', name))}
+    return {'vocabulary_size': len(words), 'positions': len(positions), 'width': words.shape[1],
+            'feed_forward': len(inner), 'layers': len(layers), 'heads': words.shape[1] // HEAD_SIZE}

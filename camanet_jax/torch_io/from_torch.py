@@ -1,0 +1,114 @@
+"""An official checkpoint to a workdir."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from camanet_jax import configuration
+from camanet_jax.evaluate import as_variables
+from camanet_jax.experiment import Experiment
+from camanet_jax.run.checkpoint import Checkpoints
+from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir
+from camanet_jax.torch_io import weight_names
+from camanet_jax.torch_io.buffers import EMBEDDING, buffers_of
+from camanet_jax.torch_io.safetensors_format import write_safetensors
+from camanet_jax.torch_io.state_dicts import read_state_dict
+from camanet_jax.torch_io.vocabulary import read_tokenizer
+from camanet_jax.train_step import TrainState, init_state
+
+LOG = logging.getLogger(__name__)
+
+Arrays = Mapping[str, np.ndarray]
+VOCABULARY_ROWS = (EMBEDDING, 'encoder_decoder.logit.weight', 'encoder_decoder.logit.bias')
+CLASSIFIER_PARTS = ('visual_extractor.head.', 'fore_back_learn.')
+CONTRASTIVE_PARTS = ('encoder_decoder.proj_image_clip.', 'encoder_decoder.proj_text_clip.',
+                     'encoder_decoder.logit_scale')
+CONTRASTIVE_WEIGHT = 0.1  # of the paper's CLIP ablation, where the configuration names none
+
+
+def convert_from_torch(file: Path, config: ConfigDict, output: Path, *, annotation: Path | None = None,
+                       vocabulary: Path | None = None) -> None:
+    """Makes the workdir `output` from a checkpoint; evaluation, generation and `init_from` take it as any other.
+
+    Args:
+      file: any file that `read_state_dict` reads.
+      config: resolved; which system it is is corrected to what the checkpoint holds.
+      output: a new folder. It appears whole, or not at all.
+      annotation, vocabulary: where the words come from: an annotation.json, whose train split is counted, or a list of
+        words (`read_vocabulary`). By default the annotation in the configured data folder.
+
+    Raises:
+      ValueError: file, configuration and vocabulary do not fit; `output` is in use.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ValueError(f'Expected {output} to be a new folder, but it holds something. Give another --output.')
+    checkpoint = read_state_dict(file)
+    rows = vocabulary_size(file, checkpoint)
+    config = fit_system(config, checkpoint)
+    if annotation and (annotation.parent / 'images').is_dir():
+        config.data_dir = str(annotation.parent)
+    experiment = Experiment(config, read_tokenizer(config, rows, annotation, vocabulary))
+    try:
+        state, buffers = loaded_state(experiment, checkpoint), buffers_of(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{file}: {error}') from error
+    dtypes = {name: array.dtype.name for name, array in checkpoint.items() if array.dtype != np.float32}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f'.{output.name}-') as folder:
+        workdir = Path(folder) / 'workdir'
+        write_run(workdir, experiment, state, file.name)
+        write_safetensors(workdir / TORCH_BUFFERS, buffers, {'dtypes': json.dumps(dtypes)})
+        workdir.replace(output)
+    LOG.info('%s: %d rows of vocabulary, classifier %s, contrastive heads %s -> %s', file, rows, config.model.vdmae,
+             config.model.contrastive, output)
+
+
+def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
+    """The configuration with the system that the checkpoint's names show: Base, with VDMAE, with contrastive heads.
+
+    VTAC has no weights. It stays as configured where the system is the configured one, else it goes with VDMAE alone.
+    """
+    found = dict(vdmae=any(name.startswith(CLASSIFIER_PARTS) for name in checkpoint),
+                 contrastive=any(name.startswith(CONTRASTIVE_PARTS) for name in checkpoint))
+    config = config.copy_and_resolve_references()
+    model, loss = config.model, config.loss
+    if any(model[name] != value for name, value in found.items()):
+        model.update(found, vtac=found['vdmae'] and not found['contrastive'])
+        loss.contrastive_weight = (loss.contrastive_weight or CONTRASTIVE_WEIGHT) if model.contrastive else 0.0
+        LOG.info('The checkpoint is of another system than configured; recorded: %s, vtac %s', found, model.vtac)
+    return config
+
+
+def vocabulary_size(file: Path, checkpoint: Arrays) -> int:
+    """V, by the embedding, or by the vocabulary head where that is missing (which is reported later)."""
+    shapes = [checkpoint[name].shape for name in VOCABULARY_ROWS if name in checkpoint and checkpoint[name].ndim]
+    if not shapes:
+        raise ValueError(f'{file}: expected a CAMANet checkpoint with {VOCABULARY_ROWS[0]}, got {len(checkpoint)} '
+                         f'tensors, of which the first are {", ".join(list(checkpoint)[:5])}')
+    return shapes[0][0]
+
+
+def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
+    """A state at step 0 with the checkpoint's weights and a fresh optimiser."""
+    model, tx = experiment.model(), experiment.optimiser()
+    shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
+    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, as_variables(shapes)))
+    params = variables['params']
+    return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
+
+
+def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: str) -> None:
+    """What a trained workdir holds as well: configuration, vocabulary and a checkpoint; `source` is told beside it."""
+    claim_workdir(workdir, experiment.config, experiment.tokenizer)
+    run = {'vocabulary': experiment.tokenizer.to_json(), 'config': configuration.as_data(experiment.config),
+           'converted_from': source}
+    checkpoints = Checkpoints(workdir)
+    checkpoints.save(0, state, run)
+    checkpoints.close()

@@ -1,0 +1,97 @@
+"""State dicts in files of any kind that PyTorch users keep them in."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camanet_jax.torch_io.contents import Contents
+from camanet_jax.torch_io.legacy_format import SIGNATURE, read_legacy
+from camanet_jax.torch_io.safetensors_format import read_safetensors, write_safetensors
+from camanet_jax.torch_io.tensors import TensorView, as_array
+from camanet_jax.torch_io.zip_format import read_zip, write_zip
+
+NESTS = ('state_dict', 'model_state_dict', 'model')  # keys under which training programs keep the state dict
+DATA_PARALLEL = 'module.'
+WRITERS = {'.safetensors': write_safetensors, '.pth': write_zip, '.pt': write_zip}
+
+
+def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
+    """Arrays by parameter name, in the file's order, DataParallel's 'module.' taken off.
+
+    Args:
+      path: a .pth or .pt (zip or legacy stream format, told apart by content) or .safetensors file. In the first two,
+        the state dict may lie under 'state_dict', 'model_state_dict' or 'model'. No code in it is run.
+
+    Raises:
+      ValueError: the file is missing, cut short, of another kind, or asks for code; the message names it.
+    """
+    path = Path(path)
+    try:
+        arrays = read_arrays(path)
+        names = [name.removeprefix(DATA_PARALLEL) for name in arrays]
+        if len(set(names)) < len(names):
+            raise ValueError("names that differ only in 'module.'")
+        return dict(zip(names, arrays.values(), strict=True))
+    except (ValueError, OSError) as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The tensors by the file's names."""
+    with path.open('rb') as file:
+        start = file.read(512)
+    if start.startswith(b'PK\x03\x04'):
+        return tensors_of(read_zip(path))
+    if SIGNATURE in start[:32]:
+        return tensors_of(read_legacy(path))
+    if start[8:9] == b'{' or path.suffix == '.safetensors':
+        return read_safetensors(path)
+    if start[257:262] == b'ustar':
+        raise ValueError("the tar format of PyTorch's first releases, which is not read. Load it with PyTorch and save "
+                         'it again: torch.save(state_dict, ...)')
+    raise ValueError(f'expected a file of torch.save (.pth, .pt) or safetensors, got one that begins with {start[:8]}')
+
+
+def tensors_of(contents: Contents) -> dict[str, np.ndarray]:
+    """The state dict's tensors; everything else in it is left."""
+    found = contents.value
+    for _ in NESTS:
+        inner = [found[key] for key in NESTS if isinstance(found, dict) and isinstance(found.get(key), dict)]
+        found = inner[0] if inner else found
+    views = {key: value for key, value in found.items() if is_entry(key, value)} if isinstance(found, dict) else {}
+    if not views:
+        raise ValueError(f'expected a state dict, bare or under one of {NESTS}; got {described(contents.value)}')
+    return {name: as_array(view, contents.read_storage(view.storage.key)) for name, view in views.items()}
+
+
+def is_entry(key: Any, value: Any) -> bool:
+    """Whether this is a named tensor."""
+    return isinstance(key, str) and isinstance(value, TensorView)
+
+
+def described(value: Any) -> str:
+    """A short word on what a file holds."""
+    if isinstance(value, dict):
+        return f'a dictionary with the keys {sorted(map(str, value))[:10]} and no tensors'
+    return f'an object of type {type(value).__name__}'
+
+
+def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes a state dict, whole or not at all; the suffix names the format.
+
+    Raises:
+      ValueError: the suffix is none of .safetensors, .pth, .pt.
+    """
+    path = Path(path)
+    if path.suffix not in WRITERS:
+        raise ValueError(f'Expected a file that ends in {", ".join(WRITERS)}, got {path}.')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.tmp')
+    try:
+        WRITERS[path.suffix](temporary, arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

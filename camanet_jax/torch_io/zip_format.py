@@ -1,0 +1,104 @@
+"""The zip format (PyTorch 1.6 and later): <folder>/data.pkl, and one stored record per storage, <folder>/data/<key>."""
+
+import functools
+import io
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from camanet_jax.torch_io.contents import Contents
+from camanet_jax.torch_io.tensors import STORAGE_DTYPES
+from camanet_jax.torch_io.unpickler import unpickle
+
+STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
+FORMAT_VERSION = b'3\n'
+
+
+def read_zip(path: Path) -> Contents:
+    """Opens a zip archive of PyTorch's."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f'a zip archive that is cut short or damaged ({error})') from error
+    pickles = [name for name in archive.namelist() if name.split('/', 1)[-1] == 'data.pkl']
+    if len(pickles) != 1:
+        raise ValueError('a zip archive, but no checkpoint of PyTorch: it lacks data.pkl')
+    folder = pickles[0].removesuffix('data.pkl')
+    if f'{folder}byteorder' in archive.namelist() and read_record(archive, f'{folder}byteorder') != b'little':
+        raise ValueError('written on a big-endian machine, which cannot be read; save it again on another')
+    value, _ = unpickle(io.BytesIO(read_record(archive, pickles[0])))
+    return Contents(value, functools.cache(lambda key: read_record(archive, f'{folder}data/{key}')))
+
+
+def read_record(archive: zipfile.ZipFile, name: str) -> bytes:
+    """One member of the archive, its checksum verified."""
+    try:
+        return archive.read(name)
+    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise ValueError(f'its record {name} is missing or damaged ({error})') from error
+
+
+def write_zip(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes a state dict that `torch.load(path, weights_only=True)` reads; an array under two names is stored once."""
+    storages = list({id(array): array for array in arrays.values()}.values())
+    keys = {id(array): str(number) for number, array in enumerate(storages)}
+    with zipfile.ZipFile(path, 'w') as archive:
+        add_record(archive, 'data.pkl', pickled_state_dict(arrays, keys))
+        add_record(archive, 'byteorder', b'little')
+        for array in storages:
+            add_record(archive, f'data/{keys[id(array)]}', array.tobytes())
+        add_record(archive, 'version', FORMAT_VERSION)
+
+
+def add_record(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Without a date, so that the same weights make the same file."""
+    archive.writestr(zipfile.ZipInfo(f'archive/{name}'), data)
+
+
+def pickled_state_dict(arrays: Mapping[str, np.ndarray], keys: Mapping[int, str]) -> bytes:
+    """The pickle of an OrderedDict of tensors, opcode by opcode: `pickle` would import torch to name its parts."""
+    items = b''.join(text(name) + tensor(array, keys[id(array)]) for name, array in arrays.items())
+    return pickle.PROTO + b'\x02' + empty_ordered_dict() + pickle.MARK + items + pickle.SETITEMS + pickle.STOP
+
+
+def tensor(array: np.ndarray, key: str) -> bytes:
+    """_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)."""
+    if array.dtype.name not in STORAGE_NAMES:
+        raise ValueError(f'expected an element type among {", ".join(STORAGE_NAMES)}, got {array.dtype.name}')
+    storage = (text('storage'), global_name('torch', STORAGE_NAMES[array.dtype.name]), text(key), text('cpu'),
+               integer(array.size))
+    strides = [int(np.prod(array.shape[axis + 1:])) for axis in range(array.ndim)]
+    arguments = (sequence(*storage) + pickle.BINPERSID, integer(0), sequence(*map(integer, array.shape)),
+                 sequence(*map(integer, strides)), pickle.NEWFALSE, empty_ordered_dict())
+    return global_name('torch._utils', '_rebuild_tensor_v2') + sequence(*arguments) + pickle.REDUCE
+
+
+def empty_ordered_dict() -> bytes:
+    """OrderedDict()."""
+    return global_name('collections', 'OrderedDict') + pickle.EMPTY_TUPLE + pickle.REDUCE
+
+
+def sequence(*items: bytes) -> bytes:
+    """A tuple."""
+    return pickle.MARK + b''.join(items) + pickle.TUPLE
+
+
+def global_name(module: str, name: str) -> bytes:
+    """A name to be imported."""
+    return pickle.GLOBAL + f'{module}\n{name}\n'.encode()
+
+
+def text(value: str) -> bytes:
+    """A string."""
+    data = value.encode()
+    return pickle.BINUNICODE + struct.pack('<I', len(data)) + data
+
+
+def integer(value: int) -> bytes:
+    """An integer."""
+    return pickle.BININT + struct.pack('<i', value)

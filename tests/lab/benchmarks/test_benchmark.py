@@ -1,0 +1,142 @@
+"""scripts/benchmark.py with a tiny model: every field is there and makes sense. No test depends on a time."""
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from camanet_jax.lab.benchmarks import decode, report, startup
+from camanet_jax.lab.benchmarks.cost import Cost
+from camanet_jax.lab.benchmarks.peaks import Peaks
+from camanet_jax.lab.benchmarks.timing import Timing, measure, split
+from camanet_jax.lab.benchmarks.workload import read_workload
+
+ROOT = Path(__file__).parents[3]
+DEMO, TINY = ROOT / 'configs' / 'demo.py', ROOT / 'tests' / 'tiny.py'
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Programs compile without much optimisation, and the peaks of this machine are not measured."""
+    before = jax.config.read('jax_disable_most_optimizations')
+    jax.config.update('jax_disable_most_optimizations', True)
+    for name in ('train', 'decode'):
+        monkeypatch.setattr(f'camanet_jax.lab.benchmarks.{name}.measure_peaks', lambda dtype: Peaks(1e11, 1e10))
+    yield
+    jax.config.update('jax_disable_most_optimizations', before)
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    """Runs the script in this process and returns its numbers."""
+    spec = importlib.util.spec_from_file_location('benchmark', ROOT / 'scripts' / 'benchmark.py')
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return lambda name, *args: script.main(
+        [name, f'--config={DEMO}', '--small', '--steps=2', '--compile_cache=off', *args])
+
+
+def positive(*values) -> bool:
+    return all(math.isfinite(value) and value > 0 for value in values)
+
+
+def test_train_gives_speed_split_cost_and_memory(benchmark, tmp_path, capsys):
+    path = tmp_path / 'numbers' / 'train.json'
+    found = benchmark('train', '--accumulate=2', f'--json={path}')
+    assert positive(*found['speed'].values(), *found['step'].values(), *found['achieved'].values())
+    assert [row['part'] for row in found['split']] == [
+        'backbone', 'encoder', 'memory', 'decoder', 'loss', 'backward', 'update']
+    assert positive(*(row['through_seconds'] for row in found['split']))
+    assert sum(row['share'] for row in found['split']) == pytest.approx(1)
+    assert positive(found['memory']['peak_bytes'], found['memory']['program_bytes'])
+    assert found['speed']['images_per_second'] == pytest.approx(2 * found['speed']['studies_per_second'])
+    written = json.loads(path.read_text())
+    assert written == json.loads(json.dumps(found))
+    assert {'date', 'device', 'versions', 'config'} <= written['provenance'].keys()
+    assert 'studies' in capsys.readouterr().out
+
+
+def test_decode_times_every_length(benchmark):
+    found = benchmark('decode', '--lengths', '4', '8', '16')
+    assert [row['length'] for row in found['search']] == [4, 8, 16]
+    assert positive(*(row['ratio_to_half'] for row in found['search'][1:]))
+    assert positive(*found['speed'].values(), *found['encode'].values())
+    assert [row['part'] for row in found['split']] == ['memory', 'decoder', 'vocabulary', 'search']
+    assert positive(found['achieved']['search']['flops'], found['achieved']['encode']['bytes'])
+
+
+def test_no_search_stops_early():
+    workload = read_workload(DEMO, small=True)
+    variables = decode.without_end(workload.variables())
+    encoding = decode.encode_function(workload)(variables, workload.batch(2)['images'])
+    reports = jax.device_get(decode.search_function(workload, 16)(variables, encoding))
+    assert (reports.tokens != 0).all() and np.isfinite(reports.scores).all()
+
+
+def test_input_tells_whether_a_device_starves(benchmark, tmp_path):
+    found = benchmark('input', '--workers', '0', '1', f'--data_dir={tmp_path}', '--step_seconds=1e-9')
+    assert [row['workers'] for row in found['workers']] == [0, 1]
+    assert all(row['starves'] and positive(row['images_per_second']) for row in found['workers'])
+    patient = benchmark('input', '--workers', '0', f'--data_dir={tmp_path}', '--step_seconds=1e9')
+    assert not patient['workers'][0]['starves'] and patient['workers'][0]['device_share_busy'] == 1
+
+
+def test_compile_gives_cold_and_cached_times_and_restores_settings(benchmark):
+    before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
+    found = benchmark('compile')
+    assert [row['program'] for row in found['programs']] == ['train_step', 'encode', 'search', 'all']
+    assert positive(*(value for row in found['programs'] for key, value in row.items() if key != 'program'))
+    assert (jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs) == before
+
+
+def test_start_times_two_runs_to_their_first_step(tmp_path):
+    workload = read_workload(TINY, data_dir=str(tmp_path))
+    found = startup.run(workload, TINY, [f'--config.data_dir={tmp_path}'])
+    assert [row['start'] for row in found['starts']] == ['cold', 'warm']
+    assert positive(*(row['seconds'] for row in found['starts']))
+
+
+def test_a_run_that_does_not_start_says_why(tmp_path):
+    with pytest.raises(ValueError, match='(?s)exit code 1:.*batch_size'):
+        startup.run(read_workload(TINY, data_dir=str(tmp_path)), TINY,
+                    [f'--config.data_dir={tmp_path}', '--config.batch_size=0'])
+
+
+def test_split_takes_differences():
+    def through(seconds):
+        return Timing(seconds, seconds, seconds, 2 * seconds)
+
+    rows = split({'first': through(1.0), 'second': through(4.0)})
+    assert [(row['seconds'], row['share'], row['processor_seconds']) for row in rows] == [(1, 0.25, 2), (3, 0.75, 6)]
+
+
+def test_measure_calls_short_programs_often_and_in_turn():
+    calls = []
+    timings = measure({'a': lambda: calls.append('a'), 'b': lambda: calls.append('b')}, 3)
+    assert timings['a'].minimum <= timings['a'].median <= timings['a'].maximum
+    assert calls.count('a') > 100 and len(list(_runs(calls))) >= 6
+
+
+def _runs(letters):
+    """Places where another program begins."""
+    return (i for i in range(1, len(letters)) if letters[i] != letters[i - 1])
+
+
+def test_costs_of_loops_add_up():
+    assert Cost(10, 1).and_also(Cost(2, 3), 4) == Cost(18, 13)
+
+
+def test_numbers_are_shown_with_units():
+    text = report.as_text({'speed': {'images_per_second': 1234.0, 'matrix_flops_per_second': 2e12},
+                           'rows': [{'part': 'a', 'seconds': 0.0015, 'share': 0.5}, {'part': 'b', 'peak_bytes': 3e9}]})
+    for expected in ('1.23 k/s', '2 TFLOP/s', '1.500 ms', '50.0 %', '3 GB'):
+        assert expected in text
+
+
+def test_a_missing_configuration_is_named(tmp_path):
+    with pytest.raises(ValueError, match='configs/iu_xray.py'):
+        read_workload(tmp_path / 'none.py')

@@ -1,0 +1,98 @@
+"""What is kept, what is selected, and that a save that was killed is never read."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from front_door import ROOT, checkpoint_steps
+
+from camanet_jax.run.checkpoint import Checkpoints, Selection, has_checkpoint
+from camanet_jax.run.workdir import open_trained
+
+SAVE_AND_DIE = """
+import os, signal, sys
+import jax.numpy as jnp
+from camanet_jax.run.checkpoint import Checkpoints
+checkpoints = Checkpoints(sys.argv[1])
+checkpoints.save(1, {'weights': jnp.full(3, 1.0)}, {'place': 1})
+checkpoints.wait()
+checkpoints.save(2, {'weights': jnp.full(3, 2.0)}, {'place': 2})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def state(value: float) -> dict:
+    """A state that tells its step."""
+    return {'weights': jnp.full(3, value)}
+
+
+def save(checkpoints: Checkpoints, step: int, score: float) -> None:
+    """An epoch's end."""
+    checkpoints.selection.update(score, step, step)
+    checkpoints.save(step, state(step), {'place': step})
+    checkpoints.wait()
+
+
+def test_the_best_and_the_last_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    kept = []
+    for step, score in enumerate([0.2, 0.5, 0.4, 0.5, 0.1], start=1):
+        save(checkpoints, step, score)
+        kept.append(checkpoint_steps(tmp_path))
+    assert kept == [[1], [2], [2, 3], [2, 4], [2, 5]]  # the earlier of equals stays best
+    assert (checkpoints.latest_step(), checkpoints.best_step()) == (5, 2)
+    checkpoints.close()
+
+
+def test_a_restored_selection_goes_on_where_it_was(tmp_path):
+    first = Checkpoints(tmp_path)
+    save(first, 1, 0.9)
+    save(first, 2, 0.3)
+    first.close()
+    second = Checkpoints(tmp_path)
+    second.selection.restore(second.read_run()['selection'])
+    assert second.selection == Selection(0.9, 1, 1, 1)
+    save(second, 3, 0.5)
+    assert checkpoint_steps(tmp_path) == [1, 3]
+    second.close()
+
+
+def test_state_and_run_come_back_as_they_were(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    saved = {'weights': jnp.arange(6.0).reshape(2, 3), 'half': jnp.ones(2, jnp.bfloat16), 'step': jnp.int32(7)}
+    checkpoints.save(7, saved, {'batches': {'next_batch': 7}, 'key': [1, 2**32 - 1], 'words': ['é', '<unk>']})
+    checkpoints.wait()
+    template = jax.eval_shape(lambda: saved)
+    restored = checkpoints.restore_state(template)
+    jax.tree.map(np.testing.assert_array_equal, restored, saved)
+    assert restored['half'].dtype == jnp.bfloat16
+    run = checkpoints.read_run(7)
+    assert run['key'] == [1, 2**32 - 1] and run['words'] == ['é', '<unk>'] and run['selection']['best_step'] is None
+    assert checkpoints.best_step() == 7  # before any epoch is scored, the newest
+    checkpoints.close()
+
+
+def test_a_killed_save_is_ignored_and_replaced(tmp_path):
+    done = subprocess.run([sys.executable, '-c', SAVE_AND_DIE, str(tmp_path)], cwd=ROOT, check=False,
+                          env=os.environ | {'PYTHONPATH': str(ROOT)})
+    assert done.returncode == -signal.SIGKILL
+    assert any('tmp' in folder.name for folder in (tmp_path / 'checkpoints').iterdir())
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest_step() == 1
+    np.testing.assert_array_equal(checkpoints.restore_state(jax.eval_shape(lambda: state(1)))['weights'], np.ones(3))
+    save(checkpoints, 2, 0.5)
+    assert checkpoints.latest_step() == 2
+    checkpoints.close()
+
+
+def test_opening_a_folder_without_a_run_is_refused_and_makes_nothing(tmp_path):
+    missing = tmp_path / 'missing'
+    assert not has_checkpoint(missing)
+    with pytest.raises(ValueError, match='Expected a checkpoint in .*missing, found none'):
+        open_trained(missing)
+    assert not missing.exists()
