@@ -1,8 +1,8 @@
 """camanet_jax: CAMANet (J-BHI 2024), radiology report generation, in JAX and Flax.
 
-    import camanet_jax
-    reporter = camanet_jax.load('runs/demo')
-    reporter.generate(['frontal.png'])[0].report
+import camanet_jax
+reporter = camanet_jax.load('runs/demo')
+reporter.generate(['frontal.png'])[0].report
 """
 
 

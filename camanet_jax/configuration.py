@@ -7,8 +7,17 @@ from typing import Any
 from ml_collections import ConfigDict
 
 # Fields that say where and how fast a run works, not what it computes.
-FREE = ('data_dir', 'cache_dir', 'compile_cache', 'checkpoint_every_minutes', 'data.num_workers', 'data.prefetch',
-        'evaluation.batch_size', 'evaluation.figures', 'model.backbone_options.remat')
+FREE = (
+    'data_dir',
+    'cache_dir',
+    'compile_cache',
+    'checkpoint_every_minutes',
+    'data.num_workers',
+    'data.prefetch',
+    'evaluation.batch_size',
+    'evaluation.figures',
+    'model.backbone_options.remat',
+)
 
 # Fields younger than some workdirs, and what held before there was a choice; as JSON holds them.
 ADDED = {
@@ -27,6 +36,7 @@ def as_data(config: ConfigDict) -> dict[str, Any]:
 
 def from_data(data: dict[str, Any]) -> ConfigDict:
     """The inverse of `as_data`; sequences become tuples again, and fields that are younger are added."""
+
     def revive(value):
         if isinstance(value, dict):
             return {key: revive(item) for key, item in value.items()}
@@ -57,8 +67,11 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     old, new = ADDED | flatten(old), ADDED | flatten(new)
     absent = '(absent)'
     keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)
-    return [f'{key}: {old.get(key, absent)!r} in the workdir, {new.get(key, absent)!r} now'
-            for key in keys if old.get(key, absent) != new.get(key, absent)]
+    return [
+        f'{key}: {old.get(key, absent)!r} in the workdir, {new.get(key, absent)!r} now'
+        for key in keys
+        if old.get(key, absent) != new.get(key, absent)
+    ]
 
 
 def unknown_field(error: BaseException) -> str | None:

@@ -83,8 +83,17 @@ def read_last(step: Step, tokens: Int[Array, 'B N L'], position: Array, cache: A
     return step(last, position, cache)
 
 
-def beam_search(step: Step, cache: Any, key: Array | None = None, *, batch: int, max_length: int, beam_size: int = 3,
-                full_list: bool = False, dtype: Any = jnp.float32) -> Reports:
+def beam_search(
+    step: Step,
+    cache: Any,
+    key: Array | None = None,
+    *,
+    batch: int,
+    max_length: int,
+    beam_size: int = 3,
+    full_list: bool = False,
+    dtype: Any = jnp.float32,
+) -> Reports:
     """Beam search without length penalty, with the exact early stop that falling scores allow.
 
     Every step keeps the best N continuations; those that end (all of them at `max_length` tokens) join the finished
@@ -96,8 +105,9 @@ def beam_search(step: Step, cache: Any, key: Array | None = None, *, batch: int,
       key: unused; searches share one signature.
     """
     del key
-    nothing = Reports(jnp.zeros((batch, beam_size, max_length), jnp.int32),
-                      jnp.full((batch, beam_size), -jnp.inf, dtype))
+    nothing = Reports(
+        jnp.zeros((batch, beam_size, max_length), jnp.int32), jnp.full((batch, beam_size), -jnp.inf, dtype)
+    )
     live = nothing._replace(scores=nothing.scores.at[:, 0].set(0))  # all beams start equal: one of them is enough
 
     def body(state: BeamState) -> BeamState:
@@ -128,20 +138,33 @@ def restrict(
     return jnp.where(tempered >= jnp.maximum(floor, nucleus)[..., None], tempered, -jnp.inf)
 
 
-def sample(step: Step, cache: Any, key: Array, *, batch: int, max_length: int, beam_size: int = 1,
-           temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, dtype: Any = jnp.float32) -> Reports:
+def sample(
+    step: Step,
+    cache: Any,
+    key: Array,
+    *,
+    batch: int,
+    max_length: int,
+    beam_size: int = 1,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    dtype: Any = jnp.float32,
+) -> Reports:
     """Draws `beam_size` reports per study, word by word; scores are the model's own log-probabilities.
 
     `top_k=0` and `top_p=1` keep the whole distribution.
     """
+
     def body(carry):
         position, reports, alive, cache = carry
         log_probs, cache = read_last(step, reports.tokens, position, cache)
         choices = restrict(log_probs, temperature=temperature, top_k=top_k, top_p=top_p)
         words = jnp.where(alive, jax.random.categorical(jax.random.fold_in(key, position), choices), END)
         gained = jnp.take_along_axis(log_probs, words[..., None], -1)[..., 0]
-        reports = Reports(reports.tokens.at[:, :, position].set(words),
-                          reports.scores + jnp.where(alive, gained, 0).astype(dtype))
+        reports = Reports(
+            reports.tokens.at[:, :, position].set(words), reports.scores + jnp.where(alive, gained, 0).astype(dtype)
+        )
         return position + 1, reports, alive & (words != END), cache
 
     start = Reports(jnp.zeros((batch, beam_size, max_length), jnp.int32), jnp.zeros((batch, beam_size), dtype))
@@ -152,8 +175,16 @@ def sample(step: Step, cache: Any, key: Array, *, batch: int, max_length: int, b
     return Reports(take_beams(reports.tokens, order), jnp.take_along_axis(reports.scores, order, 1))
 
 
-def decode_reports(variables: Any, encoding: Encoding, key: Array | None = None, *, model: Camanet, max_length: int,
-                   beam_size: int = 3, search: Search = beam_search) -> Reports:
+def decode_reports(
+    variables: Any,
+    encoding: Encoding,
+    key: Array | None = None,
+    *,
+    model: Camanet,
+    max_length: int,
+    beam_size: int = 3,
+    search: Search = beam_search,
+) -> Reports:
     """Reports of encoded studies: runs `search` over cached steps.
 
     `search` is `beam_search` or `sample`, with its own options bound (`make_search`).

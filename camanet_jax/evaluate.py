@@ -48,18 +48,31 @@ class SplitResult:
     skipped: list[str]
 
 
-def evaluate_step(variables: Any, batch: dict[str, Array], key: Array, objective: losses.Objective, *, model: Camanet,
-                  decoding_options: dict[str, Any],
-                  extra_losses: losses.ExtraLosses = losses.NO_LOSSES) -> dict[str, Any]:
+def evaluate_step(
+    variables: Any,
+    batch: dict[str, Array],
+    key: Array,
+    objective: losses.Objective,
+    *,
+    model: Camanet,
+    decoding_options: dict[str, Any],
+    extra_losses: losses.ExtraLosses = losses.NO_LOSSES,
+) -> dict[str, Any]:
     """Reports, class probabilities and loss sums of one batch."""
     encoding = model.apply(variables, batch['images'], method='encode')
     reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
     inputs = batch['tokens'][:, :-1]
     width = input_mask(inputs).sum(1).max()
     output = model.apply(variables, encoding, inputs, objective.counts, width, method='decode')
-    found = {'tokens': reports.tokens[:, 0], 'scores': reports.scores[:, 0], 'valid': batch['valid'],
-             'index': batch['index'], 'labels': batch['labels'], 'counts': losses.counts(batch, extra_losses),
-             'sums': {name: value.sum() for name, value in losses.terms(output, batch, extra_losses).items()}}
+    found = {
+        'tokens': reports.tokens[:, 0],
+        'scores': reports.scores[:, 0],
+        'valid': batch['valid'],
+        'index': batch['index'],
+        'labels': batch['labels'],
+        'counts': losses.counts(batch, extra_losses),
+        'sums': {name: value.sum() for name, value in losses.terms(output, batch, extra_losses).items()},
+    }
     if encoding.class_logits is not None:
         found['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
     return found
@@ -72,16 +85,22 @@ class Evaluator:
         self.experiment, self.mesh = experiment, mesh
         self.objective = experiment.objective()
         self.extra_metrics = experiment.extra_metrics()
-        step = partial(evaluate_step, model=experiment.model(), decoding_options=experiment.decoding_options(),
-                       extra_losses=experiment.extra_losses())
+        step = partial(
+            evaluate_step,
+            model=experiment.model(),
+            decoding_options=experiment.decoding_options(),
+            extra_losses=experiment.extra_losses(),
+        )
         self._step = jax.jit(step, out_shardings=replicated(mesh))
 
     def run(self, variables: Any, source: Source, description: str) -> SplitResult:
         """Reports and losses of a whole split; every process gets them all."""
         batches = self.experiment.eval_batches(source)
         key = jax.random.key(self.experiment.config.seed)
-        running = (self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i), self.objective)
-                   for i, batch in enumerate(batches))
+        running = (
+            self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i), self.objective)
+            for i, batch in enumerate(batches)
+        )
         found, rows = [], []
         with ThreadPoolExecutor(1) as host:  # words and METEOR of one batch while the devices work on the next
             for part in tracked(one_ahead(running), description, len(batches)):
@@ -93,16 +112,20 @@ class Evaluator:
         """Puts the batches' results into the split's order, without padding rows."""
         valid = np.concatenate([part['valid'] for part in found])
         if not valid.any():
-            raise ValueError(f'Expected studies to evaluate, got none: all {len(source.ids)} of the split have damaged '
-                             f'films ({", ".join(source.ids[:3])}, ...). Replace the films and prepare them again.')
+            raise ValueError(
+                f'Expected studies to evaluate, got none: all {len(source.ids)} of the split have damaged '
+                f'films ({", ".join(source.ids[:3])}, ...). Replace the films and prepare them again.'
+            )
 
         def join(name):
             return np.concatenate([part[name] for part in found])[valid]
 
         order = np.argsort(join('index'))
         rows = [rows[i] for i in order]
-        means = {name: float(sum(part['sums'][name] for part in found) / sum(part['counts'][name] for part in found))
-                 for name in found[0]['sums']}
+        means = {
+            name: float(sum(part['sums'][name] for part in found) / sum(part['counts'][name] for part in found))
+            for name in found[0]['sums']
+        }
         skipped = sorted(set(source.ids) - {row['id'] for row in rows})
         return SplitResult(rows, means, join('tokens')[order], join('labels')[order], skipped)
 
@@ -114,17 +137,24 @@ class Evaluator:
 
     def compared(self, rows: list[dict[str, Any]]) -> list[str]:
         """Reports as the field's protocol compares them."""
-        return protocol.compared_strings('cut', [row['report'] for row in rows], self.experiment.tokenizer,
-                                         self.experiment.config.data.max_seq_length)
+        return protocol.compared_strings(
+            'cut',
+            [row['report'] for row in rows],
+            self.experiment.tokenizer,
+            self.experiment.config.data.max_seq_length,
+        )
 
     def row(self, source: Source, columns: dict[str, np.ndarray], i: int) -> dict[str, Any]:
         """One line of the predictions file."""
         study = source.studies[int(columns['index'][i])]
         tokenizer, length = self.experiment.tokenizer, self.experiment.config.data.max_seq_length
-        row = {'id': study.id, 'report': tokenizer.decode(columns['tokens'][i]),
-               'reference': protocol.cut_string(study.report, tokenizer, length),
-               'reference_full': protocol.full_string(study.report, tokenizer),
-               'log_prob': round(float(columns['scores'][i]), 6)}
+        row = {
+            'id': study.id,
+            'report': tokenizer.decode(columns['tokens'][i]),
+            'reference': protocol.cut_string(study.report, tokenizer, length),
+            'reference_full': protocol.full_string(study.report, tokenizer),
+            'log_prob': round(float(columns['scores'][i]), 6),
+        }
         if 'class_probabilities' in columns:
             row['class_probabilities'] = [round(float(p), 6) for p in columns['class_probabilities'][i]]
         return row
@@ -133,8 +163,10 @@ class Evaluator:
         """Scores under the field's protocol, the selection score and the number of distinct reports."""
         reports = self.compared(result.rows)
         scores = nlg.score_reports(reports, [row['reference'] for row in result.rows]).corpus
-        return scores | {'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
-                         'distinct_reports': len(set(reports))}
+        return scores | {
+            'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
+            'distinct_reports': len(set(reports)),
+        }
 
     def extra_scores(self, rows: list[dict[str, Any]]) -> dict[str, float]:
         """What the configuration's own metrics say of the rows of a predictions file, as 'metric/name'."""
@@ -142,8 +174,9 @@ class Evaluator:
         for called, numbers in found.items():
             if not isinstance(numbers, Mapping) or not all(isinstance(value, Real) for value in numbers.values()):
                 raise ValueError(f'evaluation.metrics, {called}: expected a dict of numbers, got {numbers!r}.')
-        return {f'{called}/{name}': float(value) for called, numbers in found.items()
-                for name, value in numbers.items()}
+        return {
+            f'{called}/{name}': float(value) for called, numbers in found.items() for name, value in numbers.items()
+        }
 
 
 def one_ahead(results: Iterable[Any]) -> Iterator[Any]:

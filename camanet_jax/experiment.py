@@ -51,8 +51,13 @@ class Experiment:
         check_options(fields['visual_extractor'], fields['backbone_options'])
         names = fields.pop('cam_classes')
         classes = None if names is None else tuple(observation_index(name) for name in names)
-        return Camanet(vocabulary_size=len(self.tokenizer) + 1, cam_classes=classes, dtype=dtype(self.config.dtype),
-                       param_dtype=param_dtype(self.config.dtype), **fields)
+        return Camanet(
+            vocabulary_size=len(self.tokenizer) + 1,
+            cam_classes=classes,
+            dtype=dtype(self.config.dtype),
+            param_dtype=param_dtype(self.config.dtype),
+            **fields,
+        )
 
     def optimiser(self):
         """The optimiser; learning rates are given to every update."""
@@ -62,17 +67,28 @@ class Experiment:
         """Of one update, counted from 0."""
         o = self.config.optimiser
         return optim.learning_rates(
-            update, base=optim.LearningRates(o.lr_backbone, o.lr_decoder), steps_per_epoch=steps_per_epoch,
-            warmup_epochs=o.warmup_epochs, warmup_from=o.warmup_from, decay_epochs=o.decay_epochs,
-            decay_rate=o.decay_rate, lag=o.schedule_lag)
+            update,
+            base=optim.LearningRates(o.lr_backbone, o.lr_decoder),
+            steps_per_epoch=steps_per_epoch,
+            warmup_epochs=o.warmup_epochs,
+            warmup_from=o.warmup_from,
+            decay_epochs=o.decay_epochs,
+            decay_rate=o.decay_rate,
+            lag=o.schedule_lag,
+        )
 
     def objective(self) -> losses.Objective:
         """Weights of the terms, and VTAC's counts for reports of this length."""
         loss = self.config.loss
         # A generated report may fill all positions behind BOS.
         counts = selection_counts(loss.topk, self.config.data.max_seq_length + 1, loss.tdm_count)
-        return losses.Objective(loss.pseudo_label_weight, loss.vtac_weight, loss.contrastive_weight, counts,
-                                dict(zip(self._extra_losses(), map(float, loss.extra_weights), strict=True)))
+        return losses.Objective(
+            loss.pseudo_label_weight,
+            loss.vtac_weight,
+            loss.contrastive_weight,
+            counts,
+            dict(zip(self._extra_losses(), map(float, loss.extra_weights), strict=True)),
+        )
 
     def extra_losses(self) -> losses.ExtraLosses:
         """The losses that the configuration adds, by what they are called."""
@@ -97,13 +113,24 @@ class Experiment:
 
     def train_batches(self, source: Source) -> pipeline.BatchIterator:
         """This process's rows of the endless training batches."""
-        return pipeline.train_batches(source, self.tokenizer, batch_size=self.config.batch_size, seed=self.config.seed,
-                                      augment=self.config.data.train_augment, **self._loading())
+        return pipeline.train_batches(
+            source,
+            self.tokenizer,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            augment=self.config.data.train_augment,
+            **self._loading(),
+        )
 
     def eval_batches(self, source: Source) -> pipeline.EvalBatches:
         """This process's rows of one pass over a split."""
-        return pipeline.eval_batches(source, self.tokenizer, batch_size=self.config.evaluation.batch_size,
-                                     eval_transform=self.config.data.eval_transform, **self._loading())
+        return pipeline.eval_batches(
+            source,
+            self.tokenizer,
+            batch_size=self.config.evaluation.batch_size,
+            eval_transform=self.config.data.eval_transform,
+            **self._loading(),
+        )
 
     def study_loader(self, source: Source) -> Callable[[int], dict[str, Any]]:
         """Loads single studies, by position, as the evaluation does."""
@@ -114,8 +141,10 @@ class Experiment:
     def example_batch(self) -> dict[str, np.ndarray]:
         """One row with the shapes of a batch, from which parameters get theirs."""
         side, length = self.config.data.image_size, self.config.data.max_seq_length
-        return {'images': np.zeros((1, self.config.data.views, side, side), np.uint8),
-                'tokens': np.zeros((1, length), np.int32)}
+        return {
+            'images': np.zeros((1, self.config.data.views, side, side), np.uint8),
+            'tokens': np.zeros((1, length), np.int32),
+        }
 
     def _extra_losses(self) -> dict[str, str]:
         """Names alone: who only writes reports needs no loss."""
@@ -130,8 +159,9 @@ class Experiment:
     def _loading(self) -> dict[str, Any]:
         data = self.config.data
         names = ('image_size', 'resize_size', 'max_seq_length', 'num_workers', 'prefetch', 'on_damaged_image')
-        return {name: data[name] for name in names} | dict(process_index=jax.process_index(),
-                                                           process_count=jax.process_count())
+        return {name: data[name] for name in names} | dict(
+            process_index=jax.process_index(), process_count=jax.process_count()
+        )
 
 
 def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -139,8 +169,10 @@ def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> 
     try:
         inspect.signature(extractor).bind(**options, dtype=None, param_dtype=None)
     except TypeError as error:
-        raise ValueError(f'model.backbone_options={dict(options)} do not fit {extractor.__name__}: {error}. Give its '
-                         'own in a configuration file, as configs/resnet101.py does.') from error
+        raise ValueError(
+            f'model.backbone_options={dict(options)} do not fit {extractor.__name__}: {error}. Give its '
+            'own in a configuration file, as configs/resnet101.py does.'
+        ) from error
 
 
 def dtype(name: str) -> Any:
@@ -165,8 +197,15 @@ def observation_index(name: str) -> int:
 def open_split(config: ConfigDict, split: str) -> Source:
     """One split of the configured data set, prepared on first use."""
     data = config.data
-    source = open_source(name=data.name, data_dir=config.data_dir, split=split, views=data.views,
-                         cache_dir=config.cache_dir or None, extra_views=data.extra_views, **data.options.to_dict())
+    source = open_source(
+        name=data.name,
+        data_dir=config.data_dir,
+        split=split,
+        views=data.views,
+        cache_dir=config.cache_dir or None,
+        extra_views=data.extra_views,
+        **data.options.to_dict(),
+    )
     if reason := why_originals(source.store, data.eval_transform, data.resize_size):
         warn_of_small_films(config.data_dir, reason)
     return source
@@ -175,13 +214,14 @@ def open_split(config: ConfigDict, split: str) -> Source:
 @functools.cache  # once a run, not once a split
 def warn_of_small_films(data_dir: str, reason: str) -> None:
     """Images then differ from those of the originals: measured on five IU X-Ray films of 224 pixels."""
-    LOG.warning('%s holds small films where this run wants originals: %s. Images will differ by about 0.6 of 255 grey '
-                'levels on average, 40 at most; scripts/prepare_data.py --store=original keeps the films as they are.',
-                data_dir, reason)
+    LOG.warning(
+        '%s holds small films where this run wants originals: %s. Images will differ by about 0.6 of 255 grey '
+        'levels on average, 40 at most; scripts/prepare_data.py --store=original keeps the films as they are.',
+        data_dir,
+        reason,
+    )
 
 
 def build_tokenizer(config: ConfigDict, train: Source) -> Tokenizer:
     """The vocabulary of the train split."""
     return Tokenizer.build(train.reports, cleaner=config.data.cleaner, threshold=config.data.threshold)
-
-

@@ -49,8 +49,9 @@ def teacher_forced(variables: Any, images: Array, tokens: Array, objective: Obje
     return model.apply(variables, images, tokens, objective.counts)
 
 
-def explain(variables: Any, images: Array, tokens: Int[Array, 'B L'], objective: Objective, *,
-            model: Camanet) -> list[Explanation]:
+def explain(
+    variables: Any, images: Array, tokens: Int[Array, 'B L'], objective: Objective, *, model: Camanet
+) -> list[Explanation]:
     """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width]."""
     tokens = np.asarray(tokens)
     output = jax.device_get(teacher_forced(variables, images, as_read(tokens), objective, model=model))
@@ -67,18 +68,26 @@ def explain_study(output: CamanetOutput, i: int, words: Int[np.ndarray, ' L'], v
     length = int((words > 0).sum())
     attention = output.cross_attention[i].mean(0)
     log_probs = np.asarray(jax.nn.log_softmax(output.logits[i].astype(np.float32)))
-    fields = dict(log_probs=log_probs[np.arange(length), words[:length]],
-                  predicting_attention=as_maps(attention[:length], views),
-                  reading_attention=as_maps(attention[1:length + 1], views))
+    fields = dict(
+        log_probs=log_probs[np.arange(length), words[:length]],
+        predicting_attention=as_maps(attention[:length], views),
+        reading_attention=as_maps(attention[1 : length + 1], views),
+    )
     encoding = output.encoding
     if encoding.vdm is not None:
-        fields |= dict(class_probabilities=1 / (1 + np.exp(-encoding.class_logits[i].astype(np.float32))),
-                       cams=as_maps(encoding.cams[i], views), vdm=as_maps(encoding.vdm[i], views))
+        fields |= dict(
+            class_probabilities=1 / (1 + np.exp(-encoding.class_logits[i].astype(np.float32))),
+            cams=as_maps(encoding.cams[i], views),
+            vdm=as_maps(encoding.vdm[i], views),
+        )
     if output.tdm is not None:
-        similarity, chosen = output.word_similarity[i, 1:length + 1], output.selection[i, 1:length + 1] > 0.5
+        similarity, chosen = output.word_similarity[i, 1 : length + 1], output.selection[i, 1 : length + 1] > 0.5
         order = np.argsort(-similarity, kind='stable')
-        fields |= dict(tdm=as_maps(output.tdm[i], views), word_similarity=similarity,
-                       selected=[int(place) for place in order if chosen[place]])
+        fields |= dict(
+            tdm=as_maps(output.tdm[i], views),
+            word_similarity=similarity,
+            selected=[int(place) for place in order if chosen[place]],
+        )
     return Explanation(**fields)
 
 

@@ -26,12 +26,16 @@ def find(field: str, name: str) -> Callable[..., Any]:
     try:
         module = load_file(Path(place).resolve()) if place.endswith('.py') else importlib.import_module(place)
     except (ImportError, OSError, SyntaxError) as error:
-        raise ValueError(f'{field}={name!r}: {place} cannot be loaded: {error}. Files are looked for from the current '
-                         f'folder, {Path.cwd()}.') from error
+        raise ValueError(
+            f'{field}={name!r}: {place} cannot be loaded: {error}. Files are looked for from the current '
+            f'folder, {Path.cwd()}.'
+        ) from error
     found = getattr(module, attribute, None)
     if not callable(found):
-        raise ValueError(f'{field}={name!r}: expected a function or class {attribute!r} in {place}, which has '
-                         f'{", ".join(own_names(module)) or "none"}.')
+        raise ValueError(
+            f'{field}={name!r}: expected a function or class {attribute!r} in {place}, which has '
+            f'{", ".join(own_names(module)) or "none"}.'
+        )
     return found
 
 
@@ -62,5 +66,8 @@ def load_file(path: Path) -> ModuleType:
 
 def own_names(module: ModuleType) -> list[str]:
     """What a module defines and can be called."""
-    return sorted(name for name, value in vars(module).items()
-                  if callable(value) and getattr(value, '__module__', None) == module.__name__)
+    return sorted(
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, '__module__', None) == module.__name__
+    )

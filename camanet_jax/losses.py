@@ -85,9 +85,7 @@ def vtac_mse(tdm: Float[Array, 'B P'], vdm: Float[Array, 'B P']) -> Float[Array,
     return jnp.square(tdm - jax.lax.stop_gradient(vdm)).mean(-1)
 
 
-def contrastive(
-    image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Float[Array, '']
-) -> Float[Array, ' B']:
+def contrastive(image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Float[Array, '']) -> Float[Array, ' B']:
     """Symmetric image-text contrastive loss, mean of both directions (CLIP; paper section IV-G).
 
     Each of this device's studies is compared with those of all devices.
@@ -95,16 +93,21 @@ def contrastive(
     image, text = (x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (image, text))
     images, texts = (rearrange(sharding.gather(x), 'devices b d -> (devices b) d') for x in (image, text))
     pairs = sharding.study_numbers(len(image))
-    both = [optax.softmax_cross_entropy_with_integer_labels(scale * one @ other.T, pairs)
-            for one, other in ((image, texts), (text, images))]
+    both = [
+        optax.softmax_cross_entropy_with_integer_labels(scale * one @ other.T, pairs)
+        for one, other in ((image, texts), (text, images))
+    ]
     return sum(both) / 2
 
 
 def counts(batch: Batch, extra: ExtraLosses = NO_LOSSES) -> dict[str, Array]:
     """What each term is divided by: target tokens, pseudo-labels, studies with a positive pseudo-label, studies."""
-    raw = {'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(),
-           'pseudo_label_bce': (~jnp.isnan(batch['labels']) * batch['valid'][:, None]).sum(),
-           'vtac_mse': positive(batch).sum(), **dict.fromkeys(('contrastive', *extra), batch['valid'].sum())}
+    raw = {
+        'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(),
+        'pseudo_label_bce': (~jnp.isnan(batch['labels']) * batch['valid'][:, None]).sum(),
+        'vtac_mse': positive(batch).sum(),
+        **dict.fromkeys(('contrastive', *extra), batch['valid'].sum()),
+    }
     return {name: jnp.maximum(count, 1) for name, count in raw.items()}
 
 
@@ -130,14 +133,19 @@ def terms(output: CamanetOutput, batch: Batch, extra: ExtraLosses = NO_LOSSES) -
 def extra_term(name: str, values: Array, valid: Bool[Array, ' B']) -> Float[Array, ' B']:
     """What an extra loss returned, without the rows that only pad the batch."""
     if jnp.shape(values) != valid.shape:
-        raise ValueError(f'loss.extra, {name}: expected one value for each of {len(valid)} studies, got shape '
-                         f'{jnp.shape(values)}.')
+        raise ValueError(
+            f'loss.extra, {name}: expected one value for each of {len(valid)} studies, got shape {jnp.shape(values)}.'
+        )
     return jnp.where(valid, values, 0)
 
 
 def total(means: dict[str, Array], objective: Objective) -> Array:
     """The objective (equation 19) from the unweighted terms."""
-    weights = {'report_nll': 1.0, 'pseudo_label_bce': objective.pseudo_label_weight,
-               'vtac_mse': objective.vtac_weight, 'contrastive': objective.contrastive_weight,
-               **objective.extra_weights}
+    weights = {
+        'report_nll': 1.0,
+        'pseudo_label_bce': objective.pseudo_label_weight,
+        'vtac_mse': objective.vtac_weight,
+        'contrastive': objective.contrastive_weight,
+        **objective.extra_weights,
+    }
     return sum(weights[name] * value for name, value in means.items())

@@ -28,8 +28,12 @@ IMAGES = flags.DEFINE_list('images', [], 'generate: files, a folder or a CSV; se
 OUTPUT = flags.DEFINE_string('output', None, 'generate: a folder; by default generated/ in the workdir.')
 OVERLAYS = flags.DEFINE_bool('overlays', True, 'generate: draw where the model looked; most of the time goes there.')
 KEEP_IDENTIFIERS = flags.DEFINE_bool('keep_identifiers', False, "generate: keep DICOM's study and film UIDs.")
-MISSING_VIEW = flags.DEFINE_enum('missing_view', 'repeat', ('repeat', 'refuse'), 'generate: what to do with a study '
-                                 'of one film where the model reads two: give it twice, or count it as failed.')
+MISSING_VIEW = flags.DEFINE_enum(
+    'missing_view',
+    'repeat',
+    ('repeat', 'refuse'),
+    'generate: what to do with a study of one film where the model reads two: give it twice, or count it as failed.',
+)
 QUIET = flags.DEFINE_bool('quiet', False, 'No progress; warnings, errors and results only.')
 DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes (SLURM, TPU pod): find the others.')
 
@@ -54,9 +58,15 @@ def main(argv: list[str]) -> int | None:
         elif MODE.value == 'evaluate':
             results.evaluate_workdir(config, workdir)
         else:
-            return generate.generate(config, workdir, IMAGES.value, Path(OUTPUT.value or workdir / 'generated'),
-                                     overlays=OVERLAYS.value, keep_identifiers=KEEP_IDENTIFIERS.value,
-                                     missing_view=MISSING_VIEW.value)
+            return generate.generate(
+                config,
+                workdir,
+                IMAGES.value,
+                Path(OUTPUT.value or workdir / 'generated'),
+                overlays=OVERLAYS.value,
+                keep_identifiers=KEEP_IDENTIFIERS.value,
+                missing_view=MISSING_VIEW.value,
+            )
     return None
 
 

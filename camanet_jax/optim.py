@@ -35,9 +35,17 @@ class AmsgradState(NamedTuple):
     largest: Any
 
 
-def learning_rates(update: int, *, base: LearningRates, steps_per_epoch: int, warmup_epochs: int = 0,
-                   warmup_from: float = 5e-6, decay_epochs: int = 50, decay_rate: float = 0.8,
-                   lag: int = 0) -> LearningRates:
+def learning_rates(
+    update: int,
+    *,
+    base: LearningRates,
+    steps_per_epoch: int,
+    warmup_epochs: int = 0,
+    warmup_from: float = 5e-6,
+    decay_epochs: int = 50,
+    decay_rate: float = 0.8,
+    lag: int = 0,
+) -> LearningRates:
     """Linear warm-up per update, then step decay counted from the end of the warm-up.
 
     `lag=1` is the official program, whose update i uses the schedule's value at max(i - 1, 0).
@@ -63,6 +71,7 @@ def group_of(path: str) -> str:
 
 def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
     """m / (1 - b1^t) / (sqrt(max of v) / sqrt(1 - b2^t) + eps)."""
+
     def init(params):
         first, second, largest = (jax.tree.map(jnp.zeros_like, params) for _ in range(3))
         return AmsgradState(jnp.zeros((), jnp.int32), first, second, largest)
@@ -86,6 +95,7 @@ def scale_by_amsgrad(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> o
 
 def scale_by_learning_rates() -> optax.GradientTransformationExtraArgs:
     """Multiplies by minus the learning rate of each parameter's group, given to `update` as `rates`."""
+
     def update(updates, state, params=None, *, rates: LearningRates, **extra):
         del params, extra
         groups = map_paths(group_of, updates)
@@ -94,13 +104,15 @@ def scale_by_learning_rates() -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def make_optimiser(clip_value: float = 0.1, weight_decay: float = 5e-5, b1: float = 0.9, b2: float = 0.999,
-                   eps: float = 1e-8) -> optax.GradientTransformationExtraArgs:
+def make_optimiser(
+    clip_value: float = 0.1, weight_decay: float = 5e-5, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformationExtraArgs:
     """Gradient clipping by value, then g + weight_decay * p, then AMSGrad, then the learning rates."""
     return optax.chain(
         optax.clip(clip_value),
         optax.add_decayed_weights(
-            weight_decay, lambda params: map_paths(lambda path: not re.search(WITHOUT_GRADIENT, path), params)),
+            weight_decay, lambda params: map_paths(lambda path: not re.search(WITHOUT_GRADIENT, path), params)
+        ),
         scale_by_amsgrad(b1, b2, eps),
         scale_by_learning_rates(),
     )

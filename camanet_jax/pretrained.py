@@ -32,9 +32,12 @@ WORD_AXES = {'embedding/embedding': 0, 'vocabulary_head/kernel': 1, 'vocabulary_
 # How files of DenseNets differ from torchvision's names of today.
 FILE_RENAMINGS = ((r'^densenet121\.', ''), (r'(denselayer\d+\.(?:norm|conv))\.([12])\.', r'\1\2.'))
 # How the authors' program names the parts of a backbone, and torchvision: first of a ResNet, then of a DenseNet.
-BACKBONE_RENAMINGS = ((r'^visual_extractor\.model\.0\.', 'conv1.'), (r'^visual_extractor\.model\.1\.', 'bn1.'),
-                      (r'^visual_extractor\.model\.(\d)\.', lambda found: f'layer{int(found[1]) - 3}.'),
-                      (r'^visual_extractor\.model\.', 'features.'))
+BACKBONE_RENAMINGS = (
+    (r'^visual_extractor\.model\.0\.', 'conv1.'),
+    (r'^visual_extractor\.model\.1\.', 'bn1.'),
+    (r'^visual_extractor\.model\.(\d)\.', lambda found: f'layer{int(found[1]) - 3}.'),
+    (r'^visual_extractor\.model\.', 'features.'),
+)
 NOT_BACKBONE = re.compile(r'^(classifier|fc)\.|num_batches_tracked$')
 
 Slots = dict[tuple[str, str], Any]
@@ -105,8 +108,14 @@ def run_weights(workdir: Path, experiment: Experiment) -> InitialWeights:
     check_same_architecture(workdir, values, flatten(variable_shapes(experiment)))
     old, new = trained.experiment.tokenizer, experiment.tokenizer
     pairs = shared_ids(old, new)
-    LOG.info('Weights of %s, step %d: %d words shared, %d new, %d left behind', workdir, trained.step, len(pairs) - 1,
-             len(new) + 1 - len(pairs), len(old) + 1 - len(pairs))
+    LOG.info(
+        'Weights of %s, step %d: %d words shared, %d new, %d left behind',
+        workdir,
+        trained.step,
+        len(pairs) - 1,
+        len(new) + 1 - len(pairs),
+        len(old) + 1 - len(pairs),
+    )
     return InitialWeights(values, *zip(*pairs, strict=True))
 
 
@@ -118,11 +127,16 @@ def shared_ids(old: Tokenizer, new: Tokenizer) -> list[tuple[int, int]]:
 
 def check_same_architecture(workdir: Path, values: Slots, slots: Slots) -> None:
     """Raises ValueError where names or shapes differ, the number of words apart."""
-    missing, extra = (sorted('/'.join(key) for key in some.keys() - others.keys())
-                      for some, others in ((slots, values), (values, slots)))
+    missing, extra = (
+        sorted('/'.join(key) for key in some.keys() - others.keys())
+        for some, others in ((slots, values), (values, slots))
+    )
     shapes = {key: (slots[key].shape, values[key].shape) for key in slots.keys() & values.keys()}
-    misshaped = sorted(f'{"/".join(key)}: expected {wanted}, got {got}' for key, (wanted, got) in shapes.items()
-                       if without_words(key[1], wanted) != without_words(key[1], got))
+    misshaped = sorted(
+        f'{"/".join(key)}: expected {wanted}, got {got}'
+        for key, (wanted, got) in shapes.items()
+        if without_words(key[1], wanted) != without_words(key[1], got)
+    )
     if missing or extra or misshaped:
         raise ValueError(f'init_from={workdir}: ' + describe_mismatch(missing, extra, misshaped))
 

@@ -59,25 +59,35 @@ def constant_report(evaluator: Evaluator, sources: dict[str, Source]) -> constan
     """The best single report for every study, chosen on the validation split."""
     experiment = evaluator.experiment
     return constant_baseline.select_constant_report(
-        sources['train'].reports, sources['val'].reports, experiment.tokenizer,
-        experiment.config.data.max_seq_length, seed=experiment.config.seed)
+        sources['train'].reports,
+        sources['val'].reports,
+        experiment.tokenizer,
+        experiment.config.data.max_seq_length,
+        seed=experiment.config.seed,
+    )
 
 
-def split_scores(evaluator: Evaluator, result: SplitResult, constant: constant_baseline.ConstantReport | None,
-                 train: verbatim.TrainTexts) -> dict[str, Any]:
+def split_scores(
+    evaluator: Evaluator,
+    result: SplitResult,
+    constant: constant_baseline.ConstantReport | None,
+    train: verbatim.TrainTexts,
+) -> dict[str, Any]:
     """One split's entry in scores.json."""
     tokenizer, config = evaluator.experiment.tokenizer, evaluator.experiment.config
     length = config.data.max_seq_length
     rows = in_order(result.rows)
     entry = scores.score_predictions(rows, tokenizer, length, constant=constant, train=train)
-    entry |= {'classification': evaluate.class_scores(result), 'losses': result.losses,
-              'skipped_studies': result.skipped}
+    entry |= {
+        'classification': evaluate.class_scores(result),
+        'losses': result.losses,
+        'skipped_studies': result.skipped,
+    }
     if config.evaluation.metrics:
         entry['metrics'] = evaluator.extra_scores(rows)
     if config.evaluation.shuffled_control:
         control = evaluate.shuffled(result.rows, config.seed)
-        entry['shuffled_images'] = {
-            'difference': scores.compare_predictions(rows, control, tokenizer, length)}
+        entry['shuffled_images'] = {'difference': scores.compare_predictions(rows, control, tokenizer, length)}
     return entry
 
 
@@ -86,7 +96,8 @@ def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
     device = jax.devices()[0]
     return of_run(configuration.as_data(config), step) | {
         'versions': package_versions(),
-        'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})'}
+        'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
+    }
 
 
 def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> None:
@@ -97,9 +108,15 @@ def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> No
     if 'constant_baseline' in entry:
         rows['constant'] = entry['constant_baseline']
     lines += ['  '.join([f'{title:>9}', *(f'{scores[name]:9.4f}' for name in names)]) for title, scores in rows.items()]
-    LOG.info('%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:\n%s\n%s', split,
-             entry['studies'], entry['distinct_reports'], 100 * entry['copied_from_train']['cut'], '\n'.join(lines),
-             caption(made_by))
+    LOG.info(
+        '%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:\n%s\n%s',
+        split,
+        entry['studies'],
+        entry['distinct_reports'],
+        100 * entry['copied_from_train']['cut'],
+        '\n'.join(lines),
+        caption(made_by),
+    )
     if 'metrics' in entry:
         LOG.info('%s, %s', split, ', '.join(f'{name} {value:.4f}' for name, value in entry['metrics'].items()))
     for other in ('constant_baseline', 'shuffled_images'):
@@ -111,5 +128,13 @@ def log_differences(split: str, other: str, difference: dict[str, Any]) -> None:
     """How far the model is above a baseline, with 95% bootstrap intervals."""
     for group, name in (('cut', 'CIDEr'), ('clinical', 'micro_F1')):
         found = difference[group][name]
-        LOG.info('%s, %s %s above %s: %.4f [%.4f, %.4f]', split, group, name, other.replace('_', ' '),
-                     found['difference'], found['low'], found['high'])
+        LOG.info(
+            '%s, %s %s above %s: %.4f [%.4f, %.4f]',
+            split,
+            group,
+            name,
+            other.replace('_', ' '),
+            found['difference'],
+            found['low'],
+            found['high'],
+        )

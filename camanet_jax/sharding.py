@@ -63,7 +63,8 @@ def over_devices(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..
         specs = (PartitionSpec(STUDIES), *(PartitionSpec() for _ in shared))
         # check_vma would sum gradients by itself, in every round of a loop again.
         return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False)(
-            batch, *shared)
+            batch, *shared
+        )
 
     return mapped
 
@@ -93,15 +94,18 @@ def check_batch_size(name: str, size: int, parts: int = 1) -> None:
     """Raises ValueError where a batch cannot be spread evenly over the devices, and each share cut into `parts`."""
     needed = jax.device_count() * parts
     if size < 1 or size % needed:
-        raise ValueError(f'Expected {name} to be a multiple of {needed} ({jax.device_count()} devices, {parts} '
-                         f'accumulated parts), got {size}. Set --config.{name}.')
+        raise ValueError(
+            f'Expected {name} to be a multiple of {needed} ({jax.device_count()} devices, {parts} '
+            f'accumulated parts), got {size}. Set --config.{name}.'
+        )
 
 
 def log_devices() -> None:
     """Names the devices, and warns where a GPU is there but unused."""
     kinds = ', '.join(sorted({device.device_kind for device in jax.devices()}))
-    LOG.info('Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(),
-                 jax.process_count())
+    LOG.info(
+        'Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(), jax.process_count()
+    )
     if jax.default_backend() == 'cpu' and gpu_present():
         LOG.warning('This machine has an NVIDIA GPU, but JAX sees none: install with `pip install -e .[cuda]`.')
 

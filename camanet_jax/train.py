@@ -47,8 +47,13 @@ def train(config: ConfigDict, workdir: Path) -> None:
     experiment = Experiment(config, build_tokenizer(config, train_source))
     experiment.check()
     epoch_steps = steps_per_epoch(train_source, config.batch_size)
-    LOG.info('%d training and %d validation studies, %d words, %d steps an epoch', len(train_source),
-             len(val_source), len(experiment.tokenizer), epoch_steps)
+    LOG.info(
+        '%d training and %d validation studies, %d words, %d steps an epoch',
+        len(train_source),
+        len(val_source),
+        len(experiment.tokenizer),
+        epoch_steps,
+    )
     weights = None if has_checkpoint(workdir) else read_initial_weights(experiment)
     claim_workdir(workdir, config, experiment.tokenizer)
 
@@ -80,16 +85,21 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
 
     # 4. Scores of the selected epoch, on val and test.
     best = training.checkpoints.selection
-    LOG.info('Best epoch %s (step %s), validation BLEU-4 + 0.5 BLEU-1 = %.4f', best.best_epoch, best.best_step,
-             best.best_score)
+    LOG.info(
+        'Best epoch %s (step %s), validation BLEU-4 + 0.5 BLEU-1 = %.4f',
+        best.best_epoch,
+        best.best_step,
+        best.best_score,
+    )
     if best.best_step != int(state.step):
         state = training.checkpoints.restore_state(training.state_template(), best.best_step)
     training.checkpoints.close()
     results.write_results(workdir, training.evaluator, evaluate.as_variables(state), best.best_step)
 
 
-def run_steps(training: 'Training', state: TrainState, start: int, log: MetricsLog,
-              stop: StopSignal) -> tuple[TrainState, bool]:
+def run_steps(
+    training: 'Training', state: TrainState, start: int, log: MetricsLog, stop: StopSignal
+) -> tuple[TrainState, bool]:
     """The loop. A step's metrics are read while the next one runs. Returns False where SIGTERM ended it early."""
     config, epoch_steps = training.experiment.config, training.epoch_steps
     total = config.epochs * epoch_steps
@@ -155,9 +165,12 @@ class Training:
 
     def save(self, state: TrainState, step: int) -> None:
         """Starts a checkpoint of everything that the run needs to go on."""
-        run = {'batches': self.batches.get_state(), 'key': jax.random.key_data(self.key).tolist(),
-               'vocabulary': self.experiment.tokenizer.to_json(),
-               'config': configuration.as_data(self.experiment.config)}
+        run = {
+            'batches': self.batches.get_state(),
+            'key': jax.random.key_data(self.key).tolist(),
+            'vocabulary': self.experiment.tokenizer.to_json(),
+            'config': configuration.as_data(self.experiment.config),
+        }
         self.checkpoints.save(step, state, run)
 
     def validate(self, state: TrainState, step: int, log: MetricsLog) -> None:
@@ -168,21 +181,38 @@ class Training:
         better = self.checkpoints.selection.update(scores['selection_score'], step, epoch)
         extra = self.evaluator.extra_scores(result.rows)
         log.write(step, epoch, 'val', result.losses | scores | extra | {'time/seconds': time.monotonic() - began})
-        LOG.info('Epoch %d: val BLEU-4 %.4f, BLEU-1 %.4f, CIDEr %.4f, %d distinct reports of %d%s', epoch,
-                 scores['BLEU_4'], scores['BLEU_1'], scores['CIDEr'], scores['distinct_reports'], len(result.rows),
-                 ' (best so far)' if better else '')
+        LOG.info(
+            'Epoch %d: val BLEU-4 %.4f, BLEU-1 %.4f, CIDEr %.4f, %d distinct reports of %d%s',
+            epoch,
+            scores['BLEU_4'],
+            scores['BLEU_1'],
+            scores['CIDEr'],
+            scores['distinct_reports'],
+            len(result.rows),
+            ' (best so far)' if better else '',
+        )
 
 
-def make_training(experiment: Experiment, workdir: Path, train_source: Source, val_source: Source,
-                  epoch_steps: int) -> Training:
+def make_training(
+    experiment: Experiment, workdir: Path, train_source: Source, val_source: Source, epoch_steps: int
+) -> Training:
     """Model, optimiser and the jitted functions of a run."""
     config, mesh = experiment.config, sharding.make_mesh()
     model, tx, key = experiment.model(), experiment.optimiser(), jax.random.key(config.seed)
     everywhere = sharding.replicated(mesh)
-    step = partial(train_step, model=model, tx=tx, accumulate=config.accumulate,
-                   extra_losses=experiment.extra_losses(), mesh=mesh)
+    step = partial(
+        train_step, model=model, tx=tx, accumulate=config.accumulate, extra_losses=experiment.extra_losses(), mesh=mesh
+    )
     make_state = partial(init_state, model, tx, key, experiment.example_batch())
     return Training(
-        experiment, mesh, experiment.train_batches(train_source), val_source, Evaluator(experiment, mesh),
-        Checkpoints(workdir), jax.jit(step, donate_argnums=0, out_shardings=everywhere),
-        jax.jit(make_state, out_shardings=everywhere), key, epoch_steps)
+        experiment,
+        mesh,
+        experiment.train_batches(train_source),
+        val_source,
+        Evaluator(experiment, mesh),
+        Checkpoints(workdir),
+        jax.jit(step, donate_argnums=0, out_shardings=everywhere),
+        jax.jit(make_state, out_shardings=everywhere),
+        key,
+        epoch_steps,
+    )

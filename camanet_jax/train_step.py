@@ -41,15 +41,31 @@ def init_state(model: Camanet, tx: optax.GradientTransformation, key: Array, bat
 def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_width, *, model: Camanet):
     """Training-mode pass. Returns the model's output and the new running statistics."""
     output, changed = model.apply(
-        {'params': params, 'batch_stats': batch_stats}, batch['images'], batch['tokens'][:, :-1], objective.counts,
-        batch_width, labels=batch['labels'], train=True, rngs={'dropout': key}, mutable=['batch_stats'])
+        {'params': params, 'batch_stats': batch_stats},
+        batch['images'],
+        batch['tokens'][:, :-1],
+        objective.counts,
+        batch_width,
+        labels=batch['labels'],
+        train=True,
+        rngs={'dropout': key},
+        mutable=['batch_stats'],
+    )
     return output, changed.get('batch_stats', {})  # none without BatchNorm
 
 
 def train_step(
-    state: TrainState, batch: dict[str, Array], key: Array, objective: losses.Objective, rates: LearningRates, *,
-    model: Camanet, tx: optax.GradientTransformationExtraArgs, accumulate: int = 1,
-    extra_losses: losses.ExtraLosses = losses.NO_LOSSES, mesh: Mesh | None = None,
+    state: TrainState,
+    batch: dict[str, Array],
+    key: Array,
+    objective: losses.Objective,
+    rates: LearningRates,
+    *,
+    model: Camanet,
+    tx: optax.GradientTransformationExtraArgs,
+    accumulate: int = 1,
+    extra_losses: losses.ExtraLosses = losses.NO_LOSSES,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One update.
 
@@ -71,18 +87,34 @@ def train_step(
     width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
     make = partial(gradients, model=model, accumulate=accumulate, extra_losses=extra_losses)
     grads, batch_stats, metrics = sharding.over_devices(make, mesh)(
-        batch, state.params, state.batch_stats, key, objective, counts, width)
+        batch, state.params, state.batch_stats, key, objective, counts, width
+    )
 
     updates, opt_state = tx.update(grads, state.opt_state, state.params, rates=rates)
     params = optax.apply_updates(state.params, updates)
-    metrics |= {'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
-                'gradient_norm': optax.tree.norm(grads), 'update_norm': optax.tree.norm(updates)}
+    metrics |= {
+        'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
+        'gradient_norm': optax.tree.norm(grads),
+        'update_norm': optax.tree.norm(updates),
+    }
     return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
 
-def gradients(batch, params, batch_stats, key, objective: losses.Objective, counts, width, *, model: Camanet,
-              accumulate: int, extra_losses: losses.ExtraLosses):
+def gradients(
+    batch,
+    params,
+    batch_stats,
+    key,
+    objective: losses.Objective,
+    counts,
+    width,
+    *,
+    model: Camanet,
+    accumulate: int,
+    extra_losses: losses.ExtraLosses,
+):
     """Gradients of the objective, new running statistics and metrics; `batch` is this device's share."""
+
     def part_loss(params, batch_stats, part, part_key):
         output, batch_stats = forward(params, batch_stats, part, part_key, objective, width, model=model)
         terms = losses.terms(output, part, extra_losses)

@@ -19,8 +19,9 @@ def get_config():
     config.epochs = 12
     config.batch_size = 16
     config.data_dir = 'data/synthetic'
-    config.data.update(name='synthetic', max_seq_length=68, image_size=64, resize_size=70, num_workers=0,
-                       train_augment='paper')  # never flipped: the reports tell left from right
+    config.data.update(
+        name='synthetic', max_seq_length=68, image_size=64, resize_size=70, num_workers=0, train_augment='paper'
+    )  # never flipped: the reports tell left from right
     config.data.options = ConfigDict(dict(image_size=80, train_studies=1600, val_studies=120, test_studies=300))
     config.model.update(width=96, feed_forward=96, heads=4, encoder_layers=1, decoder_layers=1, projection_dropout=0.1)
     config.model.backbone_options = ConfigDict(dict(blocks=(3, 3, 3), growth=16, stem=32))

@@ -32,14 +32,28 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--max_seq_length', type=int, help='tokens of a report (default: as configured)')
     parser.add_argument('--dtype', choices=DTYPES, help='of the computation (default: as configured)')
     parser.add_argument('--data_dir', help='input, start: folder of the data set (default: as configured)')
-    parser.add_argument('--lengths', type=int, nargs='+', default=(),
-                        help='decode: report lengths (default: quarter, half and whole of max_seq_length)')
-    parser.add_argument('--workers', type=int, nargs='+', default=(),
-                        help='input: numbers of loading processes (default: 0 and powers of two up to the cores)')
+    parser.add_argument(
+        '--lengths',
+        type=int,
+        nargs='+',
+        default=(),
+        help='decode: report lengths (default: quarter, half and whole of max_seq_length)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        nargs='+',
+        default=(),
+        help='input: numbers of loading processes (default: 0 and powers of two up to the cores)',
+    )
     parser.add_argument('--step_seconds', type=float, help='input: time of the training step that is to be fed')
     parser.add_argument('--hardware', type=Path, metavar='FILE', help='scaling: devices of your own, a JSON list')
-    parser.add_argument('--films_per_core', type=float, default=scaling.FILMS_PER_CORE,
-                        help='scaling: films a second that one core loads (default: %(default)s)')
+    parser.add_argument(
+        '--films_per_core',
+        type=float,
+        default=scaling.FILMS_PER_CORE,
+        help='scaling: films a second that one core loads (default: %(default)s)',
+    )
     parser.add_argument('--compile_cache', help="folder of compiled programs, or 'off' (default: as configured)")
     parser.add_argument('--small', action='store_true', help='a tiny model, to try the benchmark itself')
     options = parser.parse_args(argv)
@@ -52,9 +66,16 @@ def main(argv: list[str] | None = None) -> dict:
     """Runs one benchmark and returns its numbers."""
     options = parse(argv)
     with runtime.errors_for_people():
-        workload = read_workload(options.config, small=options.small, batch_size=options.batch_size,
-                                 max_seq_length=options.max_seq_length, accumulate=options.accumulate,
-                                 dtype=options.dtype, data_dir=options.data_dir, compile_cache=options.compile_cache)
+        workload = read_workload(
+            options.config,
+            small=options.small,
+            batch_size=options.batch_size,
+            max_seq_length=options.max_seq_length,
+            accumulate=options.accumulate,
+            dtype=options.dtype,
+            data_dir=options.data_dir,
+            compile_cache=options.compile_cache,
+        )
         runtime.prepare(workload.config, Path('runs') / 'benchmark')
         found = measure(workload, options)
     result = {'benchmark': options.benchmark, **found, 'provenance': report.provenance(workload.config)}
@@ -82,8 +103,13 @@ def measure(workload, options: argparse.Namespace) -> dict:
 
 def run_flags(options: argparse.Namespace) -> list[str]:
     """The same changes to the configuration on the command line of a run."""
-    fields = {'batch_size': options.batch_size, 'accumulate': options.accumulate, 'dtype': options.dtype,
-              'data.max_seq_length': options.max_seq_length, 'data_dir': options.data_dir}
+    fields = {
+        'batch_size': options.batch_size,
+        'accumulate': options.accumulate,
+        'dtype': options.dtype,
+        'data.max_seq_length': options.max_seq_length,
+        'data_dir': options.data_dir,
+    }
     return [f'--config.{field}={value}' for field, value in fields.items() if value is not None]
 
 

@@ -1,7 +1,7 @@
 """Compares every number with values of the authors' program; prints one line each and fails on any miss.
 
-    python scripts/check_parity.py tests/golden            # what the repository carries
-    python scripts/check_parity.py --x64 ../reference      # the sharp test, in double precision
+python scripts/check_parity.py tests/golden            # what the repository carries
+python scripts/check_parity.py --x64 ../reference      # the sharp test, in double precision
 """
 
 import argparse
@@ -14,12 +14,21 @@ from camanet_jax.lab.parity.folders import check_parity
 def main() -> int:
     """Parses the command line and runs the checks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folders', nargs='+', type=Path, metavar='DIR',
-                        help='a model folder (with reference.json), or a folder searched for those and single files')
+    parser.add_argument(
+        'folders',
+        nargs='+',
+        type=Path,
+        metavar='DIR',
+        help='a model folder (with reference.json), or a folder searched for those and single files',
+    )
     parser.add_argument('--x64', action='store_true', help='compute everything in double precision')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the lines to FILE as well')
-    parser.add_argument('--data', type=Path, metavar='DIR',
-                        help="root of the files that tokenizer and transforms read (default: 'data' beside DIR)")
+    parser.add_argument(
+        '--data',
+        type=Path,
+        metavar='DIR',
+        help="root of the files that tokenizer and transforms read (default: 'data' beside DIR)",
+    )
     options = parser.parse_args()
     passed = check_parity(options.folders, x64=options.x64, data_root=options.data, json_path=options.json)
     return 0 if passed else 1

@@ -15,8 +15,11 @@ from ml_collections import config_flags
 CONFIG = config_flags.DEFINE_config_file('config', None, 'The configuration that the checkpoint was trained with.')
 FROM_TORCH = flags.DEFINE_string('from_torch', None, 'A .pth, .pt or .safetensors file.')
 OUTPUT = flags.DEFINE_string('output', None, 'from_torch: the workdir to make.')
-ANNOTATION = flags.DEFINE_string('annotation', None, 'from_torch: its train split gives the vocabulary; by default '
-                                 'annotation.json in --config.data_dir.')
+ANNOTATION = flags.DEFINE_string(
+    'annotation',
+    None,
+    'from_torch: its train split gives the vocabulary; by default annotation.json in --config.data_dir.',
+)
 VOCABULARY = flags.DEFINE_string('vocabulary', None, 'from_torch: the words instead: JSON, or .txt with one a line.')
 TO_TORCH = flags.DEFINE_string('to_torch', None, 'The .pth, .pt or .safetensors file to write.')
 WORKDIR = flags.DEFINE_string('workdir', None, 'to_torch: the workdir to read; by default --output.')
@@ -26,8 +29,10 @@ def main(argv: list[str]) -> None:
     """Converts in the direction or directions asked for."""
     workdir = WORKDIR.value or OUTPUT.value
     if len(argv) > 1 or not (FROM_TORCH.value or TO_TORCH.value) or not workdir:
-        raise app.UsageError(f'Give --from_torch FILE with --config and --output, or --to_torch FILE with --workdir. '
-                             f'Not understood: {argv[1:]}')
+        raise app.UsageError(
+            f'Give --from_torch FILE with --config and --output, or --to_torch FILE with --workdir. '
+            f'Not understood: {argv[1:]}'
+        )
     if FROM_TORCH.value and not (CONFIG.value and OUTPUT.value):
         raise app.UsageError('--from_torch needs --config and --output.')
     from camanet_jax.run import runtime
@@ -42,8 +47,11 @@ def main(argv: list[str]) -> None:
                 CONFIG.value.variant = 'official'
             config = fill_variant(CONFIG.value)
             runtime.prepare(config, Path(OUTPUT.value))
-            words = {name: Path(flag.value) for name, flag in (('annotation', ANNOTATION), ('vocabulary', VOCABULARY))
-                     if flag.value}
+            words = {
+                name: Path(flag.value)
+                for name, flag in (('annotation', ANNOTATION), ('vocabulary', VOCABULARY))
+                if flag.value
+            }
             convert_from_torch(Path(FROM_TORCH.value), config, Path(OUTPUT.value), **words)
         if TO_TORCH.value:
             runtime.prepare(get_config(workdir), Path(workdir))

@@ -15,19 +15,33 @@ from pathlib import Path
 def main() -> None:
     """Parses the command line and labels."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--input', dest='source', required=True, type=Path, metavar='PATH',
-                        help='a folder with annotation.json, or a CSV: id, report')
+    parser.add_argument(
+        '--input',
+        dest='source',
+        required=True,
+        type=Path,
+        metavar='PATH',
+        help='a folder with annotation.json, or a CSV: id, report',
+    )
     parser.add_argument('--output', required=True, type=Path, metavar='DIR', help='where the label files go')
     parser.add_argument('--labeler', choices=('chexbert', 'rules'), default='rules')
     parser.add_argument('--weights', type=Path, help="chexbert: the authors' chexbert.pth")
     parser.add_argument('--vocabulary', type=Path, help='chexbert: vocab.txt of bert-base-uncased')
-    parser.add_argument('--uncertain', choices=('positive', 'negative', 'ignore'), default='positive',
-                        help='what an uncertain observation becomes in labels.json (ignore: -1, no label)')
+    parser.add_argument(
+        '--uncertain',
+        choices=('positive', 'negative', 'ignore'),
+        default='positive',
+        help='what an uncertain observation becomes in labels.json (ignore: -1, no label)',
+    )
     parser.add_argument('--splits', nargs='+', default=('train', 'val', 'test'), help='of a data folder')
     parser.add_argument('--batch_size', type=int, default=64, help='reports at a time, all devices together')
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='chexbert: of the network')
-    parser.add_argument('--compare', type=Path, metavar='FILE',
-                        help="prints agreement with labels.json, or with the indexing in Open-i's NLMCXR_reports.tgz")
+    parser.add_argument(
+        '--compare',
+        type=Path,
+        metavar='FILE',
+        help="prints agreement with labels.json, or with the indexing in Open-i's NLMCXR_reports.tgz",
+    )
     options = parser.parse_args()
     if options.labeler == 'chexbert' and not (options.weights and options.vocabulary):
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')

@@ -17,8 +17,9 @@ def main() -> None:
     """Parses the command line and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--workdir', type=Path, required=True, help='the folder of the run')
-    parser.add_argument('--studies', type=int, default=run_page.STUDIES,
-                        help='at most so many studies are shown (default: %(default)s)')
+    parser.add_argument(
+        '--studies', type=int, default=run_page.STUDIES, help='at most so many studies are shown (default: %(default)s)'
+    )
     options = parser.parse_args()
     with runtime.errors_for_people():
         runtime.prepare(get_config(str(options.workdir)), options.workdir)

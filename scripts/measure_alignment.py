@@ -17,8 +17,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--workdir', required=True, type=Path, help='a run with a checkpoint')
     parser.add_argument('--split', default='test', choices=('train', 'val', 'test', 'all'))
-    parser.add_argument('--boxes', type=Path, metavar='FILE', help='JSON list of {"id", "finding", "xywh_1024"}, for '
-                        'data without masks')
+    parser.add_argument(
+        '--boxes', type=Path, metavar='FILE', help='JSON list of {"id", "finding", "xywh_1024"}, for data without masks'
+    )
     parser.add_argument('--baseline', type=Path, metavar='DIR', help='another run on the same data')
     parser.add_argument('--data_dir', help='where the data are now, if they have moved')
     options = parser.parse_args()

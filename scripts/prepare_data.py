@@ -30,8 +30,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         each.add_argument('--annotation', type=Path, metavar='FILE', help="R2Gen's annotation.json, whose choices rule")
         each.add_argument('--only_existing_images', action='store_true', help='leave out studies without their films')
     iu_xray.add_argument('--labels', metavar='FILE|rules', help="labels.json or CSV, or 'rules': the built-in labeler")
-    mimic.add_argument('--labels', default='chexpert', metavar='chexpert|negbio|rules|FILE',
-                       help="MIMIC-CXR-JPG's table, the built-in labeler, or a file (default: %(default)s)")
+    mimic.add_argument(
+        '--labels',
+        default='chexpert',
+        metavar='chexpert|negbio|rules|FILE',
+        help="MIMIC-CXR-JPG's table, the built-in labeler, or a file (default: %(default)s)",
+    )
     mimic.add_argument('--reports', type=Path, help='mimic-cxr-reports.zip or its folder (default: in source)')
     mimic.add_argument('--samples', choices=SAMPLES, default='image', help='one sample for each (default: %(default)s)')
     mimic.add_argument('--views', choices=VIEW_CHOICES, default='all', help='films to take (default: %(default)s)')
@@ -46,10 +50,18 @@ def _add_kind(kinds, name: str, text: str, store: str) -> argparse.ArgumentParse
     kind = kinds.add_parser(name, help=text, description=text)
     kind.add_argument('--source', type=Path, required=True, metavar='DIR')
     kind.add_argument('--output', type=Path, required=True, metavar='DIR')
-    kind.add_argument('--store', choices=STORES, default=store,
-                      help='films as they are, or with short side 256 in JPEG (default: %(default)s)')
-    kind.add_argument('--uncertain', choices=UNCERTAIN_POLICIES, default='negative',
-                      help='what uncertain labels count as (default: %(default)s)')
+    kind.add_argument(
+        '--store',
+        choices=STORES,
+        default=store,
+        help='films as they are, or with short side 256 in JPEG (default: %(default)s)',
+    )
+    kind.add_argument(
+        '--uncertain',
+        choices=UNCERTAIN_POLICIES,
+        default='negative',
+        help='what uncertain labels count as (default: %(default)s)',
+    )
     kind.add_argument('--annotation_only', action='store_true', help='write no records; training does on first use')
     kind.add_argument('--processes', type=int, metavar='N', help='threads at work (default: the available cores)')
     kind.add_argument('--beam_runner', metavar='NAME', help="write records with Apache Beam, e.g. 'DirectRunner'")

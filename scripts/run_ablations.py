@@ -16,8 +16,9 @@ from ml_collections import config_flags
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/ablation.py.')
 SYSTEMS = flags.DEFINE_list('systems', ['base', 'vdmae', 'camanet', 'clip_0.1', 'clip_0.25'], 'What to compare.')
-SEEDS = flags.DEFINE_integer('seeds', 3, "Runs of each system, with the configuration's seed and those that follow.",
-                             lower_bound=1)
+SEEDS = flags.DEFINE_integer(
+    'seeds', 3, "Runs of each system, with the configuration's seed and those that follow.", lower_bound=1
+)
 OUTPUT = flags.DEFINE_string('output', 'runs/ablation', 'Folder of the runs, tables and figures.')
 TABLES_ONLY = flags.DEFINE_bool('tables_only', False, 'Compute the tables from the predictions files; train nothing.')
 COMPARE = flags.DEFINE_list('compare', [], 'Workdirs whose runs are drawn side by side.')

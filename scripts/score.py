@@ -19,8 +19,12 @@ def main() -> None:
     add_texts(parser)
     add_clinical(parser)
     parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap over studies')
-    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap, and of 500 validation studies to choose '
-                        'the constant report on where there are more')
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='of the bootstrap, and of 500 validation studies to choose the constant report on where there are more',
+    )
     options = parser.parse_args()
     from camanet_jax.run import runtime
     from camanet_jax.scoring.score import Options, score
@@ -33,10 +37,18 @@ def main() -> None:
 def add_files(parser: argparse.ArgumentParser) -> None:
     """What is read and written."""
     parser.add_argument('--predictions', required=True, type=Path, metavar='FILE', help='JSON lines or CSV: id, report')
-    parser.add_argument('--references', type=Path, metavar='FILE', help='the same with the references; by default '
-                        'those in the predictions, else those of --data')
-    parser.add_argument('--data', type=Path, metavar='DIR', help='with annotation.json: vocabulary, copied reports, '
-                        'constant report, references')
+    parser.add_argument(
+        '--references',
+        type=Path,
+        metavar='FILE',
+        help='the same with the references; by default those in the predictions, else those of --data',
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        metavar='DIR',
+        help='with annotation.json: vocabulary, copied reports, constant report, references',
+    )
     parser.add_argument('--split', choices=('train', 'val', 'test'), help="of --data; by default the predictions' own")
     parser.add_argument('--compare', type=Path, metavar='FILE', help='predictions of another system: paired bootstrap')
     parser.add_argument('--output', type=Path, metavar='FILE', help='scores as JSON')
@@ -47,24 +59,36 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 def add_texts(parser: argparse.ArgumentParser) -> None:
     """How texts are made comparable."""
     parser.add_argument('--protocol', required=True, choices=('cut', 'full'))
-    parser.add_argument('--cleaner', choices=('iu_xray', 'mimic_cxr'), help='by default that of the run or the data; '
-                        'with it threshold 3 and 60 ids, or threshold 10 and 100 ids')
+    parser.add_argument(
+        '--cleaner',
+        choices=('iu_xray', 'mimic_cxr'),
+        help='by default that of the run or the data; with it threshold 3 and 60 ids, or threshold 10 and 100 ids',
+    )
     parser.add_argument('--threshold', type=int, help='occurrences in train that make a word')
     parser.add_argument('--max_seq_length', type=int, help='ids of a report under cut, one more than words')
 
 
 def add_clinical(parser: argparse.ArgumentParser) -> None:
     """Where the observations come from."""
-    parser.add_argument('--labels', type=Path, metavar='FILE', help='labels of the references: JSON, or CSV as '
-                        'CheXbert writes it, with ids')
+    parser.add_argument(
+        '--labels',
+        type=Path,
+        metavar='FILE',
+        help='labels of the references: JSON, or CSV as CheXbert writes it, with ids',
+    )
     parser.add_argument('--predicted_labels', type=Path, metavar='FILE', help='labels of the reports')
     parser.add_argument('--compared_labels', type=Path, metavar='FILE', help='labels of the reports in --compare')
-    parser.add_argument('--labeler', choices=('rules', 'chexbert', 'none'), default='rules',
-                        help='reads the labels that no file gives')
+    parser.add_argument(
+        '--labeler', choices=('rules', 'chexbert', 'none'), default='rules', help='reads the labels that no file gives'
+    )
     parser.add_argument('--weights', type=Path, help="chexbert: the authors' chexbert.pth")
     parser.add_argument('--vocabulary', type=Path, help='chexbert: vocab.txt of bert-base-uncased')
-    parser.add_argument('--uncertain', choices=('negative', 'positive', 'ignore'), default='negative',
-                        help='what an uncertain observation counts as')
+    parser.add_argument(
+        '--uncertain',
+        choices=('negative', 'positive', 'ignore'),
+        default='negative',
+        help='what an uncertain observation counts as',
+    )
 
 
 if __name__ == '__main__':

@@ -9,15 +9,20 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 STUDY_UID, FILM_UID = '1.2.826.0.1.3680043.8.498.11', '1.2.826.0.1.3680043.8.498.22'
 IDENTIFYING = {
-    'PatientName': 'Doe^Erika', 'PatientID': 'HOSP-778899', 'PatientBirthDate': '19610704',
-    'AccessionNumber': 'ACC4711', 'InstitutionName': 'St. Elsewhere', 'ReferringPhysicianName': 'House^Gregory',
+    'PatientName': 'Doe^Erika',
+    'PatientID': 'HOSP-778899',
+    'PatientBirthDate': '19610704',
+    'AccessionNumber': 'ACC4711',
+    'InstitutionName': 'St. Elsewhere',
+    'ReferringPhysicianName': 'House^Gregory',
     'StudyDate': '20200229',
 }
 DIGITAL_XRAY = '1.2.840.10008.5.1.4.1.1.1.1'
 
 
-def dicom_bytes(values: np.ndarray | None, syntax: str = ExplicitVRLittleEndian, encoded: bytes | None = None,
-                **elements) -> bytes:
+def dicom_bytes(
+    values: np.ndarray | None, syntax: str = ExplicitVRLittleEndian, encoded: bytes | None = None, **elements
+) -> bytes:
     """A file of stored values [height, width] or [height, width, 3], or of `encoded` ones; None leaves pixels out."""
     dataset = Dataset()
     for name, value in (IDENTIFYING | {'StudyInstanceUID': STUDY_UID, 'SOPInstanceUID': FILM_UID}).items():

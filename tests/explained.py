@@ -17,9 +17,17 @@ def explanation(words=WORDS, views=2, *, side=7, system='camanet') -> Explanatio
     base = Explanation(-rng.exponential(0.6, len(words)), attention, attention)
     if system == 'base':
         return base
-    vdmae = dataclasses.replace(base, class_probabilities=rng.random(14), cams=3 * rng.random((14, views, side, side)),
-                                vdm=rng.random((views, side, side)))
+    vdmae = dataclasses.replace(
+        base,
+        class_probabilities=rng.random(14),
+        cams=3 * rng.random((14, views, side, side)),
+        vdm=rng.random((views, side, side)),
+    )
     if system == 'vdmae':
         return vdmae
-    return dataclasses.replace(vdmae, tdm=rng.random((views, side, side)), word_similarity=np.zeros(len(words)),
-                               selected=list(range(0, len(words), 3)))
+    return dataclasses.replace(
+        vdmae,
+        tdm=rng.random((views, side, side)),
+        word_similarity=np.zeros(len(words)),
+        selected=list(range(0, len(words), 3)),
+    )

@@ -12,15 +12,27 @@ TINY = ROOT / 'tests' / 'tiny.py'
 SIGNAL_AT = ROOT / 'tests' / 'signal_at.py'
 
 
-def run_main(*arguments: str, program: tuple[str, ...] = ('-m', 'camanet_jax.main'),
-             environment: dict[str, str] | None = None, timeout: float | None = None) -> subprocess.CompletedProcess:
+def run_main(
+    *arguments: str,
+    program: tuple[str, ...] = ('-m', 'camanet_jax.main'),
+    environment: dict[str, str] | None = None,
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess:
     """`python -m camanet_jax.main ARGUMENTS`; output and errors are joined in `stdout`.
 
     The path is bare: without Java there is no METEOR, whose start takes longer than a tiny run.
     """
     surroundings = os.environ | {'PATH': os.path.dirname(sys.executable), 'PYTHONPATH': str(ROOT)}
-    return subprocess.run([sys.executable, *program, *arguments], cwd=ROOT, env=surroundings | (environment or {}),
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout)
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        cwd=ROOT,
+        env=surroundings | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
 
 
 def succeed(*arguments: str, **options: Any) -> str:

@@ -42,14 +42,26 @@ def test_a_step_keeps_the_state_and_gives_scalars(name):
     # Tracing the gradient of DenseNet-121 takes seconds: once is enough.
     found = experiment(load(name, **({} if name == 'mimic' else {'model.backbone_options.blocks': (1, 1, 1, 1)})))
     model, tx, config = found.model(), found.optimiser(), found.config
-    batch = {key: jax.ShapeDtypeStruct((config.batch_size, *value.shape[1:]), value.dtype)
-             for key, value in (found.example_batch() | {
-                 'token_mask': np.zeros((1, config.data.max_seq_length), np.float32),
-                 'labels': np.zeros((1, 14), np.float32), 'valid': np.zeros(1, bool)}).items()}
+    batch = {
+        key: jax.ShapeDtypeStruct((config.batch_size, *value.shape[1:]), value.dtype)
+        for key, value in (
+            found.example_batch()
+            | {
+                'token_mask': np.zeros((1, config.data.max_seq_length), np.float32),
+                'labels': np.zeros((1, 14), np.float32),
+                'valid': np.zeros(1, bool),
+            }
+        ).items()
+    }
     state = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), found.example_batch()))
     new, metrics = jax.eval_shape(
         lambda *given: train_step(*given, model=model, tx=tx, accumulate=config.accumulate),
-        state, batch, jax.random.key(0), found.objective(), found.learning_rates(0, 10))
+        state,
+        batch,
+        jax.random.key(0),
+        found.objective(),
+        found.learning_rates(0, 10),
+    )
     assert new == state
     assert all(value.shape == () for value in metrics.values())
     assert config.loss.contrastive_weight == 0 or 'contrastive' in metrics
@@ -60,8 +72,10 @@ def test_every_configuration_makes_a_model(name):
     assert parameters(experiment(load(name))) > 1e5
 
 
-@pytest.mark.parametrize(('name', 'words', 'count'), [
-    ('iu_xray', IU_WORDS, 42_421_383), ('base', IU_WORDS, 42_402_937), ('mimic', MIMIC_WORDS, 46_085_758)])
+@pytest.mark.parametrize(
+    ('name', 'words', 'count'),
+    [('iu_xray', IU_WORDS, 42_421_383), ('base', IU_WORDS, 42_402_937), ('mimic', MIMIC_WORDS, 46_085_758)],
+)
 def test_parameter_counts_are_the_papers(name, words, count):
     assert parameters(experiment(load(name), words)) == count
 

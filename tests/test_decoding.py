@@ -20,6 +20,7 @@ def lattice():
 
 def step_of(lattice):
     """The lattice as a step function; its cache holds the token before, so beams must be reordered right."""
+
     def step(tokens, position, cache):
         studies = jnp.arange(STUDIES)[:, None]
         return lattice[studies, cache['before'], tokens], {'before': tokens}
@@ -66,10 +67,11 @@ def padded(report):
 @pytest.mark.parametrize('size', [1, 2, 3])
 @pytest.mark.parametrize('full_list', [False, True])
 def test_beams_are_those_found_by_hand(lattice, size, full_list):
-    found = beam_search(step_of(lattice), start(size), batch=STUDIES, max_length=LONGEST, beam_size=size,
-                        full_list=full_list)
+    found = beam_search(
+        step_of(lattice), start(size), batch=STUDIES, max_length=LONGEST, beam_size=size, full_list=full_list
+    )
     for b in range(STUDIES):
-        expected = beams_by_hand(np.asarray(lattice[b]), size)[:size if full_list else 1]
+        expected = beams_by_hand(np.asarray(lattice[b]), size)[: size if full_list else 1]
         for n, (report, score) in enumerate(expected):
             assert found.tokens[b, n].tolist() == padded(report)
             np.testing.assert_allclose(found.scores[b, n], score, rtol=1e-5)
@@ -113,21 +115,23 @@ def test_restrict_keeps_the_likeliest_words():
     assert kept(top_p=0.01) == [True, False, False, False]
     assert kept(top_k=1, top_p=0.9) == [True, False, False, False]
     np.testing.assert_allclose(
-        jnp.exp(restrict(log_probs, temperature=0.5, top_k=0, top_p=1.0)), np.array([25, 1, 9, 1]) / 36, rtol=1e-5)
+        jnp.exp(restrict(log_probs, temperature=0.5, top_k=0, top_p=1.0)), np.array([25, 1, 9, 1]) / 36, rtol=1e-5
+    )
 
 
 def test_samples_follow_the_model_and_are_scored_by_it(lattice):
     draws = 4000
-    found = sample(step_of(lattice), start(draws), jax.random.key(0), batch=STUDIES, max_length=LONGEST,
-                   beam_size=draws)
+    found = sample(
+        step_of(lattice), start(draws), jax.random.key(0), batch=STUDIES, max_length=LONGEST, beam_size=draws
+    )
     for b in range(STUDIES):
         table = np.asarray(lattice[b])
         firsts = np.bincount(found.tokens[b, :, 0], minlength=WORDS) / draws
         np.testing.assert_allclose(firsts, np.exp(table[0, 0]), atol=0.04)
         for n in (0, draws // 2, draws - 1):
             report = found.tokens[b, n].tolist()
-            report = report[:report.index(END) + 1] if END in report else report
-            assert not found.tokens[b, n, len(report):].any()
+            report = report[: report.index(END) + 1] if END in report else report
+            assert not found.tokens[b, n, len(report) :].any()
             np.testing.assert_allclose(found.scores[b, n], log_prob(table, report), rtol=1e-5)
     assert (np.diff(found.scores) <= 0).all()
 

@@ -75,7 +75,8 @@ def test_scores_follow_from_the_predictions(trained, tmp_path):
             assert found['clinical'] == entry['clinical'] and found['provenance']['split'] == split
             assert entry['copied_from_train'].keys() == set(PROTOCOLS)
             assert {name: found['provenance'][name] for name in ('config', 'variant', 'seed', 'step')} == {
-                name: made_by[name] for name in ('config', 'variant', 'seed', 'step')}
+                name: made_by[name] for name in ('config', 'variant', 'seed', 'step')
+            }
 
 
 def test_the_final_scores_are_those_of_the_selected_epoch(trained):

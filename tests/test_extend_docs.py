@@ -16,8 +16,11 @@ from camanet_jax.models import vdm
 
 TEXT = (ROOT / 'docs' / 'extend.md').read_text()
 FILES = {name: code for code, name in re.findall(r'```python\n(# (\S+\.py)\n.*?)```', TEXT, re.DOTALL)}
-COMMANDS = [line for block in re.findall(r'```bash\n(.*?)```', TEXT, re.DOTALL)
-            for line in block.replace('\\\n', ' ').splitlines()]
+COMMANDS = [
+    line
+    for block in re.findall(r'```bash\n(.*?)```', TEXT, re.DOTALL)
+    for line in block.replace('\\\n', ' ').splitlines()
+]
 
 
 @pytest.fixture(scope='module')
@@ -32,12 +35,19 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def execute(folder, compile_cache):
     """Runs a line of the page there; output on failure."""
+
     def run(line: str) -> None:
         program, *arguments = re.findall(r'(?:[^\s"]|"[^"]*")+', line.replace('"', ''))
         cache = [f'--config.compile_cache={compile_cache}'] if 'camanet_jax.main' in line else []
-        done = subprocess.run([{'python': sys.executable}[program], *arguments, *cache], cwd=folder, text=True,
-                              env=os.environ | {'PYTHONPATH': str(ROOT), 'PATH': os.path.dirname(sys.executable)},
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            [{'python': sys.executable}[program], *arguments, *cache],
+            cwd=folder,
+            text=True,
+            env=os.environ | {'PYTHONPATH': str(ROOT), 'PATH': os.path.dirname(sys.executable)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout
 
     return run
@@ -54,8 +64,9 @@ def test_the_maps_of_the_page_are_the_packages(folder):
     tokens, kernel = rng.uniform(size=(2, 9, 5)).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
     layercam, gradcam = (find('model.class_maps', f'{folder}/my_maps.py:{name}') for name in ('layercam', 'gradcam'))
     np.testing.assert_allclose(layercam(tokens, kernel), vdm.layercam(tokens, kernel), rtol=1e-5)
-    np.testing.assert_allclose(gradcam(tokens, kernel), vdm.class_activation_maps(tokens, kernel) / 9, rtol=1e-4,
-                               atol=1e-7)
+    np.testing.assert_allclose(
+        gradcam(tokens, kernel), vdm.class_activation_maps(tokens, kernel) / 9, rtol=1e-4, atol=1e-7
+    )
 
 
 def test_rollout_is_a_distribution_over_patches(folder):
@@ -68,10 +79,12 @@ def test_rollout_is_a_distribution_over_patches(folder):
 
 def test_all_recipes_work_together(execute, folder):
     execute('python make_table.py')
-    execute('python -m camanet_jax.main --config=table_run.py --workdir=runs/all --config.loss.extra=my_loss.py:spread '
-            '--config.loss.extra_weights=0.5 --config.model.class_maps=my_maps.py:layercam '
-            '--config.evaluation.metrics=my_metric.py:denials --config.evaluation.constant_baseline=False '
-            '--config.evaluation.shuffled_control=False --config.evaluation.figures=0')
+    execute(
+        'python -m camanet_jax.main --config=table_run.py --workdir=runs/all --config.loss.extra=my_loss.py:spread '
+        '--config.loss.extra_weights=0.5 --config.model.class_maps=my_maps.py:layercam '
+        '--config.evaluation.metrics=my_metric.py:denials --config.evaluation.constant_baseline=False '
+        '--config.evaluation.shuffled_control=False --config.evaluation.figures=0'
+    )
     first, *_, last = map(json.loads, (folder / 'runs' / 'all' / 'metrics.jsonl').read_text().splitlines())
     weighted = first['report_nll'] + first['pseudo_label_bce'] + 0.15 * first['vtac_mse'] + 0.5 * first['spread']
     assert first['loss'] == pytest.approx(weighted, rel=1e-6) and first['spread'] > 0

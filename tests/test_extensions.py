@@ -20,8 +20,9 @@ from camanet_jax.run import workdir
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     """A file of one's own in the current folder."""
-    (tmp_path / 'mine.py').write_text('import math\nLIMIT = 3\ndef double(x):\n    return 2 * x\n'
-                                      'def report_nll(output, batch):\n    return 0\n')
+    (tmp_path / 'mine.py').write_text(
+        'import math\nLIMIT = 3\ndef double(x):\n    return 2 * x\ndef report_nll(output, batch):\n    return 0\n'
+    )
     (tmp_path / 'broken.py').write_text('def half(:\n')
     monkeypatch.chdir(tmp_path)
 
@@ -38,29 +39,40 @@ def test_a_name_is_a_file_or_a_module_and_stays_the_same_object(mine, tmp_path):
     assert extensions.find('model.visual_extractor', 'camanet_jax.models.densenet:DenseNet') is DenseNet
 
 
-@pytest.mark.parametrize(('name', 'message'), [
-    ('double', "loss.extra: expected 'file.py:name' or 'package.module:name', got 'double'"),
-    ('mine.py:', "expected 'file.py:name'"),
-    ('mine.py:triple', r"expected a function or class 'triple' in mine.py, which has double, report_nll\."),
-    ('mine.py:LIMIT', "expected a function or class 'LIMIT' in mine.py"),
-    ('nothing.py:double', 'nothing.py cannot be loaded: .*No such file.*from the current folder, /'),
-    ('no_package.module:double', "cannot be loaded: No module named 'no_package'"),
-    ('broken.py:half', 'broken.py cannot be loaded: .*line 1'),
-])
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('double', "loss.extra: expected 'file.py:name' or 'package.module:name', got 'double'"),
+        ('mine.py:', "expected 'file.py:name'"),
+        ('mine.py:triple', r"expected a function or class 'triple' in mine.py, which has double, report_nll\."),
+        ('mine.py:LIMIT', "expected a function or class 'LIMIT' in mine.py"),
+        ('nothing.py:double', 'nothing.py cannot be loaded: .*No such file.*from the current folder, /'),
+        ('no_package.module:double', "cannot be loaded: No module named 'no_package'"),
+        ('broken.py:half', 'broken.py cannot be loaded: .*line 1'),
+    ],
+)
 def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, message):
     with pytest.raises(ValueError, match=message):
         extensions.find('loss.extra', name)
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    ({'loss.extra': ('mine.py:double',)}, r"Expected a weight for each of loss.extra=\('mine.py:double',\)"),
-    ({'loss.extra': ('mine.py:double', 'other.py:double'), 'loss.extra_weights': (1.0, 2.0)},
-     "'mine.py:double' and 'other.py:double' are both called 'double'"),
-    ({'loss.extra': ('mine.py:report_nll',), 'loss.extra_weights': (1.0,)}, 'report_nll is the name of a term already'),
-    ({'evaluation.metrics': ('mine.py:other',)}, "evaluation.metrics='mine.py:other': expected a function"),
-    ({'model.class_maps': 'mine.py:other'}, "model.class_maps='mine.py:other': expected a function"),
-    ({'model.visual_extractor': 'camanet_jax.models.resnet:ResNet'}, "do not fit ResNet: .*'growth'.*resnet101.py"),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'loss.extra': ('mine.py:double',)}, r"Expected a weight for each of loss.extra=\('mine.py:double',\)"),
+        (
+            {'loss.extra': ('mine.py:double', 'other.py:double'), 'loss.extra_weights': (1.0, 2.0)},
+            "'mine.py:double' and 'other.py:double' are both called 'double'",
+        ),
+        (
+            {'loss.extra': ('mine.py:report_nll',), 'loss.extra_weights': (1.0,)},
+            'report_nll is the name of a term already',
+        ),
+        ({'evaluation.metrics': ('mine.py:other',)}, "evaluation.metrics='mine.py:other': expected a function"),
+        ({'model.class_maps': 'mine.py:other'}, "model.class_maps='mine.py:other': expected a function"),
+        ({'model.visual_extractor': 'camanet_jax.models.resnet:ResNet'}, "do not fit ResNet: .*'growth'.*resnet101.py"),
+    ],
+)
 def test_what_does_not_fit_is_found_before_a_run_begins(mine, make_experiment, changes, message):
     with pytest.raises(ValueError, match=message):
         make_experiment(changes).check()
@@ -72,8 +84,9 @@ def test_an_unknown_data_set_is_an_error_that_names_both_kinds(tmp_path):
 
 
 def test_reports_are_written_without_the_losses_and_metrics(mine, make_experiment):
-    experiment = make_experiment({'loss.extra': ('gone.py:f',), 'loss.extra_weights': (0.5,),
-                                  'evaluation.metrics': ('gone.py:g',)})
+    experiment = make_experiment(
+        {'loss.extra': ('gone.py:f',), 'loss.extra_weights': (0.5,), 'evaluation.metrics': ('gone.py:g',)}
+    )
     assert experiment.objective().extra_weights == {'f': 0.5}
     experiment.model()
     with pytest.raises(ValueError, match='gone.py cannot be loaded'):
@@ -81,8 +94,12 @@ def test_reports_are_written_without_the_losses_and_metrics(mine, make_experimen
 
 
 def test_an_extra_loss_joins_terms_counts_and_total():
-    batch = {'valid': np.array([True, True, False]), 'labels': np.zeros((3, 2)), 'token_mask': np.ones((3, 4)),
-             'tokens': np.zeros((3, 4), int)}
+    batch = {
+        'valid': np.array([True, True, False]),
+        'labels': np.zeros((3, 2)),
+        'token_mask': np.ones((3, 4)),
+        'tokens': np.zeros((3, 4), int),
+    }
     extra = {'mine': lambda output, batch: jnp.array([1.0, 2.0, jnp.nan])}
     assert losses.counts(batch, extra)['mine'] == 2 and 'mine' not in losses.counts(batch)
     np.testing.assert_array_equal(losses.extra_term('mine', extra['mine'](None, batch), batch['valid']), [1, 2, 0])
@@ -111,7 +128,7 @@ def test_a_workdir_from_before_these_fields_opens_and_is_not_refused(trained, tm
     assert configuration.differences(json.loads((old / 'config.json').read_text()), configuration.as_data(config)) == []
     changed = config.copy_and_resolve_references()
     changed.model.class_maps = 'mine.py:maps'
-    difference, = configuration.differences(configuration.as_data(config), configuration.as_data(changed))
+    (difference,) = configuration.differences(configuration.as_data(config), configuration.as_data(changed))
     assert difference.startswith('model.class_maps: ') and "'mine.py:maps' now" in difference
     assert camanet_jax.load(old).step == camanet_jax.load(trained).step
 

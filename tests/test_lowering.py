@@ -17,8 +17,19 @@ from camanet_jax.lab.benchmarks.workload import Workload, read_workload
 CONFIGS = Path(__file__).parents[1] / 'configs'
 PLATFORMS = 'cuda', 'tpu'
 PROGRAMS = 'train_step', 'encode', 'search'
-FUSED = {'add', 'broadcast_in_dim', 'compare', 'convert', 'divide', 'multiply', 'negate', 'reduce', 'reshape', 'select',
-         'subtract'}
+FUSED = {
+    'add',
+    'broadcast_in_dim',
+    'compare',
+    'convert',
+    'divide',
+    'multiply',
+    'negate',
+    'reduce',
+    'reshape',
+    'select',
+    'subtract',
+}
 TENSOR = re.compile(r'tensor<((?:\d+x)*)(\w+)>')
 
 
@@ -47,15 +58,22 @@ def operations(traced: jax.stages.Traced, platform: str) -> list[tuple[str, list
     found = []
     for line in traced.lower(lowering_platforms=(platform,)).as_text().splitlines():
         if name := re.search(r'stablehlo\.(\w+)|^ *}\) : ', line):
-            found.append((name[1] or 'region', [(tuple(map(int, re.findall(r'\d+', sizes))), kind)
-                                                for sizes, kind in TENSOR.findall(line)]))
+            found.append(
+                (
+                    name[1] or 'region',
+                    [(tuple(map(int, re.findall(r'\d+', sizes))), kind) for sizes, kind in TENSOR.findall(line)],
+                )
+            )
     return found
 
 
 def wide_maps(found) -> set[str]:
     """Names of operations that read or write a float32 map and are not fused."""
-    return {name for name, arrays in found
-            if name not in FUSED and any(kind == 'f32' and is_map(shape) for shape, kind in arrays)}
+    return {
+        name
+        for name, arrays in found
+        if name not in FUSED and any(kind == 'f32' and is_map(shape) for shape, kind in arrays)
+    }
 
 
 @pytest.mark.parametrize('platform', PLATFORMS)

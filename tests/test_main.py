@@ -26,8 +26,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A data set of two studies a split, without fault."""
-    studies = {split: [{'id': f'{split}{i}', 'report': 'The lungs are clear .', 'image_path': [f'{split}{i}.png']}
-                       for i in range(2)] for split in ('train', 'val', 'test')}
+    studies = {
+        split: [
+            {'id': f'{split}{i}', 'report': 'The lungs are clear .', 'image_path': [f'{split}{i}.png']}
+            for i in range(2)
+        ]
+        for split in ('train', 'val', 'test')
+    }
     (tmp_path / 'data' / 'images').mkdir(parents=True)
     for study in sum(studies.values(), []):
         Image.fromarray(np.full((48, 48), 90, np.uint8)).save(tmp_path / 'data' / 'images' / study['image_path'][0])
@@ -66,25 +71,35 @@ def damaged_image(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
 
 
-@pytest.mark.parametrize(('damage', 'words'), [
-    (empty_report, ['val1', 'the report is empty']),
-    (short_label_row, ['train1', 'expected 14 values', 'got 13']),
-    (missing_image, ['test0.png', 'missing']),
-    (damaged_image, ['train1.png', 'train1:', "on_damaged_image='skip'"]),
-])
+@pytest.mark.parametrize(
+    ('damage', 'words'),
+    [
+        (empty_report, ['val1', 'the report is empty']),
+        (short_label_row, ['train1', 'expected 14 values', 'got 13']),
+        (missing_image, ['test0.png', 'missing']),
+        (damaged_image, ['train1.png', 'train1:', "on_damaged_image='skip'"]),
+    ],
+)
 def test_faulty_data_are_named(folder, tmp_path, compile_cache, damage, words):
     damage(folder)
-    error = error_of(f'--config={FOLDER_CONFIG}', f'--workdir={tmp_path / "run"}', f'--config.data_dir={folder}',
-                     f'--config.compile_cache={compile_cache}')
+    error = error_of(
+        f'--config={FOLDER_CONFIG}',
+        f'--workdir={tmp_path / "run"}',
+        f'--config.data_dir={folder}',
+        f'--config.compile_cache={compile_cache}',
+    )
     assert error.startswith('Error: ')
     assert all(word in error for word in words), error
     assert damage is damaged_image or not (tmp_path / 'run').exists()
 
 
-@pytest.mark.parametrize(('arguments', 'unknown', 'known'), [
-    (['--config.model.widht=64'], 'widht', ['width', 'vdm_norm', 'tdm_selection']),
-    (['--config.modle.width=64'], 'modle', ['model', 'batch_size', 'variant']),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'unknown', 'known'),
+    [
+        (['--config.model.widht=64'], 'widht', ['width', 'vdm_norm', 'tdm_selection']),
+        (['--config.modle.width=64'], 'modle', ['model', 'batch_size', 'variant']),
+    ],
+)
 def test_an_unknown_field_on_the_command_line_lists_those_there_are(tmp_path, arguments, unknown, known):
     error = error_of(f'--config={TINY}', f'--workdir={tmp_path / "run"}', *arguments)
     assert f'no field {unknown!r}' in error
@@ -95,8 +110,10 @@ def test_an_unknown_field_on_the_command_line_lists_those_there_are(tmp_path, ar
 def test_an_unknown_field_in_a_file_names_its_line_and_lists_those_there_are(tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONDONTWRITEBYTECODE', '1')  # else Python itself writes beside the file
     file = tmp_path / 'mine.py'
-    file.write_text('from configs import demo\n\n\ndef get_config():\n    config = demo.get_config()\n'
-                    '    config.data.image_sice = 3\n    return config\n')
+    file.write_text(
+        'from configs import demo\n\n\ndef get_config():\n    config = demo.get_config()\n'
+        '    config.data.image_sice = 3\n    return config\n'
+    )
     error = error_of(f'--config={file}', f'--workdir={tmp_path / "run"}')
     assert error.startswith(f"Error: {file}, line 6: the configuration has no field 'image_sice' here; there are ")
     assert all(name in error for name in ('image_size', 'resize_size', 'views'))
@@ -113,15 +130,20 @@ def test_a_workdir_of_another_configuration_is_refused_with_the_differing_fields
     assert contents(trained) == before
 
 
-@pytest.mark.parametrize(('arguments', 'words'), [
-    (['--workdir=MISSING'], 'no run in MISSING'),
-    (['--workdir', 'MISSING', '--mode=evaluate'], 'no run in MISSING'),
-    (['--mode=evaluate', f'--config={TINY}', '--workdir=MISSING'], 'Expected a checkpoint in MISSING, found none'),
-    (['--config=configs/nothing.py'], 'no configuration file configs/nothing.py'),
-    ([], 'Give --config=FILE'),
-    ([f'--config={TINY}', '--workdir=MISSING', '--config.batch_size=7', '--config.accumulate=2'],
-     'Expected batch_size to be a multiple of 2'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--workdir=MISSING'], 'no run in MISSING'),
+        (['--workdir', 'MISSING', '--mode=evaluate'], 'no run in MISSING'),
+        (['--mode=evaluate', f'--config={TINY}', '--workdir=MISSING'], 'Expected a checkpoint in MISSING, found none'),
+        (['--config=configs/nothing.py'], 'no configuration file configs/nothing.py'),
+        ([], 'Give --config=FILE'),
+        (
+            [f'--config={TINY}', '--workdir=MISSING', '--config.batch_size=7', '--config.accumulate=2'],
+            'Expected batch_size to be a multiple of 2',
+        ),
+    ],
+)
 def test_what_is_not_there_is_named_and_nothing_is_made(tmp_path, arguments, words):
     missing = str(tmp_path / 'missing')
     error = error_of(*(argument.replace('MISSING', missing) for argument in arguments))

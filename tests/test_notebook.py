@@ -25,10 +25,15 @@ for wrong, words in (('Zebra', 'Expected a word of the report'), (999, 'Expected
 
 def test_the_cells_run_in_order_and_reports_can_be_shown(tmp_path):
     code = '\n'.join(''.join(cell['source']) for cell in CELLS) + CHECKS
-    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, text=True, check=False,
-                          env=os.environ | {'PYTHONPATH': str(ROOT), 'PATH': os.path.dirname(sys.executable),
-                                            'TMPDIR': str(tmp_path)},
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        text=True,
+        check=False,
+        env=os.environ | {'PYTHONPATH': str(ROOT), 'PATH': os.path.dirname(sys.executable), 'TMPDIR': str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 0, done.stdout
 
 

@@ -27,8 +27,9 @@ def make_experiment(make_config):
 
 def fresh_state(experiment, seed=0):
     """A state of random numbers, without compiling the model."""
-    shapes = jax.eval_shape(lambda: init_state(experiment.model(), experiment.optimiser(), jax.random.key(0),
-                                               experiment.example_batch()))
+    shapes = jax.eval_shape(
+        lambda: init_state(experiment.model(), experiment.optimiser(), jax.random.key(0), experiment.example_batch())
+    )
     rng = np.random.default_rng(seed)
     return jax.tree.map(lambda x: rng.normal(size=x.shape).astype(x.dtype), shapes)
 
@@ -43,8 +44,11 @@ def initialised(experiment, weights, seed=0):
 def backbone(make_experiment):
     """A backbone's arrays under torchvision's names, its classifier with them."""
     names = weight_names.state_dict(as_variables(fresh_state(make_experiment(), seed=9)))
-    found = {name.replace('visual_extractor.model.', 'features.'): value + 1 for name, value in names.items()
-             if name.startswith('visual_extractor.model.')}
+    found = {
+        name.replace('visual_extractor.model.', 'features.'): value + 1
+        for name, value in names.items()
+        if name.startswith('visual_extractor.model.')
+    }
     return found | {'features.norm0.num_batches_tracked': np.array(3), 'classifier.weight': np.ones((5, 2), np.float32)}
 
 
@@ -52,8 +56,11 @@ def as_old_names(name):
     return re.sub(r'(denselayer\d+\.(?:norm|conv))([12])\.', r'\1.\2.', name)
 
 
-RENAMINGS = {'torchvision': lambda name: name, 'old torchvision': as_old_names,
-             'CheXNet': lambda name: 'module.densenet121.' + as_old_names(name).replace('classifier.', 'classifier.0.')}
+RENAMINGS = {
+    'torchvision': lambda name: name,
+    'old torchvision': as_old_names,
+    'CheXNet': lambda name: 'module.densenet121.' + as_old_names(name).replace('classifier.', 'classifier.0.'),
+}
 
 
 @pytest.mark.parametrize('kind', RENAMINGS)
@@ -76,8 +83,12 @@ def test_an_unfit_densenet_file_is_one_error_that_lists_both_sides(tmp_path, mak
     with pytest.raises(ValueError) as caught:
         read_initial_weights(make_experiment({'backbone_weights': str(tmp_path / 'net.pth')}))
     message = re.sub(r'\s+', ' ', str(caught.value))
-    for part in ('net.pth', 'lacks: 1 features.conv0.weight', 'no place for: 1 features.more',
-                 'other shapes: 1 features.norm0.bias: expected (8,), got (7,)'):
+    for part in (
+        'net.pth',
+        'lacks: 1 features.conv0.weight',
+        'no place for: 1 features.more',
+        'other shapes: 1 features.norm0.bias: expected (8,), got (7,)',
+    ):
         assert part in message
 
 
@@ -105,10 +116,14 @@ def test_a_run_of_another_architecture_is_one_error_that_lists_both_sides(make_e
         read_initial_weights(make_experiment(changes))
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'init_from': 'a', 'backbone_weights': 'b'}, 'got both'),
-    ({'init_from': 'nowhere'}, 'nowhere: expected a workdir'),
-    ({'backbone_weights': 'nowhere.pth'}, 'nowhere.pth: .*No such file')])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'init_from': 'a', 'backbone_weights': 'b'}, 'got both'),
+        ({'init_from': 'nowhere'}, 'nowhere: expected a workdir'),
+        ({'backbone_weights': 'nowhere.pth'}, 'nowhere.pth: .*No such file'),
+    ],
+)
 def test_a_start_that_cannot_be_is_an_error(make_experiment, changes, message):
     with pytest.raises(ValueError, match=message):
         read_initial_weights(make_experiment(changes))
@@ -128,11 +143,24 @@ def test_a_start_that_cannot_be_leaves_the_workdir_unmade(tmp_path, make_config)
 
 @pytest.mark.filterwarnings('ignore:Data has no positive values')  # of the curves of learning rates
 def test_training_with_learning_rates_of_zero_ends_at_the_parameters_it_started_from(tmp_path, make_config, trained):
-    train.train(make_config({
-        'init_from': str(trained), 'epochs': 1, 'batch_size': 24, 'optimiser.lr_backbone': 0.0,
-        'optimiser.lr_decoder': 0.0, 'evaluation.figures': 0, 'evaluation.constant_baseline': False,
-        'evaluation.shuffled_control': False}), tmp_path / 'run')
-    before, after = (weight_names.flatten({'params': workdir.open_trained(folder).variables['params']})
-                     for folder in (trained, tmp_path / 'run'))
+    train.train(
+        make_config(
+            {
+                'init_from': str(trained),
+                'epochs': 1,
+                'batch_size': 24,
+                'optimiser.lr_backbone': 0.0,
+                'optimiser.lr_decoder': 0.0,
+                'evaluation.figures': 0,
+                'evaluation.constant_baseline': False,
+                'evaluation.shuffled_control': False,
+            }
+        ),
+        tmp_path / 'run',
+    )
+    before, after = (
+        weight_names.flatten({'params': workdir.open_trained(folder).variables['params']})
+        for folder in (trained, tmp_path / 'run')
+    )
     for key, value in before.items():
         assert np.array_equal(value, after[key]), key

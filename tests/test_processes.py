@@ -21,9 +21,15 @@ def named(process: int, port: int) -> dict[str, str]:
 
 def under_slurm(process: int, port: int) -> dict[str, str]:
     """What SLURM sets for two tasks on a host; JAX makes the port from the job's number."""
-    return {'SLURM_JOB_ID': str(port), 'SLURM_STEP_NODELIST': 'localhost', 'SLURM_STEP_NUM_NODES': '1',
-            'SLURM_STEP_TASKS_PER_NODE': '2', 'SLURM_NTASKS': '2', 'SLURM_PROCID': str(process),
-            'SLURM_LOCALID': str(process)}
+    return {
+        'SLURM_JOB_ID': str(port),
+        'SLURM_STEP_NODELIST': 'localhost',
+        'SLURM_STEP_NUM_NODES': '1',
+        'SLURM_STEP_TASKS_PER_NODE': '2',
+        'SLURM_NTASKS': '2',
+        'SLURM_PROCID': str(process),
+        'SLURM_LOCALID': str(process),
+    }
 
 
 @pytest.mark.slow
@@ -32,8 +38,13 @@ def test_two_processes_make_the_run_of_one(trained, tiny_arguments, tmp_path, la
     port = free_port()
 
     def launch(process: int) -> str:
-        return succeed(f'--workdir={tmp_path / "run"}', *tiny_arguments, '--distributed', timeout=600,
-                       environment=launcher(process, port) | {'JAX_PLATFORMS': 'cpu'})
+        return succeed(
+            f'--workdir={tmp_path / "run"}',
+            *tiny_arguments,
+            '--distributed',
+            timeout=600,
+            environment=launcher(process, port) | {'JAX_PLATFORMS': 'cpu'},
+        )
 
     with ThreadPoolExecutor() as pool:
         outputs = list(pool.map(launch, range(2)))

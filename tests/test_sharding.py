@@ -15,8 +15,9 @@ EIGHT = {'XLA_FLAGS': '--xla_force_host_platform_device_count=8 --xla_backend_op
 
 
 def test_a_run_on_eight_devices_has_the_losses_of_one(trained, tiny_arguments, tmp_path):
-    output = succeed(f'--workdir={tmp_path / "run"}', *tiny_arguments, '--config.evaluation.figures=0',
-                     environment=EIGHT)
+    output = succeed(
+        f'--workdir={tmp_path / "run"}', *tiny_arguments, '--config.evaluation.figures=0', environment=EIGHT
+    )
     assert 'Devices: 8 x' in output
     for line, expected in zip(records(tmp_path / 'run'), records(trained), strict=True):
         assert (line['step'], line['split']) == (expected['step'], expected['split'])

@@ -27,8 +27,18 @@ def test_each_step_and_each_epoch_is_recorded_once(trained):
 def test_a_step_records_unweighted_losses_rates_norms_and_speed(trained):
     with (trained / 'metrics.jsonl').open() as file:
         line = json.loads(file.readline())
-    assert {'report_nll', 'pseudo_label_bce', 'vtac_mse', 'loss', 'gradient_norm', 'update_norm', 'empty_vdm_share',
-            'lr_backbone', 'lr_decoder', 'time/images_per_second'} <= line.keys()
+    assert {
+        'report_nll',
+        'pseudo_label_bce',
+        'vtac_mse',
+        'loss',
+        'gradient_norm',
+        'update_norm',
+        'empty_vdm_share',
+        'lr_backbone',
+        'lr_decoder',
+        'time/images_per_second',
+    } <= line.keys()
     weighted = line['report_nll'] + 1.0 * line['pseudo_label_bce'] + 0.15 * line['vtac_mse']  # IU X-Ray's weights
     assert line['loss'] == pytest.approx(weighted, rel=1e-6)
 
@@ -41,8 +51,11 @@ def test_the_model_learns(trained):
 def test_a_run_that_gets_worse_stops_early_and_scores_its_best_epoch(make_config, tmp_path, monkeypatch):
     scores = iter([0.3, 0.2, 0.1, 0.4])
     original = evaluate.Evaluator.language_scores
-    monkeypatch.setattr(evaluate.Evaluator, 'language_scores',
-                        lambda *arguments: original(*arguments) | {'selection_score': next(scores)})
+    monkeypatch.setattr(
+        evaluate.Evaluator,
+        'language_scores',
+        lambda *arguments: original(*arguments) | {'selection_score': next(scores)},
+    )
     train(make_config({'epochs': 9, 'early_stop': 2, 'evaluation.figures': 0}), tmp_path / 'run')
     assert steps(tmp_path / 'run', 'val') == [3, 6, 9]
     assert checkpoint_steps(tmp_path / 'run') == [3, 9]

@@ -35,9 +35,21 @@ class Patches(nn.Module):
         return nn.relu(nn.Conv(self.channels, (8, 8), 8, dtype=self.dtype, param_dtype=self.param_dtype)(images))
 
 
-MODEL = Camanet(vocabulary_size=WORDS + 1, width=16, feed_forward=12, heads=2, encoder_layers=1, decoder_layers=1,
-                dropout=0.0, projection_dropout=0.0, visual_extractor=Patches, tdm_candidates='words_and_bos',
-                vdm_classes='labels', dtype=jnp.float64, param_dtype=jnp.float64)
+MODEL = Camanet(
+    vocabulary_size=WORDS + 1,
+    width=16,
+    feed_forward=12,
+    heads=2,
+    encoder_layers=1,
+    decoder_layers=1,
+    dropout=0.0,
+    projection_dropout=0.0,
+    visual_extractor=Patches,
+    tdm_candidates='words_and_bos',
+    vdm_classes='labels',
+    dtype=jnp.float64,
+    param_dtype=jnp.float64,
+)
 TX = make_optimiser()
 # What depends on the other studies of a batch, or on a study's place in it.
 SHARED = MODEL.clone(dropout=0.3, projection_dropout=0.3, contrastive=True)
@@ -52,11 +64,15 @@ def batch() -> dict[str, np.ndarray]:
     places = np.arange(LENGTH + 1)
     labels = np.where(positive[:, None], rng.uniform(size=(STUDIES, 14)) < 0.3, 0.0)
     labels[positive, 3], labels[unlabelled] = 1, np.nan
-    return {'images': rng.integers(0, 256, (STUDIES, 2, 16, 16)).astype(np.uint8),
-            'tokens': np.where((places > 0) & (places <= lengths[:, None]),
-                               rng.integers(1, WORDS, (STUDIES, LENGTH + 1)), 0).astype(np.int32),
-            'token_mask': (places <= lengths[:, None] + 1).astype(float), 'labels': labels,
-            'valid': np.ones(STUDIES, bool)}
+    return {
+        'images': rng.integers(0, 256, (STUDIES, 2, 16, 16)).astype(np.uint8),
+        'tokens': np.where(
+            (places > 0) & (places <= lengths[:, None]), rng.integers(1, WORDS, (STUDIES, LENGTH + 1)), 0
+        ).astype(np.int32),
+        'token_mask': (places <= lengths[:, None] + 1).astype(float),
+        'labels': labels,
+        'valid': np.ones(STUDIES, bool),
+    }
 
 
 @pytest.fixture(scope='module')
@@ -75,11 +91,14 @@ def double():
 def step(batch, objective, *, model: Camanet = MODEL, accumulate: int = 1, devices: int | None = None):
     """One step from a fresh state, on the first `devices` or all; returns the new state and the metrics."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), (sharding.STUDIES,))
-    function = jax.jit(partial(train_step, model=model, tx=TX, accumulate=accumulate, mesh=mesh),
-                       out_shardings=sharding.replicated(mesh))
+    function = jax.jit(
+        partial(train_step, model=model, tx=TX, accumulate=accumulate, mesh=mesh),
+        out_shardings=sharding.replicated(mesh),
+    )
     make = jax.jit(lambda: init_state(model, TX, jax.random.key(1), batch), out_shardings=sharding.replicated(mesh))
-    return jax.device_get(function(make(), sharding.put_batch(batch, mesh), jax.random.key(2), objective,
-                                   LearningRates(1e-3, 2e-3)))
+    return jax.device_get(
+        function(make(), sharding.put_batch(batch, mesh), jax.random.key(2), objective, LearningRates(1e-3, 2e-3))
+    )
 
 
 def test_parts_and_devices_make_the_step_of_the_whole_batch(batch, objective):

@@ -1,6 +1,6 @@
 """A run of seconds through the real front door: the demo's recipe with everything as small as it goes.
 
-    python -m camanet_jax.main --config=tests/tiny.py --workdir=... --config.data_dir=...
+python -m camanet_jax.main --config=tests/tiny.py --workdir=... --config.data_dir=...
 """
 
 from ml_collections import ConfigDict

@@ -16,8 +16,9 @@ LOCAL, PORT = '127.0.0.1', 8501
 
 def main() -> None:
     """Parses the command line, opens the run, and serves until Ctrl+C."""
-    parser = argparse.ArgumentParser(prog='python -m camanet_jax.app', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog='python -m camanet_jax.app', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--workdir', type=Path, required=True, help='the folder of a trained run')
     parser.add_argument('--host', default=LOCAL, help='the address to listen on (default: %(default)s)')
     parser.add_argument('--port', type=int, default=PORT, help='0 takes a free one (default: %(default)s)')

@@ -38,13 +38,16 @@ class Demo:
 
     def page(self) -> str:
         """The page as HTML."""
-        examples = [{'name': f'Example {number + 1}', 'film': as_jpeg(study.films[0])}
-                    for number, study in enumerate(self._examples)]
+        examples = [
+            {'name': f'Example {number + 1}', 'film': as_jpeg(study.films[0])}
+            for number, study in enumerate(self._examples)
+        ]
         settings = viewer_settings() | {'views': self.views, 'megabytes': MAX_MEGABYTES, 'examples': examples}
         run = f'variant {self._reporter.config.variant}, step {self._reporter.step}'
         films = 'a film' if self.views == 1 else f'the films of one study, up to {self.views}, the frontal one first'
-        return fill_template('app.html', run=escape(run), films=films, megabytes=str(MAX_MEGABYTES),
-                             data=json_text(settings))
+        return fill_template(
+            'app.html', run=escape(run), films=films, megabytes=str(MAX_MEGABYTES), data=json_text(settings)
+        )
 
     def upload(self, files: list[dict[str, str]]) -> dict[str, Any]:
         """The study of uploaded files, each a `name` and `data` in base64; the last film stands for missing ones.
@@ -64,7 +67,7 @@ class Demo:
         if not 0 <= number < len(self._examples):
             raise ValueError(f'Expected an example from 0 to {len(self._examples) - 1}, got {number}.')
         study = self._examples[number]
-        films = np.stack([self._settle(Image.fromarray(film)) for film in study.films[:self.views]])
+        films = np.stack([self._settle(Image.fromarray(film)) for film in study.films[: self.views]])
         return self._study(f'Example {number + 1}', films, reference=study.report)
 
     def _film(self, name: str, encoded: str) -> np.ndarray:
@@ -79,7 +82,7 @@ class Demo:
 
     def _study(self, name: str, films: np.ndarray, **texts: Any) -> dict[str, Any]:
         with self._one_at_a_time:
-            found, = self._reporter.generate(films[None], beam_size=self._reporter.config.search.beam_size)
+            (found,) = self._reporter.generate(films[None], beam_size=self._reporter.config.search.beam_size)
         return study_data(name, films, found.words, found.explanation, alternatives=found.alternatives, **texts)
 
     def _example_side(self) -> int:

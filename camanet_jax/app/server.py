@@ -91,8 +91,9 @@ class Handler(BaseHTTPRequestHandler):
             LOG.info('A browser went away before its answer.')
         except Exception:
             LOG.exception('A request failed')
-            self._send_message(HTTPStatus.INTERNAL_SERVER_ERROR,
-                               "The report could not be written. The program's log says why.")
+            self._send_message(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "The report could not be written. The program's log says why."
+            )
 
     def _check_host(self) -> None:
         """Refuses other names for this machine while it serves itself only: a site that points its name here."""
@@ -106,8 +107,13 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
         content = text.encode()
         self.send_response(status)
-        for name, value in {'Content-Type': kind, 'Content-Length': str(len(content)), 'Cache-Control': 'no-store',
-                            'Content-Security-Policy': POLICY, 'X-Content-Type-Options': 'nosniff'}.items():
+        for name, value in {
+            'Content-Type': kind,
+            'Content-Length': str(len(content)),
+            'Cache-Control': 'no-store',
+            'Content-Security-Policy': POLICY,
+            'X-Content-Type-Options': 'nosniff',
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -136,5 +142,6 @@ def open_server(host: str, port: int) -> DemoServer:
     try:
         return DemoServer((host, port), Handler)
     except OSError as error:
-        raise ValueError(f'Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port, or 0 for a '
-                         'free one.') from error
+        raise ValueError(
+            f'Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port, or 0 for a free one.'
+        ) from error

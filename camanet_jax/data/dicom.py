@@ -25,12 +25,33 @@ warnings.filterwarnings('ignore', module='pydicom')
 
 _SIZE = ['Rows', 'Columns']
 _PIXELS = [
-    *_SIZE, 'SOPClassUID', 'NumberOfFrames', 'SamplesPerPixel', 'PhotometricInterpretation', 'PlanarConfiguration',
-    'BitsAllocated', 'BitsStored', 'HighBit', 'PixelRepresentation', 'PixelData', 'ExtendedOffsetTable',
-    'ExtendedOffsetTableLengths', 'PixelPaddingValue', 'PixelPaddingRangeLimit', 'ModalityLUTSequence', 'RescaleSlope',
-    'RescaleIntercept', 'VOILUTSequence', 'WindowCenter', 'WindowWidth', 'VOILUTFunction',
-    *(f'{colour}PaletteColorLookupTable{part}' for colour in ('Red', 'Green', 'Blue')
-      for part in ('Descriptor', 'Data')),
+    *_SIZE,
+    'SOPClassUID',
+    'NumberOfFrames',
+    'SamplesPerPixel',
+    'PhotometricInterpretation',
+    'PlanarConfiguration',
+    'BitsAllocated',
+    'BitsStored',
+    'HighBit',
+    'PixelRepresentation',
+    'PixelData',
+    'ExtendedOffsetTable',
+    'ExtendedOffsetTableLengths',
+    'PixelPaddingValue',
+    'PixelPaddingRangeLimit',
+    'ModalityLUTSequence',
+    'RescaleSlope',
+    'RescaleIntercept',
+    'VOILUTSequence',
+    'WindowCenter',
+    'WindowWidth',
+    'VOILUTFunction',
+    *(
+        f'{colour}PaletteColorLookupTable{part}'
+        for colour in ('Red', 'Green', 'Blue')
+        for part in ('Descriptor', 'Data')
+    ),
 ]
 IDENTIFIERS = ('StudyInstanceUID', 'SOPInstanceUID')
 _LATERAL = ('LL', 'RL', 'LAT', 'LATERAL')
@@ -47,8 +68,11 @@ def read_size(file: BinaryIO) -> tuple[int, int]:
     file.seek(0)
     if 'Rows' not in dataset or 'Columns' not in dataset:
         kind = dataset.get('SOPClassUID')
-        raise ValueError(f'it is a DICOM file without pixel data ({kind.name})' if kind else
-                         'it is no DICOM file, or one without pixel data')
+        raise ValueError(
+            f'it is a DICOM file without pixel data ({kind.name})'
+            if kind
+            else 'it is no DICOM file, or one without pixel data'
+        )
     return dataset.Columns, dataset.Rows
 
 
@@ -120,8 +144,10 @@ def _decode(dataset: pydicom.Dataset) -> np.ndarray:
             raise NotImplementedError
         return pixels.pixel_array(dataset, index=0)
     except NotImplementedError:
-        raise ValueError(f'its pixels are compressed as {syntax.name}, for which pydicom has no plug-in here; '
-                         'python-gdcm and pylibjpeg-openjpeg read most') from None
+        raise ValueError(
+            f'its pixels are compressed as {syntax.name}, for which pydicom has no plug-in here; '
+            'python-gdcm and pylibjpeg-openjpeg read most'
+        ) from None
     except Exception as error:  # as in `_read`
         raise ValueError(f'its pixels cannot be decoded ({syntax.name}, {type(error).__name__})') from None
 

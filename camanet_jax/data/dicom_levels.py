@@ -5,8 +5,9 @@ import pydicom
 from jaxtyping import Bool, Float, Integer, UInt8
 
 
-def grey_levels(stored: Integer[np.ndarray, ' values'], present: Bool[np.ndarray, ' values'],
-                dataset: pydicom.Dataset) -> UInt8[np.ndarray, ' values']:
+def grey_levels(
+    stored: Integer[np.ndarray, ' values'], present: Bool[np.ndarray, ' values'], dataset: pydicom.Dataset
+) -> UInt8[np.ndarray, ' values']:
     """The shown grey, 0 to 255, of stored values, of which some are `present` in the film."""
     padding = _is_padding(stored, dataset)
     shares = _window(_rescale(stored, dataset), dataset, present & ~padding)

@@ -50,8 +50,10 @@ def why_originals(store: str, eval_transform: str, resize_size: int) -> str | No
     if store == 'original':
         return None
     if eval_transform == 'official':
-        return (f"eval_transform='official' resizes whole films to the square, and these were already resized to "
-                f'{SHORT_SIDE} pixels')
+        return (
+            f"eval_transform='official' resizes whole films to the square, and these were already resized to "
+            f'{SHORT_SIDE} pixels'
+        )
     if resize_size != SHORT_SIDE:
         return f'resize_size is {resize_size}, and these films have {SHORT_SIDE} pixels on the short side'
     return None

@@ -24,9 +24,7 @@ class BatchIterator(Iterator[Batch]):
     or processes, and the batches that follow are bit-identical to an unbroken run's.
     """
 
-    def __init__(
-        self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int
-    ):
+    def __init__(self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int):
         self._batches = batches
         self._source = source
         self._num_workers = num_workers
@@ -74,9 +72,7 @@ class BatchIterator(Iterator[Batch]):
             dataset, grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
         )
         return dataset.mp_prefetch(
-            grain.MultiprocessingOptions(
-                num_workers=self._num_workers, per_worker_buffer_size=max(1, self._prefetch)
-            )
+            grain.MultiprocessingOptions(num_workers=self._num_workers, per_worker_buffer_size=max(1, self._prefetch))
         )
 
     def _report_skipped(self, positions: np.ndarray) -> None:
@@ -95,9 +91,7 @@ class BatchIterator(Iterator[Batch]):
 class EvalBatches:
     """A split's batches; every iteration over it starts anew."""
 
-    def __init__(
-        self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int
-    ):
+    def __init__(self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int):
         self._batches = batches
         self._source = source
         self._options = {'num_workers': num_workers, 'prefetch': prefetch}

@@ -60,9 +60,7 @@ def train_batches(
     """
     share = _share(batch_size, process_index, process_count)
     steps = steps_per_epoch(source, batch_size)
-    loader = ExampleLoader(
-        source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image
-    )
+    loader = ExampleLoader(source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image)
     order = grain.MapDataset.range(len(source)).seed(seed).shuffle()[: steps * batch_size]
     order = order.repeat(_ENDLESS_EPOCHS)
     # Randomness is drawn by place in the endless order, before processes and workers share it out.
@@ -93,9 +91,7 @@ def eval_batches(
         on_damaged_image: 'raise', or 'skip' to mark a study with a damaged image as not valid.
     """
     share = _share(batch_size, process_index, process_count)
-    loader = ExampleLoader(
-        source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image
-    )
+    loader = ExampleLoader(source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image)
     steps = -(-len(source) // batch_size)
     evaluate = functools.partial(loader.evaluate, eval_transform=eval_transform)
     examples = grain.MapDataset.range(steps * batch_size).map(evaluate)
@@ -112,9 +108,7 @@ def steps_per_epoch(source: Source, batch_size: int) -> int:
 
 def _share(batch_size: int, process_index: int, process_count: int) -> int:
     if batch_size < 1 or batch_size % process_count:
-        raise ValueError(
-            f'batch_size must be a multiple of the {process_count} processes, got {batch_size}'
-        )
+        raise ValueError(f'batch_size must be a multiple of the {process_count} processes, got {batch_size}')
     if not 0 <= process_index < process_count:
         raise ValueError(f'expected 0 <= process_index < {process_count}, got {process_index}')
     return batch_size // process_count

@@ -61,9 +61,7 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
     labels_path = Path(data_dir) / 'labels.json'
     annotation = _read_json_object(annotation_path)
     if unknown := sorted(set(annotation) - set(SPLITS)):
-        raise ValueError(
-            f'{annotation_path}: expected the splits {", ".join(SPLITS)}, got also {unknown}'
-        )
+        raise ValueError(f'{annotation_path}: expected the splits {", ".join(SPLITS)}, got also {unknown}')
     label_rows = _read_json_object(labels_path) if labels_path.exists() else None
 
     problems: list[str] = []

@@ -20,9 +20,7 @@ _ENUMERATION = (
 )
 _DELETED_FIRST = str.maketrans('', '', '"/\\\'')
 # The range from ':' to '[' was an accident of a regular expression; it takes < = > @ too.
-_DELETED_LAST = str.maketrans(
-    '', '', '.,?;*!%^&_+()]{}' + ''.join(map(chr, range(ord(':'), ord('[') + 1)))
-)
+_DELETED_LAST = str.maketrans('', '', '.,?;*!%^&_+()]{}' + ''.join(map(chr, range(ord(':'), ord('[') + 1))))
 
 
 def clean_iu_xray(report: str) -> str:

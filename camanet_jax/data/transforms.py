@@ -24,9 +24,7 @@ def resize_short_side(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     short, long = sorted((width, height))
     long = int(size * long / short)
-    return image.resize(
-        (size, long) if width <= height else (long, size), Image.Resampling.BILINEAR
-    )
+    return image.resize((size, long) if width <= height else (long, size), Image.Resampling.BILINEAR)
 
 
 def crop_centre(image: Image.Image, size: int) -> Image.Image:
@@ -52,9 +50,7 @@ def scale(image: Image.Image, factor: float) -> Image.Image:
     width, height = image.size
     shift = (1 - 1 / factor) / 2
     inverse = (1 / factor, 0, shift * width, 0, 1 / factor, shift * height)
-    return image.transform(
-        image.size, Image.Transform.AFFINE, inverse, Image.Resampling.BICUBIC
-    )
+    return image.transform(image.size, Image.Transform.AFFINE, inverse, Image.Resampling.BICUBIC)
 
 
 def _crop(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
@@ -154,6 +150,4 @@ _AUGMENTATIONS = {
 
 def _check_sizes(image_size: int, resize_size: int) -> None:
     if not 0 < image_size <= resize_size:
-        raise ValueError(
-            f'expected 0 < image_size <= resize_size, got {image_size} and {resize_size}'
-        )
+        raise ValueError(f'expected 0 < image_size <= resize_size, got {image_size} and {resize_size}')

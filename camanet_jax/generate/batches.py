@@ -88,7 +88,7 @@ class ReportWriter:
         if not films:
             return None
         filled = np.zeros((size, *films[0].shape), np.uint8)
-        filled[:len(films)] = films
+        filled[: len(films)] = films
         key = jax.random.key(self._config.seed)
         return self._search(self._run.variables, filled, key, self._run.experiment.objective(), beam_size=beam_size)
 
@@ -108,8 +108,9 @@ class ReportWriter:
         probabilities = explanation.class_probabilities
         named = {} if probabilities is None else dict(zip(OBSERVATIONS, map(float, probabilities), strict=True))
         others = [Alternative(*pair) for pair in zip(texts[1:], scores[1:], strict=True) if np.isfinite(pair[1])]
-        return GeneratedReport(texts[0], texts[0].split(), scores[0], explanation.log_probs.tolist(), others, named,
-                               films, explanation)
+        return GeneratedReport(
+            texts[0], texts[0].split(), scores[0], explanation.log_probs.tolist(), others, named, films, explanation
+        )
 
     @cached_property
     def _model(self):
@@ -118,6 +119,7 @@ class ReportWriter:
     @cached_property
     def _search(self):
         """Reports of films, and the teacher-forced pass that explains the best of each: one compiled function."""
+
         def search(variables, films, key, objective, beam_size):
             whole = {'full_list': True} if self._config.search.name == 'beam' else {}  # all beams, for the alternatives
             options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)

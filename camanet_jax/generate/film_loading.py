@@ -26,12 +26,14 @@ MISSING_VIEW = ('repeat', 'refuse')
 
 def film_transform(data: ConfigDict) -> Callable[[Image.Image], UInt8[np.ndarray, 'height width']]:
     """Brings a film to the model's size as the evaluation does; `data` is the configuration's."""
-    return partial(eval_image, eval_transform=data.eval_transform, image_size=data.image_size,
-                   resize_size=data.resize_size)
+    return partial(
+        eval_image, eval_transform=data.eval_transform, image_size=data.image_size, resize_size=data.resize_size
+    )
 
 
-def load_films(study: ListedStudy, data: ConfigDict, missing_view: str,
-               name_of: Callable[[object], str] = str) -> Films:
+def load_films(
+    study: ListedStudy, data: ConfigDict, missing_view: str, name_of: Callable[[object], str] = str
+) -> Films:
     """A study's films as the model takes them, through the steps of the evaluation's loading.
 
     Args:
@@ -42,10 +44,12 @@ def load_films(study: ListedStudy, data: ConfigDict, missing_view: str,
     Raises:
       ValueError: the study has another number of films than the model reads, or one cannot be decoded.
     """
-    paths = study.paths if data.extra_views == 'error' else study.paths[:data.views]
+    paths = study.paths if data.extra_views == 'error' else study.paths[: data.views]
     if len(paths) > data.views or (len(paths) < data.views and missing_view == 'refuse'):
-        raise ValueError(f'Expected {data.views} image file(s) per study, got {len(paths)}: '
-                         f'{", ".join(map(name_of, paths[:5]))}{", ..." if len(paths) > 5 else ""}')
+        raise ValueError(
+            f'Expected {data.views} image file(s) per study, got {len(paths)}: '
+            f'{", ".join(map(name_of, paths[:5]))}{", ..." if len(paths) > 5 else ""}'
+        )
     settle = film_transform(data)
     films = [settle(read_grey(path, name_of(path))) for path in paths]
     return np.stack(films + films[-1:] * (data.views - len(films)))

@@ -20,8 +20,16 @@ SOME_FAILED, STOPPED = 1, 130  # exit codes
 SHOWN = 10  # of so few studies the reports are logged too
 
 
-def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: Path, *, overlays: bool = True,
-             keep_identifiers: bool = False, missing_view: str = 'repeat') -> int:
+def generate(
+    config: ConfigDict,
+    workdir: Path,
+    images: Sequence[str],
+    output: Path,
+    *,
+    overlays: bool = True,
+    keep_identifiers: bool = False,
+    missing_view: str = 'repeat',
+) -> int:
     """Appends to `output`/reports.jsonl the reports that are not there, and draws their figures.
 
     Args:
@@ -47,8 +55,14 @@ def generate(config: ConfigDict, workdir: Path, images: Sequence[str], output: P
     return log_outcome(files, len(studies), len(studies) - len(unfinished))
 
 
-def write_all(reporter: Reporter, files: ReportFiles, naming: Naming, studies: Sequence[ListedStudy], overlays: bool,
-              missing_view: str) -> None:
+def write_all(
+    reporter: Reporter,
+    files: ReportFiles,
+    naming: Naming,
+    studies: Sequence[ListedStudy],
+    overlays: bool,
+    missing_view: str,
+) -> None:
     """Writes the files of all studies, with progress."""
     LOG.info('%d reports to write; the first waits for the compiler', len(studies))
     found = reporter.stream(studies, reporter.config.search.beam_size, missing_view=missing_view, name_of=naming.name)

@@ -1,11 +1,11 @@
 """The files of `--mode=generate`, appended study by study, so that a run that is stopped goes on.
 
-    reports.jsonl   `id`, `images`, `bytes` (of the files: a changed film is read again), `report`, `log_prob`, `words`
-                    (`word`, `log_prob`), `observations` (probabilities by name), `alternatives` (`report`, `log_prob`),
-                    `overlays`; where they apply `repeated_view` and `identifiers` (UIDs of each film)
-    failed.jsonl    `id`, `images`, `bytes`, `error` of the studies without a report, by the latest run
-    made_by.json    checkpoint, configuration and options; a run with others is refused
-    overlays/       figures, numbered by lines of reports.jsonl
+reports.jsonl   `id`, `images`, `bytes` (of the files: a changed film is read again), `report`, `log_prob`, `words`
+                (`word`, `log_prob`), `observations` (probabilities by name), `alternatives` (`report`, `log_prob`),
+                `overlays`; where they apply `repeated_view` and `identifiers` (UIDs of each film)
+failed.jsonl    `id`, `images`, `bytes`, `error` of the studies without a report, by the latest run
+made_by.json    checkpoint, configuration and options; a run with others is refused
+overlays/       figures, numbered by lines of reports.jsonl
 """
 
 import dataclasses
@@ -76,8 +76,11 @@ class ReportFiles:
             return {}
         before = json.loads(record.read_text()) if record.exists() else {}
         if changed := configuration.differences(before, made_by):
-            raise ValueError(f'{path}: its reports were made otherwise:\n  ' + '\n  '.join(changed).replace(
-                'in the workdir', 'then') + '\nUse another --output, or remove this one to write everything anew.')
+            raise ValueError(
+                f'{path}: its reports were made otherwise:\n  '
+                + '\n  '.join(changed).replace('in the workdir', 'then')
+                + '\nUse another --output, or remove this one to write everything anew.'
+            )
         with path.open(encoding='utf-8') as file:
             return {as_key(json.loads(line)): number for number, line in enumerate(file)}
 
@@ -105,8 +108,9 @@ class ReportFiles:
     def _draw(self, number: int, name: str, report: GeneratedReport) -> list[str]:
         stem = f'{OVERLAYS}/{number:06d}_' + re.sub('[^A-Za-z0-9-]+', '_', name)[-60:].strip('_')
         names = [f'{stem}.png', f'{stem}.words.png']
-        draw_study(self.folder / names[0], report.images, report.words, report.explanation, study_id=name,
-                   reference='(none)')
+        draw_study(
+            self.folder / names[0], report.images, report.words, report.explanation, study_id=name, reference='(none)'
+        )
         draw_words(self.folder / names[1], report.images, report.words, report.explanation, study_id=name)
         return names
 
@@ -124,12 +128,19 @@ def as_key(line: dict[str, Any]) -> str:
 
 def as_line(report: GeneratedReport) -> dict[str, Any]:
     """What reports.jsonl says of a report."""
-    words = [{'word': word, 'log_prob': round(value, 6)}
-             for word, value in zip(report.words, report.word_log_probs, strict=True)]
+    words = [
+        {'word': word, 'log_prob': round(value, 6)}
+        for word, value in zip(report.words, report.word_log_probs, strict=True)
+    ]
     others = [{'report': other.report, 'log_prob': round(other.log_prob, 6)} for other in report.alternatives]
     observations = {name: round(value, 6) for name, value in report.class_probabilities.items()}
-    return {'report': report.report, 'log_prob': round(report.log_prob, 6), 'words': words,
-            'observations': observations, 'alternatives': others}
+    return {
+        'report': report.report,
+        'log_prob': round(report.log_prob, 6),
+        'words': words,
+        'observations': observations,
+        'alternatives': others,
+    }
 
 
 def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:

@@ -34,8 +34,9 @@ class Reporter:
         self.vocabulary: tuple[str, ...] = run.experiment.tokenizer.words
         self.step = run.step
 
-    def generate(self, images: np.ndarray | str | Path | Sequence[Paths], beam_size: int = 3, *,
-                 missing_view: str = 'repeat') -> list[GeneratedReport]:
+    def generate(
+        self, images: np.ndarray | str | Path | Sequence[Paths], beam_size: int = 3, *, missing_view: str = 'repeat'
+    ) -> list[GeneratedReport]:
         """Reports for studies.
 
         Args:
@@ -55,8 +56,14 @@ class Reporter:
             found = self.stream(as_studies(images, self.config.data.views), beam_size, missing_view=missing_view)
         return [_raised(report) for _, report in found]
 
-    def stream(self, studies: Sequence[ListedStudy], beam_size: int = 3, *, missing_view: str = 'repeat',
-               name_of: Callable[[object], str] = str) -> Iterator[tuple[ListedStudy, GeneratedReport | ValueError]]:
+    def stream(
+        self,
+        studies: Sequence[ListedStudy],
+        beam_size: int = 3,
+        *,
+        missing_view: str = 'repeat',
+        name_of: Callable[[object], str] = str,
+    ) -> Iterator[tuple[ListedStudy, GeneratedReport | ValueError]]:
         """Reports of any number of studies, one after the other, each with its study.
 
         Films are loaded while the device works on those before; only a few batches are in memory. Where a study cannot
@@ -73,14 +80,16 @@ class Reporter:
 
     def load(self, study: Paths) -> Films:
         """A study's files as the model takes them."""
-        listed, = as_studies([study], self.config.data.views)
+        (listed,) = as_studies([study], self.config.data.views)
         return load_films(listed, self.config.data, 'refuse')
 
     def _check(self, films: np.ndarray) -> None:
         side, views = self.config.data.image_size, self.config.data.views
         if films.dtype != np.uint8 or films.shape[1:] != (views, side, side):
-            raise ValueError(f'Expected uint8 films of shape [studies, {views}, {side}, {side}], got {films.dtype} '
-                             f'{list(films.shape)}; give file paths to have them resized.')
+            raise ValueError(
+                f'Expected uint8 films of shape [studies, {views}, {side}, {side}], got {films.dtype} '
+                f'{list(films.shape)}; give file paths to have them resized.'
+            )
 
 
 def as_studies(images: str | Path | Sequence[Paths], views: int) -> list[ListedStudy]:
@@ -94,8 +103,13 @@ def as_studies(images: str | Path | Sequence[Paths], views: int) -> list[ListedS
 def warn_of_missing_views(studies: Sequence[ListedStudy], views: int) -> None:
     """A model trained on two views may do worse with one of them twice."""
     if short := sum(len(study.paths) < views for study in studies):
-        LOG.warning('%d of %d studies have fewer films than the %d that the model reads; their last film is given '
-                    "again (missing_view='refuse' leaves them out).", short, len(studies), views)
+        LOG.warning(
+            '%d of %d studies have fewer films than the %d that the model reads; their last film is given '
+            "again (missing_view='refuse' leaves them out).",
+            short,
+            len(studies),
+            views,
+        )
 
 
 def _raised(report: GeneratedReport | ValueError) -> GeneratedReport:

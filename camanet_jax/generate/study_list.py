@@ -1,9 +1,9 @@
 """Which films make which studies, from what a user names: files, folders, CSVs.
 
-    a.png,b.dcm   as many files to a study as the model reads views, frontal first
-    DIR           films lying in DIR are studies of one film each; every folder below that holds films is one study
-    FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, split by ';');
-                  paths are relative to the CSV, or to `images` beside it
+a.png,b.dcm   as many files to a study as the model reads views, frontal first
+DIR           films lying in DIR are studies of one film each; every folder below that holds films is one study
+FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, split by ';');
+              paths are relative to the CSV, or to `images` beside it
 """
 
 import csv
@@ -52,8 +52,9 @@ def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]
     """
     sources = [Path(source) for source in sources]
     if not sources:
-        raise ValueError('Expected image files, a folder or a CSV, got none. Give --images=a.png,b.png or '
-                         '--images=DIR.')
+        raise ValueError(
+            'Expected image files, a folder or a CSV, got none. Give --images=a.png,b.png or --images=DIR.'
+        )
     if missing := [str(source) for source in sources if not source.exists()]:
         raise ValueError(f'No such file or folder: {", ".join(missing[:10])}.')
     files = [source for source in sources if not source.is_dir() and not _is_csv(source)]
@@ -67,10 +68,12 @@ def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]
 
 def _grouped(files: Sequence[Path], views: int) -> Iterator[ListedStudy]:
     if len(files) > 1 and len(files) % views:
-        raise ValueError(f'Expected a multiple of {views} files, since the model reads {views} views per study, got '
-                         f'{len(files)}. A folder or a CSV can hold studies of one view too.')
+        raise ValueError(
+            f'Expected a multiple of {views} files, since the model reads {views} views per study, got '
+            f'{len(files)}. A folder or a CSV can hold studies of one view too.'
+        )
     for start in range(0, len(files), views):
-        paths = tuple(files[start:start + views])
+        paths = tuple(files[start : start + views])
         yield ListedStudy('+'.join(map(str, paths)), paths)
 
 
@@ -135,7 +138,7 @@ def _in_csv(path: Path) -> list[ListedStudy]:
     with open_text(path) as file:
         rows = csv.reader(file)
         header = [name.strip().lstrip('\ufeff') for name in next(rows, [])]
-        name_place, = column_places(path, header, ('id',))
+        (name_place,) = column_places(path, header, ('id',))
         places = [place for place, name in enumerate(header) if name.startswith('image_path')]
         if not places:
             raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
@@ -148,8 +151,10 @@ def _in_csv(path: Path) -> list[ListedStudy]:
             else:
                 problems.append(f'line {rows.line_num}')
     if problems:
-        raise ValueError(f'{path}: no id, no image path, or another number of cells than the header has: '
-                         f'{summarise(problems, "line", "lines")}')
+        raise ValueError(
+            f'{path}: no id, no image path, or another number of cells than the header has: '
+            f'{summarise(problems, "line", "lines")}'
+        )
     return studies
 
 

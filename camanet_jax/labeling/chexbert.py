@@ -96,16 +96,22 @@ class EncoderLayer(nn.Module):
         def dense(features, name):
             return nn.Dense(features, dtype=self.dtype, param_dtype=self.param_dtype, name=name)
 
-        query, key, value = (rearrange(dense(self.width, name)(x), 'B L (H K) -> B L H K', H=self.heads)
-                             for name in ('query', 'key', 'value'))
+        query, key, value = (
+            rearrange(dense(self.width, name)(x), 'B L (H K) -> B L H K', H=self.heads)
+            for name in ('query', 'key', 'value')
+        )
         attended = rearrange(attention(query, key, value, mask), 'B L H K -> B L (H K)')
         x = layer_norm('attention_norm', self)(x + dense(self.width, 'attention_output')(attended))
         inner = jax.nn.gelu(dense(self.feed_forward, 'intermediate')(x), approximate=False)
         return layer_norm('output_norm', self)(x + dense(self.width, 'output')(inner))
 
 
-def attention(query: Float[Array, 'B L H K'], key: Float[Array, 'B L H K'], value: Float[Array, 'B L H K'],
-              mask: Bool[Array, 'B L']) -> Float[Array, 'B L H K']:
+def attention(
+    query: Float[Array, 'B L H K'],
+    key: Float[Array, 'B L H K'],
+    value: Float[Array, 'B L H K'],
+    mask: Bool[Array, 'B L'],
+) -> Float[Array, 'B L H K']:
     """Scaled dot-product attention to the tokens that `mask` keeps, its softmax in at least float32."""
     scores = jnp.einsum('bqhk,blhk->bhql', query, key) * query.shape[-1] ** -0.5
     weights = jax.nn.softmax(widened(scores), where=mask[:, None, None], axis=-1)  # --> [B, H, L, L]
@@ -114,5 +120,6 @@ def attention(query: Float[Array, 'B L H K'], key: Float[Array, 'B L H K'], valu
 
 def layer_norm(name: str, module: nn.Module) -> nn.LayerNorm:
     """BERT's LayerNorm; the variance is of centred values, since the quicker difference of means loses digits."""
-    return nn.LayerNorm(LAYER_NORM_EPSILON, dtype=module.dtype, param_dtype=module.param_dtype,
-                        use_fast_variance=False, name=name)
+    return nn.LayerNorm(
+        LAYER_NORM_EPSILON, dtype=module.dtype, param_dtype=module.param_dtype, use_fast_variance=False, name=name
+    )

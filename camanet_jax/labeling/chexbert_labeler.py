@@ -45,10 +45,10 @@ class ChexBertLabeler:
         labels = np.empty((len(rows), len(OBSERVATIONS)), np.int8)
         longest_first = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
         for start in range(0, len(rows), self._batch_size):
-            places = longest_first[start:start + self._batch_size]
+            places = longest_first[start : start + self._batch_size]
             ids, mask = self._pieces.padded([rows[place] for place in places], self._batch_size)
             batch = put_batch({'ids': ids, 'mask': mask}, self._mesh)
-            labels[places] = labels_of(np.asarray(self._classes(self._variables, **batch)))[:len(places)]
+            labels[places] = labels_of(np.asarray(self._classes(self._variables, **batch)))[: len(places)]
         return labels
 
 

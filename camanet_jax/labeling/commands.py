@@ -20,14 +20,26 @@ class Choice(NamedTuple):
     made_by: dict[str, str]
 
 
-def label_reports(*, source: Path, output: Path, labeler: str, weights: Path | None, vocabulary: Path | None,
-                  uncertain: str, splits: tuple[str, ...], batch_size: int, dtype: str, compare: Path | None) -> None:
+def label_reports(
+    *,
+    source: Path,
+    output: Path,
+    labeler: str,
+    weights: Path | None,
+    vocabulary: Path | None,
+    uncertain: str,
+    splits: tuple[str, ...],
+    batch_size: int,
+    dtype: str,
+    compare: Path | None,
+) -> None:
     """Labels the reports of `source` into `output`, and prints how far the labels agree with those of `compare`."""
     reports = read_reports(source, tuple(splits))
     others = read_others(compare) if compare else None
     chosen = rules() if labeler == 'rules' else chexbert(weights, vocabulary, batch_size, dtype)
-    labels = label_to_files(reports, chosen.labeler, output, made_by=chosen.made_by, uncertain=uncertain,
-                            batch_size=batch_size)
+    labels = label_to_files(
+        reports, chosen.labeler, output, made_by=chosen.made_by, uncertain=uncertain, batch_size=batch_size
+    )
     if others is not None:
         print(agreement_table(labels, others, uncertain))
 
@@ -47,8 +59,9 @@ def chexbert(weights: Path, vocabulary: Path, batch_size: int, dtype: str) -> Ch
     from camanet_jax.labeling.chexbert_labeler import chexbert_labeler
 
     labeler = chexbert_labeler(weights, vocabulary, batch_size=batch_size, dtype=dtype)
-    return Choice(labeler, {'labeler': 'chexbert', 'weights': digest(weights), 'vocabulary': digest(vocabulary),
-                            'dtype': dtype})
+    return Choice(
+        labeler, {'labeler': 'chexbert', 'weights': digest(weights), 'vocabulary': digest(vocabulary), 'dtype': dtype}
+    )
 
 
 def digest(path: Path) -> str:

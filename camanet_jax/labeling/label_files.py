@@ -20,8 +20,20 @@ Labels = dict[str, tuple[int, ...]]  # id -> Y values in the order of OBSERVATIO
 
 # The order of CheXbert's heads and of the columns that it writes.
 CHEXBERT_ORDER = (
-    'Enlarged Cardiomediastinum', 'Cardiomegaly', 'Lung Opacity', 'Lung Lesion', 'Edema', 'Consolidation', 'Pneumonia',
-    'Atelectasis', 'Pneumothorax', 'Pleural Effusion', 'Pleural Other', 'Fracture', 'Support Devices', 'No Finding',
+    'Enlarged Cardiomediastinum',
+    'Cardiomegaly',
+    'Lung Opacity',
+    'Lung Lesion',
+    'Edema',
+    'Consolidation',
+    'Pneumonia',
+    'Atelectasis',
+    'Pneumothorax',
+    'Pleural Effusion',
+    'Pleural Other',
+    'Fracture',
+    'Support Devices',
+    'No Finding',
 )
 FROM_CHEXBERT = tuple(CHEXBERT_ORDER.index(name) for name in OBSERVATIONS)  # a CheXbert row's places in our order
 
@@ -63,8 +75,10 @@ def column_places(path: Path, header: Sequence[str], names: Sequence[str]) -> li
     """Where each column stands in the header, by name: no order is taken for granted."""
     header = [name.strip().lstrip('\ufeff') for name in header]
     if wrong := [name for name in names if header.count(name) != 1]:
-        raise ValueError(f'{path}: expected one column of each name {", ".join(names)}; missing or repeated: '
-                         f'{", ".join(wrong)}. Its columns are {", ".join(header) or "none"}.')
+        raise ValueError(
+            f'{path}: expected one column of each name {", ".join(names)}; missing or repeated: '
+            f'{", ".join(wrong)}. Its columns are {", ".join(header) or "none"}.'
+        )
     return [header.index(name) for name in names]
 
 
@@ -90,8 +104,11 @@ def read_label_json(path: str | Path) -> Labels:
         raise ValueError(f'{path}: not valid JSON ({error})') from error
     if not isinstance(rows, dict):
         raise ValueError(f'{path}: expected an object of label rows by study id, got {type(rows).__name__}')
-    wrong = [f'{name}: expected {len(OBSERVATIONS)} values of 0, 1 or -1 (ignored), got {row}'
-             for name, row in rows.items() if not is_binary_row(row)]
+    wrong = [
+        f'{name}: expected {len(OBSERVATIONS)} values of 0, 1 or -1 (ignored), got {row}'
+        for name, row in rows.items()
+        if not is_binary_row(row)
+    ]
     if wrong:
         raise ValueError(f'{path}: {summarise(wrong, "problem", "problems")}')
     return {name: tuple(map(int, row)) for name, row in rows.items()}

@@ -42,8 +42,10 @@ def read_openi_index(source: str | Path) -> Labels:
     Raises:
       ValueError: there are no reports in it.
     """
-    terms = {f'CXR{Path(name).stem}': [element.text or '' for element in tree.iter('major')]
-             for name, tree in report_trees(Path(source))}
+    terms = {
+        f'CXR{Path(name).stem}': [element.text or '' for element in tree.iter('major')]
+        for name, tree in report_trees(Path(source))
+    }
     if not terms:
         raise ValueError(f"{source}: expected Open-i's reports (NLMCXR_reports.tgz or its XML files), found none")
     return {name: labels_of(found) for name, found in terms.items() if NOT_INDEXED not in found}
@@ -65,5 +67,7 @@ def report_trees(source: Path) -> Iterator[tuple[str, ElementTree.Element]]:
 
 def labels_of(terms: Sequence[str]) -> tuple[int, ...]:
     """The labels that a report's terms mean."""
-    return tuple(int(any(re.match(rf'(?:{TERMS[name]})(?:/|$)', term) for term in terms)) if name in TERMS else IGNORED
-                 for name in OBSERVATIONS)
+    return tuple(
+        int(any(re.match(rf'(?:{TERMS[name]})(?:/|$)', term) for term in terms)) if name in TERMS else IGNORED
+        for name in OBSERVATIONS
+    )

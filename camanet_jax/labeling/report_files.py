@@ -53,6 +53,7 @@ def csv_reports(path: Path) -> Iterator[tuple[str, str]]:
         id_place, report_place = column_places(path, header, ('id', 'report'))
         for number, row in enumerate(rows, 2):
             if len(row) != len(header):
-                raise ValueError(f'{path}: row {number} has {len(row)} of {len(header)} cells; quote '
-                                 'reports that hold commas')
+                raise ValueError(
+                    f'{path}: row {number} has {len(row)} of {len(header)} cells; quote reports that hold commas'
+                )
             yield row[id_place], row[report_place]

@@ -44,9 +44,7 @@ def _no_finding(labels: dict[str, int]) -> int:
     Other diseases of the chest deny it too, as they do in labels made by CheXpert's successors.
     """
     found = any(
-        label in (POSITIVE, UNCERTAIN)
-        for name, label in labels.items()
-        if name not in (_NO_FINDING, 'Support Devices')
+        label in (POSITIVE, UNCERTAIN) for name, label in labels.items() if name not in (_NO_FINDING, 'Support Devices')
     )
     return BLANK if found else POSITIVE
 

@@ -17,8 +17,15 @@ LOG = logging.getLogger(__name__)
 JOURNAL, JSON_FILE, CSV_FILE = 'labels.jsonl', 'labels.json', 'chexbert.csv'
 
 
-def label_to_files(reports: Mapping[str, str], labeler: Labeler, output: Path, *, made_by: Mapping[str, str],
-                   uncertain: str, batch_size: int) -> Labels:
+def label_to_files(
+    reports: Mapping[str, str],
+    labeler: Labeler,
+    output: Path,
+    *,
+    made_by: Mapping[str, str],
+    uncertain: str,
+    batch_size: int,
+) -> Labels:
     """Labels reports and writes `labels.json` and `chexbert.csv`; a second call goes on where the first was stopped.
 
     Args:
@@ -46,7 +53,7 @@ def label_missing(reports: Mapping[str, str], labeler: Labeler, journal: Journal
     """Labels what the journal lacks, longest reports first, so that like lengths share a batch."""
     finished = journal.finished(reports)
     missing = sorted(set(reports) - set(finished), key=lambda name: (-len(reports[name]), name))
-    batches = [missing[start:start + batch_size] for start in range(0, len(missing), batch_size)]
+    batches = [missing[start : start + batch_size] for start in range(0, len(missing), batch_size)]
     if finished:
         LOG.info('%d of %d reports were labelled before', len(finished), len(reports))
     with Progress('batches labelled', len(batches)) as progress:

@@ -31,8 +31,9 @@ class WordPieces:
         joined = [' '.join(report.split()) for report in reports]
         return [encoding.ids for encoding in self._tokenizer.encode_batch(joined)]
 
-    def padded(self, rows: Sequence[Sequence[int]], batch_size: int) -> tuple[Int[np.ndarray, 'B L'],
-                                                                             Bool[np.ndarray, 'B L']]:
+    def padded(
+        self, rows: Sequence[Sequence[int]], batch_size: int
+    ) -> tuple[Int[np.ndarray, 'B L'], Bool[np.ndarray, 'B L']]:
         """Ids and the mask of tokens, filled up to `batch_size` rows and to the next of a few lengths."""
         longest = max(map(len, rows))
         length = min(next((n for n in LENGTHS if n >= longest), self._positions), self._positions)
@@ -40,7 +41,7 @@ class WordPieces:
         mask = np.zeros((batch_size, length), bool)
         mask[:, 0] = True  # a row of padding still has something to attend to
         for row, (report_ids, report_mask) in zip(rows, zip(ids, mask, strict=True), strict=False):
-            report_ids[:len(row)], report_mask[:len(row)] = row, True
+            report_ids[: len(row)], report_mask[: len(row)] = row, True
         return ids, mask
 
 
@@ -53,6 +54,8 @@ def read_vocabulary(path: str | Path, size: int) -> dict[str, int]:
     pieces = {piece.rstrip('\r'): number for number, piece in enumerate(lines[:-1] if lines[-1] == '' else lines)}
     missing = [token for token in SPECIAL_TOKENS if token not in pieces]
     if missing or len(pieces) != size:
-        raise ValueError(f'{path}: expected the {size} word pieces that the weights have rows for (vocab.txt of '
-                         f'bert-base-uncased), got {len(pieces)}; missing: {", ".join(missing) or "no special token"}')
+        raise ValueError(
+            f'{path}: expected the {size} word pieces that the weights have rows for (vocab.txt of '
+            f'bert-base-uncased), got {len(pieces)}; missing: {", ".join(missing) or "no special token"}'
+        )
     return pieces

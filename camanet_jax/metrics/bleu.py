@@ -25,10 +25,7 @@ def bleu_counts(hypotheses: Sequence[str], references: Sequence[str]) -> Float[n
     scorer = BleuScorer(n=ORDERS)
     for hypothesis, reference in zip(hypotheses, references, strict=True):
         scorer += (hypothesis, [reference])
-    rows = [
-        [*counts['correct'], *counts['guess'], counts['testlen'], counts['reflen'][0]]
-        for counts in scorer.ctest
-    ]
+    rows = [[*counts['correct'], *counts['guess'], counts['testlen'], counts['reflen'][0]] for counts in scorer.ctest]
     return np.asarray(rows, np.float64).reshape(-1, 2 * ORDERS + 2)
 
 

@@ -69,21 +69,15 @@ def mean_statistics(per_study: Float[np.ndarray, ' B']) -> StudyStatistics:
     return StudyStatistics(summands, lambda sums: sums[..., 0] / sums[..., 1])
 
 
-def resampling_weights(
-    studies: int, resamples: int = RESAMPLES, seed: int = 0
-) -> Int[np.ndarray, 'resamples B']:
+def resampling_weights(studies: int, resamples: int = RESAMPLES, seed: int = 0) -> Int[np.ndarray, 'resamples B']:
     """How often each study is drawn in each resample; the same seed gives the same draws."""
     if studies < 1 or resamples < 1:
-        raise ValueError(
-            f'Expected at least one study and one resample, got {studies} and {resamples}.'
-        )
+        raise ValueError(f'Expected at least one study and one resample, got {studies} and {resamples}.')
     generator = np.random.default_rng(seed)
     return generator.multinomial(studies, np.full(studies, 1 / studies), size=resamples)
 
 
-def bootstrap_interval(
-    statistics: StudyStatistics, weights: Int[np.ndarray, 'resamples B']
-) -> Interval:
+def bootstrap_interval(statistics: StudyStatistics, weights: Int[np.ndarray, 'resamples B']) -> Interval:
     """The 95% percentile interval of one score over studies."""
     return _percentiles(statistics.resampled(weights))
 
@@ -101,14 +95,10 @@ def paired_bootstrap(
     # One added to count and total: the observed set is itself one possible resample.
     tails = [(np.sum(differences <= 0) + 1), (np.sum(differences >= 0) + 1)]
     p_value = min(1.0, 2 * min(tails) / (len(differences) + 1))
-    return PairedDifference(
-        system.value() - baseline.value(), *_percentiles(differences), float(p_value)
-    )
+    return PairedDifference(system.value() - baseline.value(), *_percentiles(differences), float(p_value))
 
 
-def safe_ratio(
-    numerator: Float[np.ndarray, '...'], denominator: Float[np.ndarray, '...']
-) -> Float[np.ndarray, '...']:
+def safe_ratio(numerator: Float[np.ndarray, '...'], denominator: Float[np.ndarray, '...']) -> Float[np.ndarray, '...']:
     """The ratio, 0 where the denominator is 0: what scores of nothing count as."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
 

@@ -34,8 +34,7 @@ def classification_scores(
     per_class = precision_recall_f1(counts.sum(axis=0))
     support = target.sum(axis=0)
     scores['per_class'] = {
-        name: {**_named(per_class[i]), 'support': int(support[i])}
-        for i, name in enumerate(class_names)
+        name: {**_named(per_class[i]), 'support': int(support[i])} for i, name in enumerate(class_names)
     }
     if set(FIVE_CLASSES) <= set(class_names):
         five = [list(class_names).index(name) for name in FIVE_CLASSES]
@@ -43,9 +42,7 @@ def classification_scores(
     return scores
 
 
-def presence_scores(
-    probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']
-) -> dict:
+def presence_scores(probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']) -> dict:
     """Of a classifier against pseudo-labels that are NaN where there is none; empty where there are none at all.
 
     An observation without a pseudo-label is 0 on both sides, where precision, recall and F1 overlook it.
@@ -54,14 +51,10 @@ def presence_scores(
     if not labelled.any():
         return {}
     predicted, labels = probabilities[labelled] >= PRESENT, labels[labelled]
-    return classification_scores(
-        (predicted & ~np.isnan(labels)).astype(int), np.nan_to_num(labels).astype(int)
-    )
+    return classification_scores((predicted & ~np.isnan(labels)).astype(int), np.nan_to_num(labels).astype(int))
 
 
-def confusion_counts(
-    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
-) -> Float[np.ndarray, 'B Y 3']:
+def confusion_counts(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']) -> Float[np.ndarray, 'B Y 3']:
     """True positives, false positives and false negatives of each study and class."""
     predicted, target = np.asarray(predicted, bool), np.asarray(target, bool)
     cells = (predicted & target, predicted & ~target, ~predicted & target)
@@ -79,9 +72,7 @@ def precision_recall_f1(counts: Float[np.ndarray, '... 3']) -> Float[np.ndarray,
     return np.stack([safe_ratio(true, denominator) for denominator in denominators], axis=-1)
 
 
-def f1_statistics(
-    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']
-) -> dict[str, StudyStatistics]:
+def f1_statistics(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']) -> dict[str, StudyStatistics]:
     """F1 of the 14 `OBSERVATIONS` and of the five, averaged in every way, ready for the bootstrap.
 
     Names: `micro_F1`, `macro_F1`, `example_F1`, and the same after `five_class_`.
@@ -99,9 +90,7 @@ def _f1_averages(counts: Float[np.ndarray, 'B Y 3'], prefix: str) -> dict[str, S
         return precision_recall_f1(by_class)[..., 2].mean(axis=-1)
 
     return {
-        f'{prefix}micro_F1': StudyStatistics(
-            counts.sum(axis=1), lambda sums: precision_recall_f1(sums)[..., 2]
-        ),
+        f'{prefix}micro_F1': StudyStatistics(counts.sum(axis=1), lambda sums: precision_recall_f1(sums)[..., 2]),
         f'{prefix}macro_F1': StudyStatistics(counts.reshape(studies, classes * cells), macro),
         f'{prefix}example_F1': mean_statistics(precision_recall_f1(counts.sum(axis=1))[:, 2]),
     }
@@ -119,9 +108,7 @@ def _named(scores: Float[np.ndarray, ' 3']) -> dict[str, float]:
     return dict(zip(('precision', 'recall', 'F1'), scores.tolist(), strict=True))
 
 
-def _checked(
-    predicted: np.ndarray, target: np.ndarray, class_names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
+def _checked(predicted: np.ndarray, target: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     predicted, target = np.asarray(predicted), np.asarray(target)
     expected = (len(target), len(class_names))
     if predicted.shape != expected or target.shape != expected or not len(target):

@@ -60,9 +60,7 @@ def select_constant_report(
     return ConstantReport(best, candidates[best], float(scores.max()))
 
 
-def bleu_4_of_constants(
-    candidates: Sequence[str], references: Sequence[str]
-) -> Float[np.ndarray, ' candidates']:
+def bleu_4_of_constants(candidates: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, ' candidates']:
     """Corpus BLEU-4 of each candidate as the report of every reference; all compared strings."""
     counted = [precook(text, ORDERS) for text in candidates]
     column = {}
@@ -97,9 +95,7 @@ def _subsample(reports: Sequence[str], seed: int) -> Sequence[str]:
     return [reports[i] for i in sorted(chosen)]
 
 
-def _count_columns(
-    references: Sequence[str], column: dict[tuple[str, ...], int]
-) -> tuple[np.ndarray, int]:
+def _count_columns(references: Sequence[str], column: dict[tuple[str, ...], int]) -> tuple[np.ndarray, int]:
     """How often each reference holds each n-gram of `column`, and the references' total length."""
     table = np.zeros((len(references), len(column)), np.int32)
     total_length = 0

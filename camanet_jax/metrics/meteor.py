@@ -57,9 +57,7 @@ class MeteorProcess:
         atexit.register(self.close)
         self._ask('SCORE ||| probe ||| probe')  # some systems have a java that only says "install"
 
-    def counts(
-        self, hypotheses: Sequence[str], references: Sequence[str]
-    ) -> Float[np.ndarray, 'B 23']:
+    def counts(self, hypotheses: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, 'B 23']:
         """The program's match counts of each study; pairs that were lately asked about are remembered."""
         rows = []
         with self._lock:

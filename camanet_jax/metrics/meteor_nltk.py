@@ -25,8 +25,11 @@ def shared_wordnet() -> Any | None:
     try:
         wordnet.ensure_loaded()
     except LookupError:
-        LOG.warning("%s is left out too: nltk's WordNet is not installed (python -m nltk.downloader wordnet, or "
-                    'a copy of its folder under NLTK_DATA/corpora).', NAME)
+        LOG.warning(
+            "%s is left out too: nltk's WordNet is not installed (python -m nltk.downloader wordnet, or "
+            'a copy of its folder under NLTK_DATA/corpora).',
+            NAME,
+        )
         return None
     LOG.warning("%s, nltk's score, stands in. It does not compare with METEOR 1.5.", NAME)
     return wordnet
@@ -37,5 +40,6 @@ def nltk_meteor(hypotheses: Sequence[str], references: Sequence[str], wordnet: A
     from nltk.translate.meteor_score import single_meteor_score
 
     pairs = zip(hypotheses, references, strict=True)
-    return np.array([single_meteor_score(reference.split(), hypothesis.split(), wordnet=wordnet)
-                     for hypothesis, reference in pairs])
+    return np.array(
+        [single_meteor_score(reference.split(), hypothesis.split(), wordnet=wordnet) for hypothesis, reference in pairs]
+    )

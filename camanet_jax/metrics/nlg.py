@@ -36,9 +36,7 @@ class NlgScores(NamedTuple):
     statistics: dict[str, StudyStatistics]
 
 
-def score_reports(
-    hypotheses: Sequence[str], references: Sequence[str], *, with_meteor: bool = True
-) -> NlgScores:
+def score_reports(hypotheses: Sequence[str], references: Sequence[str], *, with_meteor: bool = True) -> NlgScores:
     """Score hypotheses against one reference each, both already compared strings.
 
     An empty hypothesis scores 0. `with_meteor=False` saves starting Java, for instance when only
@@ -76,9 +74,7 @@ def _checked(texts: Sequence[str]) -> list[str]:
 
 def _bleu(hypotheses: list[str], references: list[str]) -> NlgScores:
     counts = bleu.bleu_counts(hypotheses, references)
-    statistics = {
-        name: bleu.bleu_statistics(counts, order) for order, name in enumerate(bleu.NAMES, start=1)
-    }
+    statistics = {name: bleu.bleu_statistics(counts, order) for order, name in enumerate(bleu.NAMES, start=1)}
     per_study = dict(zip(bleu.NAMES, bleu.corpus_bleu(counts).T, strict=True))
     return NlgScores({name: s.value() for name, s in statistics.items()}, per_study, statistics)
 
@@ -95,14 +91,10 @@ def _meteor_of_this_machine(hypotheses: list[str], references: list[str]) -> lis
 def _meteor(meteor: MeteorProcess, hypotheses: list[str], references: list[str]) -> NlgScores:
     counts = meteor.counts(hypotheses, references)
     corpus, per_study = meteor.scores(counts)
-    return NlgScores(
-        {'METEOR': corpus}, {'METEOR': per_study}, {'METEOR': meteor_statistics(counts)}
-    )
+    return NlgScores({'METEOR': corpus}, {'METEOR': per_study}, {'METEOR': meteor_statistics(counts)})
 
 
-def _mean_score(
-    name: str, scorer: Rouge | Cider, hypotheses: list[str], references: list[str]
-) -> NlgScores:
+def _mean_score(name: str, scorer: Rouge | Cider, hypotheses: list[str], references: list[str]) -> NlgScores:
     _, per_study = scorer.compute_score(
         {study: [text] for study, text in enumerate(references)},
         {study: [text] for study, text in enumerate(hypotheses)},

@@ -23,9 +23,7 @@ def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
         if not isinstance(reference, str) or not reference.strip():
             faults.append(f'row {number} ({study_id}) has no reference_full')
     if faults:
-        raise ValueError(
-            f'Expected rows of id (each once), report and reference_full; got {shown(faults)}.'
-        )
+        raise ValueError(f'Expected rows of id (each once), report and reference_full; got {shown(faults)}.')
 
 
 def in_order(predictions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:

@@ -17,9 +17,7 @@ from camanet_jax.data.tokenizer import Tokenizer
 PROTOCOLS = ('cut', 'full')
 
 
-def compared_strings(
-    protocol: str, texts: Iterable[str], tokenizer: Tokenizer, max_seq_length: int
-) -> list[str]:
+def compared_strings(protocol: str, texts: Iterable[str], tokenizer: Tokenizer, max_seq_length: int) -> list[str]:
     """The compared strings of reports or references under one of `PROTOCOLS`."""
     if protocol not in PROTOCOLS:
         raise ValueError(f'Expected a protocol of {PROTOCOLS}, got {protocol!r}.')

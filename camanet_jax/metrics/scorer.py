@@ -97,8 +97,7 @@ class Scorer:
 
     def _nlg(self, protocol: str, reports: Sequence[str], references: Sequence[str]) -> NlgScores:
         hypotheses, compared = (
-            compared_strings(protocol, texts, self.tokenizer, self.max_seq_length)
-            for texts in (reports, references)
+            compared_strings(protocol, texts, self.tokenizer, self.max_seq_length) for texts in (reports, references)
         )
         return score_reports(hypotheses, compared, with_meteor=self.with_meteor)
 

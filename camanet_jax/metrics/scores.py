@@ -130,9 +130,7 @@ def _constant_entry(constant: ConstantReport, scores: SetScores) -> dict:
     }
 
 
-def _intervals(
-    scores: SetScores, weights: Int[np.ndarray, 'resamples B']
-) -> dict[str, dict[str, Interval]]:
+def _intervals(scores: SetScores, weights: Int[np.ndarray, 'resamples B']) -> dict[str, dict[str, Interval]]:
     return {
         group: {name: bootstrap.bootstrap_interval(s, weights) for name, s in statistics.items()}
         for group, statistics in scores.statistics.items()

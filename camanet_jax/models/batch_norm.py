@@ -47,7 +47,7 @@ def own_moments_backward(saved, gradient):
     """Of mean and variance; the variance does not change with the mean, from which distances add up to 0."""
     x, mean = saved
     of_mean, of_variance = gradient[:, :, None, None] / (x.size / mean.size)
-    return (of_mean + 2 * of_variance * (widened(x) - mean[:, None, None])).astype(x.dtype),
+    return ((of_mean + 2 * of_variance * (widened(x) - mean[:, None, None])).astype(x.dtype),)
 
 
 own_moments.defvjp(own_moments_forward, own_moments_backward)
@@ -70,8 +70,11 @@ def affine_backward(saved, gradient):
     """Of input, slope and offset."""
     x, slope = saved
     wide = gradient.astype(slope.dtype)
-    return ((wide * slope[:, None, None]).astype(x.dtype), (wide * x.astype(slope.dtype)).sum((0, 2, 3)),
-            wide.sum((0, 2, 3)))
+    return (
+        (wide * slope[:, None, None]).astype(x.dtype),
+        (wide * x.astype(slope.dtype)).sum((0, 2, 3)),
+        wide.sum((0, 2, 3)),
+    )
 
 
 affine.defvjp(affine_forward, affine_backward)
@@ -91,7 +94,7 @@ def relu_forward(x):
 
 def relu_backward(found, gradient):
     """Of the input; none where it was not above 0."""
-    return jnp.where(found > 0, gradient, 0),
+    return (jnp.where(found > 0, gradient, 0),)
 
 
 relu.defvjp(relu_forward, relu_backward)

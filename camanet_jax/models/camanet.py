@@ -137,7 +137,8 @@ class Camanet(nn.Module):
             self.image_head = linear(self.width, self.width, **kinds)
             self.text_head = linear(self.width, self.width, **kinds)
             self.contrastive_log_scale = self.param(
-                'contrastive_log_scale', nn.initializers.constant(math.log(1 / 0.07)), (), self.param_dtype)
+                'contrastive_log_scale', nn.initializers.constant(math.log(1 / 0.07)), (), self.param_dtype
+            )
 
     def encode(self, images: Array, *, labels: Array | None = None, train: bool = False) -> Encoding:
         """Films [B, I, height, width], uint8 grey, to everything the visual side computes.
@@ -166,15 +167,16 @@ class Camanet(nn.Module):
         present = self.present_classes(class_logits, labels, train=train)
         vdm = visual_discriminative_map(cams, present, self.vdm_norm)
         representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens))
-        return dict(class_logits=class_logits, cams=cams, present=present, vdm=vdm,
-                    discriminative_representation=representation)
+        return dict(
+            class_logits=class_logits, cams=cams, present=present, vdm=vdm, discriminative_representation=representation
+        )
 
     def present_classes(self, class_logits, labels, *, train: bool) -> Array:
         """[B, Y], the classes whose maps enter the VDM."""
         present = nn.sigmoid(class_logits) >= PRESENCE_THRESHOLD
         if train and self.vdm_classes != 'predicted':
             if labels is None:
-                raise ValueError(f"vdm_classes={self.vdm_classes!r} needs the labels of the batch, got none.")
+                raise ValueError(f'vdm_classes={self.vdm_classes!r} needs the labels of the batch, got none.')
             present = labels > 0 if self.vdm_classes == 'labels' else present | (labels > 0)
         if self.cam_classes is not None:
             present = present & jnp.isin(jnp.arange(self.observations), jnp.array(self.cam_classes, int))
@@ -187,8 +189,15 @@ class Camanet(nn.Module):
         embedded = self.embedding(tokens) * jnp.asarray(math.sqrt(self.width), self.dtype) + code
         return self.embedding_drop(embedded, deterministic=not train)
 
-    def decode(self, encoding: Encoding, tokens: Int[Array, 'B L'], counts: SelectionCounts | None = None,
-               batch_width: Int[Array, ''] | None = None, *, train: bool = False) -> CamanetOutput:
+    def decode(
+        self,
+        encoding: Encoding,
+        tokens: Int[Array, 'B L'],
+        counts: SelectionCounts | None = None,
+        batch_width: Int[Array, ''] | None = None,
+        *,
+        train: bool = False,
+    ) -> CamanetOutput:
         """Teacher-forced pass over `tokens` (BOS first).
 
         `counts` are VTAC's tables (`vtac.selection_counts`), needed where the system has VTAC; without them no TDM is
@@ -221,19 +230,31 @@ class Camanet(nn.Module):
             selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)
         else:
             selection = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
-        tdm = textual_discriminative_map(widened(attention.mean(1)), similarity, selection,
-                                         norm=self.tdm_norm, weight=self.tdm_weight)
+        tdm = textual_discriminative_map(
+            widened(attention.mean(1)), similarity, selection, norm=self.tdm_norm, weight=self.tdm_weight
+        )
         return dict(word_similarity=similarity * candidates, selection=selection, tdm=tdm)
 
     def contrast(self, encoding, decoded, valid) -> dict[str, Array]:
         """The CLIP ablation's embeddings (paper section IV-G)."""
         image = self.image_head(encoding.projected.mean(1))
         text = jnp.einsum('bld,bl->bd', decoded, valid.astype(decoded.dtype)) / valid.sum(1, keepdims=True)
-        return dict(image_embedding=image, text_embedding=self.text_head(text),
-                    contrastive_scale=jnp.exp(self.contrastive_log_scale))
+        return dict(
+            image_embedding=image,
+            text_embedding=self.text_head(text),
+            contrastive_scale=jnp.exp(self.contrastive_log_scale),
+        )
 
-    def __call__(self, images: Array, tokens: Array, counts: SelectionCounts | None = None,
-                 batch_width: Array | None = None, *, labels: Array | None = None, train: bool = False):
+    def __call__(
+        self,
+        images: Array,
+        tokens: Array,
+        counts: SelectionCounts | None = None,
+        batch_width: Array | None = None,
+        *,
+        labels: Array | None = None,
+        train: bool = False,
+    ):
         """Films [B, I, height, width] and input tokens [B, L] to a `CamanetOutput`; see `encode` and `decode`."""
         encoding = self.encode(images, labels=labels, train=train)
         return self.decode(encoding, tokens, counts, batch_width, train=train)

@@ -18,8 +18,13 @@ from jaxtyping import Array, Float
 from camanet_jax.models.layers import widened
 
 
-def conv_general_dilated(x: Float[Array, 'B height width C'], kernel: Float[Array, 'K K C O'], strides: Sequence[int],
-                         padding: Sequence[tuple[int, int]], **options: Any) -> Float[Array, 'B rows columns O']:
+def conv_general_dilated(
+    x: Float[Array, 'B height width C'],
+    kernel: Float[Array, 'K K C O'],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    **options: Any,
+) -> Float[Array, 'B rows columns O']:
     """`lax.conv_general_dilated` as `nn.Conv` calls it: undilated, with strides and padding alike on all sides."""
     plain = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
 
@@ -28,7 +33,7 @@ def conv_general_dilated(x: Float[Array, 'B height width C'], kernel: Float[Arra
 
     def backward(saved, gradient):
         x, kernel = saved
-        by_x, = jax.linear_transpose(lambda x: plain(x, kernel), x)(gradient)
+        (by_x,) = jax.linear_transpose(lambda x: plain(x, kernel), x)(gradient)
         return by_x, lax.platform_dependent(x, gradient, cpu=sum_over_films, default=by_kernel)
 
     def by_kernel(x, gradient):
@@ -38,6 +43,7 @@ def conv_general_dilated(x: Float[Array, 'B height width C'], kernel: Float[Arra
         def add(total, film):
             found = film_gradient(len(kernel), strides[0], padding[0][0], *film)
             return total + widened(found).reshape(kernel.shape), None
+
         return lax.scan(add, widened(jnp.zeros_like(kernel)), (x, gradient))[0].astype(kernel.dtype)
 
     convolve = jax.custom_vjp(plain)
@@ -45,8 +51,9 @@ def conv_general_dilated(x: Float[Array, 'B height width C'], kernel: Float[Arra
     return convolve(x, kernel)
 
 
-def film_gradient(size: int, stride: int, padding: int, x: Float[Array, 'height width C'],
-                  gradient: Float[Array, 'rows columns O']) -> Float[Array, '{size}*{size} C O']:
+def film_gradient(
+    size: int, stride: int, padding: int, x: Float[Array, 'height width C'], gradient: Float[Array, 'rows columns O']
+) -> Float[Array, '{size}*{size} C O']:
     """Sum over places of the input around a place times the gradient there."""
     if stride == 1:  # the gradient around a place of the input says the same, mirrored, and has fewer channels
         around = patches(gradient, size, 1, size - 1 - padding, x.shape[:2])[..., ::-1, :]
@@ -55,10 +62,16 @@ def film_gradient(size: int, stride: int, padding: int, x: Float[Array, 'height 
     return jnp.einsum('hwkc,hwo->kco', around, gradient)
 
 
-def patches(x: Float[Array, 'height width C'], size: int, stride: int, padding: int, places: tuple[int, int]
-            ) -> Float[Array, 'rows columns {size}*{size} C']:
+def patches(
+    x: Float[Array, 'height width C'], size: int, stride: int, padding: int, places: tuple[int, int]
+) -> Float[Array, 'rows columns {size}*{size} C']:
     """The values around each of `places` (rows, columns)."""
     padded = jnp.pad(x, ((padding, padding), (padding, padding), (0, 0)))
     rows, columns = (stride * (number - 1) + 1 for number in places)
-    return jnp.stack([lax.slice(padded, (i, j, 0), (i + rows, j + columns, x.shape[-1]), (stride, stride, 1))
-                      for i, j in product(range(size), repeat=2)], -2)
+    return jnp.stack(
+        [
+            lax.slice(padded, (i, j, 0), (i + rows, j + columns, x.shape[-1]), (stride, stride, 1))
+            for i, j in product(range(size), repeat=2)
+        ],
+        -2,
+    )

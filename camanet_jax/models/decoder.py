@@ -43,8 +43,10 @@ class DecoderCache:
 
     def take_beams(self, parents: Int[Array, 'B N']) -> 'DecoderCache':
         """The cache of beams that go on from `parents`."""
-        return self.replace(ancestors=jnp.take_along_axis(self.ancestors, parents[:, :, None], axis=1),
-                            memory=jnp.take_along_axis(self.memory, parents[:, :, None, None], axis=1))
+        return self.replace(
+            ancestors=jnp.take_along_axis(self.ancestors, parents[:, :, None], axis=1),
+            memory=jnp.take_along_axis(self.memory, parents[:, :, None, None], axis=1),
+        )
 
 
 class ModulationMLP(nn.Module):
@@ -56,8 +58,12 @@ class ModulationMLP(nn.Module):
 
     @nn.compact
     def __call__(self, memory):
-        kinds = dict(kernel_init=xavier_uniform, bias_init=nn.initializers.constant(0.1),
-                     dtype=self.dtype, param_dtype=self.param_dtype)
+        kinds = dict(
+            kernel_init=xavier_uniform,
+            bias_init=nn.initializers.constant(0.1),
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+        )
         hidden = nn.relu(linear(memory.shape[-1], self.width, name='inner', **kinds)(memory))
         return linear(self.width, self.width, name='outer', **kinds)(hidden)
 
@@ -137,8 +143,12 @@ class Decoder(nn.Module):
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        self.blocks = [DecoderLayer(self.width, self.feed_forward, self.heads, self.dropout, self.dtype,
-                                    self.param_dtype, name=f'layer{i}') for i in range(self.layers)]
+        self.blocks = [
+            DecoderLayer(
+                self.width, self.feed_forward, self.heads, self.dropout, self.dtype, self.param_dtype, name=f'layer{i}'
+            )
+            for i in range(self.layers)
+        ]
         self.norm = LayerNorm(self.dtype, self.param_dtype)
 
     def cross_projections(self, encoded: Float[Array, 'B P D']):

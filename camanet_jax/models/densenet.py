@@ -41,8 +41,9 @@ class DenseLayer(nn.Module):
         x = nn.Dense(self.bottleneck * self.growth, name='conv1', **kinds)(x)
         x = kept(x)
         x = relu(BatchNorm(self.param_dtype, name='norm2')(x, kept(moments(x)) if train else None, train=train))
-        return nn.Conv(self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated,
-                       **kinds)(x)
+        return nn.Conv(
+            self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated, **kinds
+        )(x)
 
 
 class DenseBlock(nn.Module):
@@ -78,8 +79,9 @@ class Transition(nn.Module):
         channels = x.shape[-1] // 2
         x = relu(BatchNorm(self.param_dtype, name='norm')(x, x_moments, train=train))
         x = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        return nn.Dense(channels, use_bias=False, kernel_init=conv_init, name='conv',
-                        dtype=self.dtype, param_dtype=self.param_dtype)(x)
+        return nn.Dense(
+            channels, use_bias=False, kernel_init=conv_init, name='conv', dtype=self.dtype, param_dtype=self.param_dtype
+        )(x)
 
 
 class DenseNet(nn.Module):
@@ -113,13 +115,24 @@ class DenseNet(nn.Module):
     @nn.compact
     def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
         """Returns features [B, I, height / 32, width / 32, C] (with four blocks)."""
-        x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv0',
-                    conv_general_dilated=conv_general_dilated, dtype=self.dtype, param_dtype=self.param_dtype)(images)
+        x = nn.Conv(
+            self.stem,
+            (7, 7),
+            strides=2,
+            padding=3,
+            use_bias=False,
+            kernel_init=conv_init,
+            name='conv0',
+            conv_general_dilated=conv_general_dilated,
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+        )(images)
         x = relu(BatchNorm(self.param_dtype, name='norm0')(x, moments(x) if train else None, train=train))
         x = max_pool(x)
         for i, layers in enumerate(self.blocks):
-            block = DenseBlock(layers, self.growth, self.bottleneck, self.dtype, self.param_dtype,
-                               self.remat, name=f'block{i + 1}')
+            block = DenseBlock(
+                layers, self.growth, self.bottleneck, self.dtype, self.param_dtype, self.remat, name=f'block{i + 1}'
+            )
             x, x_moments = block(x, train=train)
             if i + 1 < len(self.blocks):
                 x = Transition(self.dtype, self.param_dtype, name=f'transition{i + 1}')(x, x_moments, train=train)

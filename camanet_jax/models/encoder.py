@@ -45,6 +45,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         for i in range(self.layers):
-            x = EncoderLayer(self.width, self.feed_forward, self.heads, self.dropout, self.dtype, self.param_dtype,
-                             name=f'layer{i}')(x, train=train)
+            x = EncoderLayer(
+                self.width, self.feed_forward, self.heads, self.dropout, self.dtype, self.param_dtype, name=f'layer{i}'
+            )(x, train=train)
         return LayerNorm(self.dtype, self.param_dtype, name='norm')(x)

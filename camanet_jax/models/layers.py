@@ -21,8 +21,10 @@ xavier_uniform = nn.initializers.xavier_uniform()
 
 def symmetric_uniform(bound: float) -> Callable:
     """Initialiser U(-bound, bound)."""
+
     def init(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
+
     return init
 
 

@@ -21,8 +21,10 @@ def shifted(x: Float[Array, '... height width C']) -> list[Array]:
     padded = jnp.pad(x, [(0, 0)] * len(batch) + [(1, 1), (1, 1), (0, 0)], constant_values=-jnp.inf)
     stride = (*(1 for _ in batch), 2, 2, 1)
     rows, columns = 2 * ((height - 1) // 2) + 1, 2 * ((width - 1) // 2) + 1
-    return [lax.slice(padded, (*(0 for _ in batch), i, j, 0), (*batch, i + rows, j + columns, channels), stride)
-            for i, j in SHIFTS]
+    return [
+        lax.slice(padded, (*(0 for _ in batch), i, j, 0), (*batch, i + rows, j + columns, channels), stride)
+        for i, j in SHIFTS
+    ]
 
 
 @jax.custom_vjp

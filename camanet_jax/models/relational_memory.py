@@ -69,11 +69,13 @@ class RelationalMemory(nn.Module):
 
     def __call__(self, embedded: Float[Array, 'B L D'], *, train: bool) -> Float[Array, 'B L {self.slots}*D']:
         """The memory after each token, slots flattened."""
+
         def body(module, memory, inputs):
             memory = module.step(memory, inputs, train=train)
             return memory, memory
 
-        scan = nn.scan(body, variable_broadcast='params', split_rngs={'params': False, 'dropout': True},
-                       in_axes=1, out_axes=1)
+        scan = nn.scan(
+            body, variable_broadcast='params', split_rngs={'params': False, 'dropout': True}, in_axes=1, out_axes=1
+        )
         _, memories = scan(self, self.initial(embedded.shape[0]), self.project(embedded))
         return rearrange(memories, 'B L S D -> B L (S D)')

@@ -43,12 +43,19 @@ class Bottleneck(nn.Module):
 
         # 1x1 convolutions are matrix products; XLA's CPU backend runs them faster written as such.
         y = relu(norm(nn.Dense(self.width, name='conv1', **kinds)(x), 'bn1'))
-        y = nn.Conv(self.width, (3, 3), strides=self.stride, padding=1, name='conv2',
-                    conv_general_dilated=conv_general_dilated, **kinds)(y)
+        y = nn.Conv(
+            self.width,
+            (3, 3),
+            strides=self.stride,
+            padding=1,
+            name='conv2',
+            conv_general_dilated=conv_general_dilated,
+            **kinds,
+        )(y)
         y = relu(norm(y, 'bn2'))
         y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **kinds)(y), 'bn3')
         if self.project:
-            x = x[:, :, ::self.stride, ::self.stride]
+            x = x[:, :, :: self.stride, :: self.stride]
             x = norm(nn.Dense(EXPANSION * self.width, name='downsample_conv', **kinds)(x), 'downsample_bn')
         return relu(x + y)
 
@@ -75,12 +82,22 @@ class ResNet(nn.Module):
     def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
         """Returns features [B, I, height / 32, width / 32, C] (with four stages)."""
         kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        x = nn.Conv(self.stem, (7, 7), strides=2, padding=3, use_bias=False, kernel_init=conv_init, name='conv1',
-                    conv_general_dilated=conv_general_dilated, **kinds)(images)
+        x = nn.Conv(
+            self.stem,
+            (7, 7),
+            strides=2,
+            padding=3,
+            use_bias=False,
+            kernel_init=conv_init,
+            name='conv1',
+            conv_general_dilated=conv_general_dilated,
+            **kinds,
+        )(images)
         x = max_pool(relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
         for stage, units in enumerate(self.blocks):
             for unit in range(units):
                 stride = 2 if stage and unit == 0 else 1  # the first stage follows the pooling
-                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=f'stage{stage + 1}_unit{unit}',
-                               **kinds)(x, train=train)
+                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=f'stage{stage + 1}_unit{unit}', **kinds)(
+                    x, train=train
+                )
         return x

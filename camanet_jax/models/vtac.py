@@ -62,6 +62,7 @@ def number_selected(
 
 def cosine_similarity(words: Float[Array, 'B L D'], query: Float[Array, 'B D']) -> Float[Array, 'B L']:
     """Equation 13; norms are floored at 1e-8."""
+
     def unit(x):
         squared = jnp.square(x).sum(-1, keepdims=True)
         return x / jnp.sqrt(jnp.maximum(squared, SMALLEST_NORM**2))

@@ -17,8 +17,9 @@ def require(needed: int, folder: Path, what: str) -> None:
     free = shutil.disk_usage(existing).free
     LOG.info('Disk: %s need %s in %s, %s are free', what, as_text(needed), folder, as_text(free))
     if needed > free:
-        raise ValueError(f'{folder}: {what} need {as_text(needed)}, and {as_text(free)} are free; make room, or give '
-                         'another folder')
+        raise ValueError(
+            f'{folder}: {what} need {as_text(needed)}, and {as_text(free)} are free; make room, or give another folder'
+        )
 
 
 def as_text(size: float) -> str:

@@ -68,5 +68,7 @@ def _link_images(link: Path, images_dir: Path) -> None:
     if not link.exists():
         link.symlink_to(images_dir.resolve(), target_is_directory=True)
     elif not link.samefile(images_dir):
-        raise ValueError(f'{link}: expected no such folder, or the films to be in it; they are in {images_dir}. Give '
-                         'another --output')
+        raise ValueError(
+            f'{link}: expected no such folder, or the films to be in it; they are in {images_dir}. Give '
+            'another --output'
+        )

@@ -23,8 +23,15 @@ _VIEWS = 2
 CHOICES_FILE = 'studies_of_more_films.csv'
 
 
-def collect_iu_xray(source: Path, output: Path, *, annotation: Path | None = None, only_existing_images: bool = False,
-                    split: dict[str, list[str]] | None = None, expected: ArchiveCounts = WHOLE_ARCHIVE) -> Collected:
+def collect_iu_xray(
+    source: Path,
+    output: Path,
+    *,
+    annotation: Path | None = None,
+    only_existing_images: bool = False,
+    split: dict[str, list[str]] | None = None,
+    expected: ArchiveCounts = WHOLE_ARCHIVE,
+) -> Collected:
     """The studies of R2Gen's split, with their films.
 
     Args:
@@ -51,8 +58,11 @@ def collect_iu_xray(source: Path, output: Path, *, annotation: Path | None = Non
     images_dir, paths = locate_films(source, output, {film for chosen in films.values() for film in chosen})
     paths_of = {name: tuple(paths.get(film, f'{film}.png') for film in chosen) for name, chosen in films.items()}
     studies = [Study(name, part, kept[name].findings, None, paths_of[name]) for part in SPLITS for name in split[part]]
-    return Collected(_with_films(studies, set(paths.values()), source, only_existing_images), images_dir,
-                     {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen'})
+    return Collected(
+        _with_films(studies, set(paths.values()), source, only_existing_images),
+        images_dir,
+        {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen'},
+    )
 
 
 def check_counts(counts: ArchiveCounts, expected: ArchiveCounts) -> None:
@@ -65,8 +75,10 @@ def check_counts(counts: ArchiveCounts, expected: ArchiveCounts) -> None:
 def _check_ids(kept: dict[str, OpenIReport], split: dict[str, list[str]]) -> None:
     of_split = {name for part in split.values() for name in part}
     if different := sorted(of_split ^ kept.keys()):
-        raise ValueError('the split and the studies with FINDINGS and two films differ in '
-                         + summarise(different, 'study', 'studies'))
+        raise ValueError(
+            'the split and the studies with FINDINGS and two films differ in '
+            + summarise(different, 'study', 'studies')
+        )
     sizes = ', '.join(f'{len(split[part]):,} {part}' for part in SPLITS)
     LOG.info('%d studies have FINDINGS and at least two films, exactly those of the split (%s)', len(kept), sizes)
 
@@ -75,8 +87,10 @@ def _compare_reports(kept: dict[str, OpenIReport], entries: dict[str, dict]) -> 
     if not entries:
         return
     if different := [name for name, report in kept.items() if entries.get(name, {}).get('report') != report.findings]:
-        LOG.warning("The annotation's report is not the XML's FINDINGS (which are taken) in %s",
-                    summarise(different, 'study', 'studies'))
+        LOG.warning(
+            "The annotation's report is not the XML's FINDINGS (which are taken) in %s",
+            summarise(different, 'study', 'studies'),
+        )
     LOG.info("%d of %d reports of the annotation equal the XML's FINDINGS", len(kept) - len(different), len(kept))
 
 

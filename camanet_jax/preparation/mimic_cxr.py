@@ -27,8 +27,14 @@ R2GEN_COUNTS = {'train': 270790, 'val': 2130, 'test': 3858}
 _STUDY_IN_PATH = re.compile(r'(?:^|/)s(\d+)/')
 
 
-def collect_mimic_cxr(source: Path, *, reports: Path | None = None, annotation: Path | None = None,
-                      samples: str = 'image', views: str = 'all') -> Collected:
+def collect_mimic_cxr(
+    source: Path,
+    *,
+    reports: Path | None = None,
+    annotation: Path | None = None,
+    samples: str = 'image',
+    views: str = 'all',
+) -> Collected:
     """The studies, without labels.
 
     Args:
@@ -56,8 +62,9 @@ def collect_mimic_cxr(source: Path, *, reports: Path | None = None, annotation: 
     studies = sorted(make(described, texts), key=lambda study: SPLITS.index(study.split))
     if not studies:
         raise ValueError(f'{source}: no report has FINDINGS')
-    return Collected(studies, images_dir,
-                     {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views})
+    return Collected(
+        studies, images_dir, {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views}
+    )
 
 
 def study_number(study: Study) -> str:
@@ -79,8 +86,11 @@ def _read_findings(films: list[Film], reports: MimicReports) -> dict[str, str]:
             texts[study_id] = findings.text
         counts['none' if report is None else 'with' if findings.text else 'without'] += 1
         counts['both'] += findings.with_impression
-    LOG.info('%d reports have FINDINGS (%d of them under one heading with the IMPRESSION), %d have none and are left '
-             'out; %d studies have no report file', *(counts[key] for key in ('with', 'both', 'without', 'none')))
+    LOG.info(
+        '%d reports have FINDINGS (%d of them under one heading with the IMPRESSION), %d have none and are left '
+        'out; %d studies have no report file',
+        *(counts[key] for key in ('with', 'both', 'without', 'none')),
+    )
     return texts
 
 
@@ -97,8 +107,10 @@ def _sample_per_study(films: list[Film], texts: dict[str, str]) -> Iterator[Stud
 
 
 def _read_r2gen(annotation: Path) -> list[Study]:
-    studies = [Study(entry['id'], split, entry['report'], None, tuple(entry['image_path']))
-               for split, entry in read_entries(annotation)]
+    studies = [
+        Study(entry['id'], split, entry['report'], None, tuple(entry['image_path']))
+        for split, entry in read_entries(annotation)
+    ]
     counts = collections.Counter(study.split for study in studies)
     LOG.info('%s: %s samples', annotation, '/'.join(f'{counts[split]:,}' for split in SPLITS))
     if counts != R2GEN_COUNTS:

@@ -26,8 +26,10 @@ class MimicReports:
         # MIMIC-CXR-JPG has a folder `files` too, with films in it.
         self._folder = next((folder for folder in folders if any(folder.glob('p1*/p1*/s*.txt'))), None)
         if not (self._archive or self._folder):
-            raise ValueError(f'{source}: expected {REPORTS_ARCHIVE} or its folder files/ with the texts of MIMIC-CXR '
-                             '(they are not part of MIMIC-CXR-JPG); name them with --reports')
+            raise ValueError(
+                f'{source}: expected {REPORTS_ARCHIVE} or its folder files/ with the texts of MIMIC-CXR '
+                '(they are not part of MIMIC-CXR-JPG); name them with --reports'
+            )
 
     def read(self, subject_id: str, study_id: str) -> str | None:
         """The text, or None where there is none."""

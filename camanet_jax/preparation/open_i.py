@@ -84,7 +84,7 @@ def _parse(name: str, content: bytes) -> OpenIReport:
         root = ElementTree.fromstring(content)
         report_name = root.find('uId').get('id')
     except (ElementTree.ParseError, AttributeError) as error:
-        raise ValueError(f'{name}: not one of Open-i\'s report XMLs ({error})') from error
+        raise ValueError(f"{name}: not one of Open-i's report XMLs ({error})") from error
     sections = {section.get('Label'): section.text or '' for section in root.iter('AbstractText')}
     findings = sections.get('FINDINGS', '')
     films = tuple(film.get('id') for film in root.iter('parentImage'))

@@ -19,8 +19,15 @@ LOG = logging.getLogger(__name__)
 VALIDATION_FILE = 'validation.json'
 
 
-def collect_own(source: Path, output: Path, *, table: Path | None = None, patient_rule: str = '',
-                decode_images: bool = True, uncertain: str = 'negative') -> Collected:
+def collect_own(
+    source: Path,
+    output: Path,
+    *,
+    table: Path | None = None,
+    patient_rule: str = '',
+    decode_images: bool = True,
+    uncertain: str = 'negative',
+) -> Collected:
     """The studies of a folder in which no fault was found.
 
     Args:
@@ -43,8 +50,10 @@ def collect_own(source: Path, output: Path, *, table: Path | None = None, patien
         json.dump(problems, file, indent=2, ensure_ascii=False)
     if problems:
         count = sum(map(len, problems.values()))
-        raise ValueError(f'{table or source}: {count} faults in {len(rows)} studies; all are in '
-                         f'{output / VALIDATION_FILE}\n{as_text(problems)}')
+        raise ValueError(
+            f'{table or source}: {count} faults in {len(rows)} studies; all are in '
+            f'{output / VALIDATION_FILE}\n{as_text(problems)}'
+        )
     studies = _studies(rows, uncertain)
     _log_summary(rows, studies, patient_rule, decode_images)
     return Collected(studies, images_dir, {'data_set': source.resolve().name})
@@ -61,16 +70,23 @@ def _studies(rows: Sequence[Row], uncertain: str) -> list[Study]:
     if rows[0].labels is not None:
         values = np.array([[VALUES[str(value)] for value in row.labels] for row in rows], np.int8)
         labels = [tuple(row) for row in positives(values, uncertain).tolist()]
-    studies = [Study(row.id, row.split, row.report, label, row.image_paths)
-               for row, label in zip(rows, labels, strict=True)]
+    studies = [
+        Study(row.id, row.split, row.report, label, row.image_paths) for row, label in zip(rows, labels, strict=True)
+    ]
     return sorted(studies, key=lambda study: SPLITS.index(study.split))
 
 
 def _log_summary(rows: Sequence[Row], studies: Sequence[Study], patient_rule: str, decode_images: bool) -> None:
     sizes = ', '.join(f'{count} {split}' for split, count in count_splits(studies).items())
     patients = {patient_of(row, patient_rule) for row in rows}
-    LOG.info('No faults in %d studies (%s) with %d images (%s); %s; %s', len(studies), sizes,
-             sum(len(study.image_paths) for study in studies), 'all decoded' if decode_images else 'not decoded',
-             'unlabelled' if studies[0].labels is None else 'labelled',
-             'patients unknown, so not compared between splits (a column patient, or --patient_rule)'
-             if None in patients else f'{len(patients)} patients, each in one split')
+    LOG.info(
+        'No faults in %d studies (%s) with %d images (%s); %s; %s',
+        len(studies),
+        sizes,
+        sum(len(study.image_paths) for study in studies),
+        'all decoded' if decode_images else 'not decoded',
+        'unlabelled' if studies[0].labels is None else 'labelled',
+        'patients unknown, so not compared between splits (a column patient, or --patient_rule)'
+        if None in patients
+        else f'{len(patients)} patients, each in one split',
+    )

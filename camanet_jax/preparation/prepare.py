@@ -32,31 +32,48 @@ def prepare_data(options: Namespace) -> None:
     if not options.source.is_dir():
         raise ValueError(f'{options.source}: expected the folder of the raw data')
     check_output(options.source, options.output)
-    beam = beam_options(options.beam_runner, [f'--{option}' for option in options.beam_options]) \
-        if options.beam_runner else {}
+    beam = (
+        beam_options(options.beam_runner, [f'--{option}' for option in options.beam_options])
+        if options.beam_runner
+        else {}
+    )
     collected = label(collect(options), options)
     write_study_folder(options.output, collected, options.store)
     counts = count_splits(collected.studies)
     LOG.info('%s: %s studies', options.output, ', '.join(f'{counts[split]:,} {split}' for split in SPLITS))
     if not options.annotation_only:
-        write_records(options.output, only_existing_images=getattr(options, 'only_existing_images', False),
-                      processes=options.processes, **beam)
+        write_records(
+            options.output,
+            only_existing_images=getattr(options, 'only_existing_images', False),
+            processes=options.processes,
+            **beam,
+        )
     if not (options.output / 'labels.json').exists():
-        LOG.info('There are no labels yet. Write %s with scripts/label_reports.py, or give --labels=rules here',
-                 options.output / 'labels.json')
+        LOG.info(
+            'There are no labels yet. Write %s with scripts/label_reports.py, or give --labels=rules here',
+            options.output / 'labels.json',
+        )
 
 
 def collect(options: Namespace) -> Collected:
     """The studies of the source."""
     source, output = options.source, options.output
     if options.kind == 'iu_xray':
-        return collect_iu_xray(source, output, annotation=options.annotation,
-                               only_existing_images=options.only_existing_images)
+        return collect_iu_xray(
+            source, output, annotation=options.annotation, only_existing_images=options.only_existing_images
+        )
     if options.kind == 'mimic_cxr':
-        return collect_mimic_cxr(source, reports=options.reports, annotation=options.annotation,
-                                 samples=options.samples, views=options.views)
-    return collect_own(source, output, table=options.table, patient_rule=options.patient_rule,
-                       decode_images=not options.only_look, uncertain=options.uncertain)
+        return collect_mimic_cxr(
+            source, reports=options.reports, annotation=options.annotation, samples=options.samples, views=options.views
+        )
+    return collect_own(
+        source,
+        output,
+        table=options.table,
+        patient_rule=options.patient_rule,
+        decode_images=not options.only_look,
+        uncertain=options.uncertain,
+    )
 
 
 def label(collected: Collected, options: Namespace) -> Collected:

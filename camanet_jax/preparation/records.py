@@ -34,8 +34,9 @@ class Sample:
         return self.images / max(self.seconds, 1e-9)
 
 
-def write_records(output: Path, *, only_existing_images: bool = False, processes: int | None = None,
-                  **download_options: Any) -> Path:
+def write_records(
+    output: Path, *, only_existing_images: bool = False, processes: int | None = None, **download_options: Any
+) -> Path:
     """Writes the records of a study folder in `output`/tfds, where training looks for them, or goes on writing.
 
     Args:
@@ -50,8 +51,13 @@ def write_records(output: Path, *, only_existing_images: bool = False, processes
     Raises:
       ValueError: the folder has faults, or the disk has no room.
     """
-    builder = StudyFolder(output, cache_dir=output / 'tfds', only_existing_images=only_existing_images,
-                          labels_required=False, processes=processes)
+    builder = StudyFolder(
+        output,
+        cache_dir=output / 'tfds',
+        only_existing_images=only_existing_images,
+        labels_required=False,
+        processes=processes,
+    )
     if builder.data_path.exists():
         LOG.info('The records are there already: %s', builder.data_path)
         return Path(builder.data_path)
@@ -61,22 +67,34 @@ def write_records(output: Path, *, only_existing_images: bool = False, processes
     if paths:
         sample = measure(paths, builder.store)
         disk.require(_need(paths, sample, builder.store), output, 'records')
-        LOG.info('%d images, store %r: %.1f images/s per core; about %s on %d cores', len(paths), builder.store,
-                 sample.speed, as_time(len(paths) / sample.speed / cores), cores)
+        LOG.info(
+            '%d images, store %r: %.1f images/s per core; about %s on %d cores',
+            len(paths),
+            builder.store,
+            sample.speed,
+            as_time(len(paths) / sample.speed / cores),
+            cores,
+        )
     start = time.monotonic()
     prepare(builder, **download_options)
     seconds = time.monotonic() - start
     LOG.info('Records written in %s: %s', as_time(seconds), builder.data_path)
     if paths:
         speed = len(paths) / seconds
-        LOG.info('%.1f images/s, %.1f per core; at this speed all %d images of MIMIC-CXR-JPG would take %s on %d cores',
-                 speed, speed / cores, MIMIC_IMAGES, as_time(MIMIC_IMAGES / speed), cores)
+        LOG.info(
+            '%.1f images/s, %.1f per core; at this speed all %d images of MIMIC-CXR-JPG would take %s on %d cores',
+            speed,
+            speed / cores,
+            MIMIC_IMAGES,
+            as_time(MIMIC_IMAGES / speed),
+            cores,
+        )
     return Path(builder.data_path)
 
 
 def measure(paths: Sequence[Path], store: str) -> Sample:
     """Reads and stores a few images, spread over all, as a shard's writer does."""
-    chosen = paths[::max(1, len(paths) // _SAMPLED)][:_SAMPLED]
+    chosen = paths[:: max(1, len(paths) // _SAMPLED)][:_SAMPLED]
     start = time.perf_counter()
     read = kept = 0
     for path in chosen:

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 _SECTION_WORDS = frozenset(
     'addendum attestation clinical comment comments comparison comparisons conclusion date dictated exam examination '
     'history impression indication indications information notification opinion procedure protocol reason '
-    'recommendation recommendations summary technique wet'.split())
+    'recommendation recommendations summary technique wet'.split()
+)
 _FINDINGS, _IMPRESSION = 'findings', 'impression'
 _SPELLING = 0.8  # difflib's ratio from which a word is a misspelling
 

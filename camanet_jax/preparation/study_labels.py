@@ -39,8 +39,9 @@ def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> lis
     return [_with_row(study, found[study.id]) for study in studies]
 
 
-def label_from_mimic_table(studies: Sequence[Study], path: Path, uncertain: str,
-                           study_number: Callable[[Study], str]) -> list[Study]:
+def label_from_mimic_table(
+    studies: Sequence[Study], path: Path, uncertain: str, study_number: Callable[[Study], str]
+) -> list[Study]:
     """Labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are negative throughout, and logged.
 
     Args:
@@ -53,8 +54,9 @@ def label_from_mimic_table(studies: Sequence[Study], path: Path, uncertain: str,
     nothing = (NEGATIVE,) * len(OBSERVATIONS)
     numbers = [study_number(study) for study in studies]
     if missing := [number for number in dict.fromkeys(numbers) if number not in rows]:
-        LOG.warning('%s has no row, so negative labels throughout, for %s', path.name,
-                    summarise(missing, 'study', 'studies'))
+        LOG.warning(
+            '%s has no row, so negative labels throughout, for %s', path.name, summarise(missing, 'study', 'studies')
+        )
     return [_with_row(study, rows.get(number, nothing)) for study, number in zip(studies, numbers, strict=True)]
 
 

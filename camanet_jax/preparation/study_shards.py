@@ -27,13 +27,15 @@ _MOST_SHARDS = 256  # of a split: readers keep every shard's file open
 
 def study_features() -> tfds.features.FeaturesDict:
     """What a record of a study holds."""
-    return tfds.features.FeaturesDict({
-        'id': tfds.features.Text(),
-        'report': tfds.features.Text(),
-        'labels': tfds.features.Tensor(shape=(len(OBSERVATIONS),), dtype=np.int8),
-        'images': tfds.features.Sequence(tfds.features.Image(shape=(None, None, None))),  # in view order
-        'image_paths': tfds.features.Sequence(tfds.features.Text()),
-    })
+    return tfds.features.FeaturesDict(
+        {
+            'id': tfds.features.Text(),
+            'report': tfds.features.Text(),
+            'labels': tfds.features.Tensor(shape=(len(OBSERVATIONS),), dtype=np.int8),
+            'images': tfds.features.Sequence(tfds.features.Image(shape=(None, None, None))),  # in view order
+            'image_paths': tfds.features.Sequence(tfds.features.Text()),
+        }
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +70,10 @@ def cut_into_shards(studies: Sequence[Study], images_dir: Path, store: str) -> d
     for split in dict.fromkeys(study.split for study in studies):
         members = [study for study in studies if study.split == split]
         size = max(_STUDIES_PER_SHARD, -(-len(members) // _MOST_SHARDS))
-        shards[split] = [StudyShard(split, first, tuple(members[first:first + size]), images_dir, store)
-                         for first in range(0, len(members), size)]
+        shards[split] = [
+            StudyShard(split, first, tuple(members[first : first + size]), images_dir, store)
+            for first in range(0, len(members), size)
+        ]
     return shards
 
 
@@ -87,6 +91,7 @@ def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -
     threads = processes or len(os.sched_getaffinity(0))
     lock = threading.Lock()
     with Progress('Preparing studies', total, total - left) as progress:
+
         def advance() -> None:
             with lock:
                 progress.advance()

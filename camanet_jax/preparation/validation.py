@@ -16,8 +16,9 @@ from camanet_jax.run.progress import Progress
 Problems = dict[str, list[str]]  # kind -> what is wrong where
 
 
-def find_problems(rows: Sequence[Row], images_dir: Path, patient_rule: str = '',
-                  decode_images: bool = True) -> Problems:
+def find_problems(
+    rows: Sequence[Row], images_dir: Path, patient_rule: str = '', decode_images: bool = True
+) -> Problems:
     """Checks all rows for all faults.
 
     Args:
@@ -100,8 +101,11 @@ def _split_patients(rows: Sequence[Row], rule: str) -> list[str]:
             splits[patient].setdefault(row.split, row.id)
         elif rule and row.id:
             unknown.append(f'{_name(row)}: the patient rule finds nothing in the id')
-    several = [f'patient {patient}: ' + ', '.join(f'{split} ({name})' for split, name in found.items())
-               for patient, found in splits.items() if len(found) > 1]
+    several = [
+        f'patient {patient}: ' + ', '.join(f'{split} ({name})' for split, name in found.items())
+        for patient, found in splits.items()
+        if len(found) > 1
+    ]
     return several + unknown
 
 
@@ -117,8 +121,10 @@ def _image_faults(rows: Sequence[Row], images_dir: Path, decode: bool) -> Proble
     missing = [path for path in of_study if not (images_dir / path).is_file()]
     there = sorted(of_study.keys() - set(missing)) if decode else []
     unreadable = []
-    with Progress('Checking images', len(there)) as progress, \
-            concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with (
+        Progress('Checking images', len(there)) as progress,
+        concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+    ):
         for path, fault in zip(there, pool.map(lambda path: _decoding_fault(images_dir / path), there), strict=True):
             progress.advance()
             if fault:

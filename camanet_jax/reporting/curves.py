@@ -21,14 +21,26 @@ PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 4.2, 2.7, 2  # inches
 
 Rows = list[dict[str, Any]]
 # Titles and the metrics drawn under them.
-LOSSES = {'Total loss': ['loss'], 'Report NLL per word': ['report_nll'], 'Pseudo-label BCE': ['pseudo_label_bce'],
-          'VTAC MSE': ['vtac_mse'], 'Contrastive loss': ['contrastive']}
-OPTIMISER = {'Learning rates': ['lr_backbone', 'lr_decoder'], 'Norms': ['gradient_norm', 'update_norm'],
-             'Share of studies with an empty VDM': ['empty_vdm_share'],
-             'Images per second': ['time/images_per_second']}
-SCORES = {'BLEU': ['BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4'], 'METEOR and ROUGE-L': ['METEOR', 'ROUGE_L'],
-          'CIDEr': ['CIDEr'], 'Selection score: BLEU-4 + 0.5 BLEU-1': ['selection_score'],
-          'Distinct reports': ['distinct_reports']}
+LOSSES = {
+    'Total loss': ['loss'],
+    'Report NLL per word': ['report_nll'],
+    'Pseudo-label BCE': ['pseudo_label_bce'],
+    'VTAC MSE': ['vtac_mse'],
+    'Contrastive loss': ['contrastive'],
+}
+OPTIMISER = {
+    'Learning rates': ['lr_backbone', 'lr_decoder'],
+    'Norms': ['gradient_norm', 'update_norm'],
+    'Share of studies with an empty VDM': ['empty_vdm_share'],
+    'Images per second': ['time/images_per_second'],
+}
+SCORES = {
+    'BLEU': ['BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4'],
+    'METEOR and ROUGE-L': ['METEOR', 'ROUGE_L'],
+    'CIDEr': ['CIDEr'],
+    'Selection score: BLEU-4 + 0.5 BLEU-1': ['selection_score'],
+    'Distinct reports': ['distinct_reports'],
+}
 LOG_SCALE = ('Learning rates', 'Norms')
 
 
@@ -44,9 +56,11 @@ def draw_curves(metrics_path: str | Path, figures_dir: str | Path) -> list[Path]
     if not rows:
         raise ValueError(f'Expected lines of metrics in {metrics_path}, got none; let the run log a step first.')
     train, val = ([row for row in rows if row['split'] == split] for split in ('train', 'val'))
-    figures = {'losses.png': draw_panels(LOSSES, lambda axes, names: draw_loss(axes, names[0], train, val), train),
-               'optimiser.png': draw_panels(OPTIMISER, lambda axes, names: draw_steps(axes, names, train), train),
-               'scores.png': draw_panels(SCORES, lambda axes, names: draw_epochs(axes, names, val), val)}
+    figures = {
+        'losses.png': draw_panels(LOSSES, lambda axes, names: draw_loss(axes, names[0], train, val), train),
+        'optimiser.png': draw_panels(OPTIMISER, lambda axes, names: draw_steps(axes, names, train), train),
+        'scores.png': draw_panels(SCORES, lambda axes, names: draw_epochs(axes, names, val), val),
+    }
     return [save(figure, Path(figures_dir) / name) for name, figure in figures.items() if figure is not None]
 
 
@@ -131,8 +145,16 @@ def decorate(axes: Axes, title: str) -> None:
     axes.set_title(title, loc='left', fontsize=10, fontweight='bold', color=INK, pad=8)
     handles, _ = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        axes.legend(loc='lower right', bbox_to_anchor=(1.01, 1.0), ncols=len(handles), frameon=False, fontsize=8,
-                    columnspacing=1.0, handlelength=1.4, borderaxespad=0.1)
+        axes.legend(
+            loc='lower right',
+            bbox_to_anchor=(1.01, 1.0),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=8,
+            columnspacing=1.0,
+            handlelength=1.4,
+            borderaxespad=0.1,
+        )
     if title in LOG_SCALE:
         axes.set_yscale('log')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))

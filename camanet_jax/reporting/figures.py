@@ -25,9 +25,16 @@ WORDS_COLUMNS, WORDS_FILM = 9, 132
 FAINTEST_MAP = 0.1  # a map whose maximum is lower is shown as faint as it is
 
 
-def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
-               explanation: Explanation, *, study_id: str, reference: str,
-               pseudo_labels: Sequence[float] | None = None) -> Path:
+def draw_study(
+    path: str | Path,
+    images: UInt8[np.ndarray, 'I height width'],
+    words: Sequence[str],
+    explanation: Explanation,
+    *,
+    study_id: str,
+    reference: str,
+    pseudo_labels: Sequence[float] | None = None,
+) -> Path:
     """One study as in Figure 8: films, VDM, TDM, attention of important words; texts, selected words, observations.
 
     Args:
@@ -46,25 +53,39 @@ def draw_study(path: str | Path, images: UInt8[np.ndarray, 'I height width'], wo
     page, top = Page(STUDY_WIDTH), MARGIN + 44
     page.text(MARGIN, MARGIN + 18, study_id, size=20, weight='bold', fit=STUDY_WIDTH - 2 * MARGIN)
     right = draw_texts(page, top, words, reference, explanation)
-    right = draw_observations(page, STUDY_WIDTH - MARGIN - TEXT_WIDTH, right, TEXT_WIDTH,
-                              Observations.of(explanation.class_probabilities, pseudo_labels))
+    right = draw_observations(
+        page,
+        STUDY_WIDTH - MARGIN - TEXT_WIDTH,
+        right,
+        TEXT_WIDTH,
+        Observations.of(explanation.class_probabilities, pseudo_labels),
+    )
     left = draw_maps(page, top, right - top, images, words, explanation)
     return page.save(path, max(left, right) + MARGIN)
 
 
-def draw_words(path: str | Path, images: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
-               explanation: Explanation, *, study_id: str) -> Path:
+def draw_words(
+    path: str | Path,
+    images: UInt8[np.ndarray, 'I height width'],
+    words: Sequence[str],
+    explanation: Explanation,
+    *,
+    study_id: str,
+) -> Path:
     """Where the model looked for each word of a report, in reading order; the words that VTAC selected are marked.
 
     Arguments as in `draw_study`.
     """
     check_words(words, explanation)
     page = Page(2 * MARGIN + WORDS_COLUMNS * (WORDS_FILM + GAP) - GAP)
-    page.text(MARGIN, MARGIN + 18, f'{study_id}: attention at each word', size=20, weight='bold',
-              fit=page.width - 2 * MARGIN)
+    page.text(
+        MARGIN, MARGIN + 18, f'{study_id}: attention at each word', size=20, weight='bold', fit=page.width - 2 * MARGIN
+    )
     scale = attention_scale(explanation.predicting_attention)
-    cells = [word_cell(words, explanation, place, scale, marked=place in (explanation.selected or ()))
-             for place in range(len(words))] or [Cell('(empty report)')]
+    cells = [
+        word_cell(words, explanation, place, scale, marked=place in (explanation.selected or ()))
+        for place in range(len(words))
+    ] or [Cell('(empty report)')]
     bottom = draw_grid(page, MARGIN, MARGIN + 44, images, cells, WORDS_COLUMNS, WORDS_FILM)
     note = '; marked: selected by VTAC' if explanation.selected else ''
     bottom = draw_attention_bar(page, bottom, scale, 'each word', note)
@@ -95,14 +116,20 @@ def word_cell(words: Sequence[str], explanation: Explanation, place: int, scale:
     return Cell(words[place], f'{maps.max() * maps.size:.1f}×', maps, scale, marked)
 
 
-def draw_maps(page: Page, top: float, height: float, images: UInt8[np.ndarray, 'I height width'],
-              words: Sequence[str], explanation: Explanation) -> float:
+def draw_maps(
+    page: Page,
+    top: float,
+    height: float,
+    images: UInt8[np.ndarray, 'I height width'],
+    words: Sequence[str],
+    explanation: Explanation,
+) -> float:
     """Films, maps and as many important words as fill about `height` pixels. Returns the bottom."""
     columns = 4 if len(images) == 1 else 5
     width = (MAPS_WIDTH + GAP) // columns - GAP
     rows = max(MIN_ROWS, int((height - LEGEND) // row_height(images, width)))
     cells = map_cells(explanation)
-    places = important_places(words, explanation)[:columns * rows - len(cells)]
+    places = important_places(words, explanation)[: columns * rows - len(cells)]
     scale = attention_scale(explanation.predicting_attention[places])
     cells += [word_cell(words, explanation, place, scale) for place in places]
     bottom = draw_grid(page, MARGIN, top, images, cells, columns, width)
@@ -115,8 +142,13 @@ def draw_maps(page: Page, top: float, height: float, images: UInt8[np.ndarray, '
 def draw_attention_bar(page: Page, top: float, scale: Scale, name: str, note: str = '') -> float:
     """The scale of the words' attention. Returns the bottom."""
     ends = ('1', f'≥ {scale.high / scale.low:.1f}')
-    return draw_scale_bar(page, MARGIN, top, ends, f'{name}: cross-attention when written, in multiples of uniform '
-                          f'attention; the number is the peak{note}')
+    return draw_scale_bar(
+        page,
+        MARGIN,
+        top,
+        ends,
+        f'{name}: cross-attention when written, in multiples of uniform attention; the number is the peak{note}',
+    )
 
 
 def draw_texts(page: Page, top: float, words: Sequence[str], reference: str, explanation: Explanation) -> float:

@@ -39,8 +39,15 @@ def film_height(images: UInt8[np.ndarray, 'I height width'], width: int) -> int:
     return round(width * images.shape[1] / images.shape[2])
 
 
-def draw_grid(page: Page, left: int, top: float, images: UInt8[np.ndarray, 'I height width'], cells: Sequence[Cell],
-              columns: int, width: int) -> float:
+def draw_grid(
+    page: Page,
+    left: int,
+    top: float,
+    images: UInt8[np.ndarray, 'I height width'],
+    cells: Sequence[Cell],
+    columns: int,
+    width: int,
+) -> float:
     """Cells in reading order, films `width` pixels wide, from `left`, `top`. Returns the bottom with the gap below."""
     films = [resize_film(film, film_height(images, width), width) for film in images]
     step = row_height(images, width)

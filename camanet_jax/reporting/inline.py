@@ -23,14 +23,15 @@ def report_png(images: UInt8[np.ndarray, 'I height width'], words: Sequence[str]
     pieces = text_pieces(words, explanation.selected or []) or [('(empty report)', False)]
     top = page.paragraph(MARGIN, MARGIN, page.width - 2 * MARGIN, pieces) + GAP
     cells = map_cells(explanation)
-    places = important_places(words, explanation)[:COLUMNS - len(cells)]
+    places = important_places(words, explanation)[: COLUMNS - len(cells)]
     scale = attention_scale(explanation.predicting_attention[places])
     cells += [word_cell(words, explanation, place, scale) for place in places]
     return page.png(draw_grid(page, MARGIN, top, images, cells, COLUMNS, FILM) + MARGIN)
 
 
-def attention_image(images: UInt8[np.ndarray, 'I height width'], words: Sequence[str], explanation: Explanation,
-                    word: str | int) -> Image.Image:
+def attention_image(
+    images: UInt8[np.ndarray, 'I height width'], words: Sequence[str], explanation: Explanation, word: str | int
+) -> Image.Image:
     """Where the model looked when it predicted a word (its first occurrence, or the one at a place): films in a row.
 
     Raises:

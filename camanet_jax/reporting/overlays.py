@@ -50,8 +50,9 @@ def resize_film(film: UInt8[np.ndarray, 'h w'], height: int, width: int) -> UInt
     return np.asarray(Image.fromarray(film).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def overlay(film: UInt8[np.ndarray, 'height width'], heat: Float[np.ndarray, 'h w'],
-            scale: Scale) -> UInt8[np.ndarray, 'height width 3']:
+def overlay(
+    film: UInt8[np.ndarray, 'height width'], heat: Float[np.ndarray, 'h w'], scale: Scale
+) -> UInt8[np.ndarray, 'height width 3']:
     """A coarse map, stretched over the whole film, as transparent colour.
 
     Args:
@@ -62,8 +63,9 @@ def overlay(film: UInt8[np.ndarray, 'height width'], heat: Float[np.ndarray, 'h 
     return blend(film, scale.strength(upsample(heat, *film.shape)))
 
 
-def blend(film: UInt8[np.ndarray, 'height width'],
-          strength: Float[np.ndarray, 'height width']) -> UInt8[np.ndarray, 'height width 3']:
+def blend(
+    film: UInt8[np.ndarray, 'height width'], strength: Float[np.ndarray, 'height width']
+) -> UInt8[np.ndarray, 'height width 3']:
     """Colours of a strength in [0, 1] over a film."""
     opacity = MAX_OPACITY * strength[..., None] ** OPACITY_POWER
     return np.round(film[..., None] * (1 - opacity) + heat_colours(strength) * opacity).astype(np.uint8)

@@ -34,8 +34,18 @@ class Page:
         self._axes.set_axis_off()
         self._measure = RendererAgg(1, 1, DPI)
 
-    def text(self, x: float, y: float, string: str, *, size: float = BODY, colour: str = INK, weight: str = 'normal',
-             align: str = 'left', fit: float | None = None) -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        string: str,
+        *,
+        size: float = BODY,
+        colour: str = INK,
+        weight: str = 'normal',
+        align: str = 'left',
+        fit: float | None = None,
+    ) -> None:
         """One line with its baseline at y; smaller, and then shortened, where it would be wider than `fit`."""
         if fit is not None:
             while size > SMALLEST and self.text_width(string, size, weight) > fit:
@@ -43,15 +53,17 @@ class Page:
             while len(string) > 2 and self.text_width(string, size, weight) > fit:
                 string = string[:-2] + '…'
         # Reports are not mathematics: a dollar sign is a dollar sign.
-        self._axes.text(x, y, string, fontproperties=font(size, weight), color=colour, ha=align, va='baseline',
-                        parse_math=False)
+        self._axes.text(
+            x, y, string, fontproperties=font(size, weight), color=colour, ha=align, va='baseline', parse_math=False
+        )
 
     def text_width(self, string: str, size: float = BODY, weight: str = 'normal') -> float:
         """In pixels."""
         return self._measure.get_text_width_height_descent(string, font(size, weight), ismath=False)[0]
 
-    def paragraph(self, x: float, y: float, width: float, pieces: Iterable[tuple[str, bool]],
-                  size: float = BODY) -> float:
+    def paragraph(
+        self, x: float, y: float, width: float, pieces: Iterable[tuple[str, bool]], size: float = BODY
+    ) -> float:
         """Wraps unbroken pieces into `width` from y down; those flagged True are marked. Returns the bottom."""
         left, baseline, space = x, y + size, self.text_width('a a', size) - self.text_width('aa', size)
         for string, marked in pieces:
@@ -71,8 +83,16 @@ class Page:
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, *, filled: bool = True) -> None:
         """A filled rectangle, or its outline."""
-        self._axes.add_patch(Rectangle((x, y), width, height, facecolor=colour if filled else 'none',
-                                       edgecolor='none' if filled else colour, linewidth=0 if filled else 0.8))
+        self._axes.add_patch(
+            Rectangle(
+                (x, y),
+                width,
+                height,
+                facecolor=colour if filled else 'none',
+                edgecolor='none' if filled else colour,
+                linewidth=0 if filled else 0.8,
+            )
+        )
 
     def save(self, path: str | Path, height: float) -> Path:
         """Writes `height` pixels of the page, making the folder if need be."""

@@ -36,8 +36,9 @@ class Observations:
         return cls(probabilities, labels)
 
 
-def draw_section(page: Page, x: float, y: float, width: float, heading: str,
-                 pieces: Iterable[tuple[str, bool]]) -> float:
+def draw_section(
+    page: Page, x: float, y: float, width: float, heading: str, pieces: Iterable[tuple[str, bool]]
+) -> float:
     """A heading and a paragraph. Returns the bottom with the gap to the next section."""
     return page.paragraph(x, draw_heading(page, x, y, width, heading), width, pieces) + SECTION_GAP
 
@@ -56,8 +57,10 @@ def draw_observations(page: Page, x: float, y: float, width: float, observations
         return y
     y = draw_heading(page, x, y, width, 'Observations')
     columns = (x + 0.52 * width, x + 0.77 * width)
-    names = ('predicted' if probabilities is not None else 'no classifier',
-             'pseudo-label' if labels is not None else 'no pseudo-label')
+    names = (
+        'predicted' if probabilities is not None else 'no classifier',
+        'pseudo-label' if labels is not None else 'no pseudo-label',
+    )
     for column, name in zip(columns, names, strict=True):
         page.text(column, y + SMALL, name, size=SMALL, colour=FAINT, fit=x + width - column)
     for row, observation in enumerate(OBSERVATIONS):

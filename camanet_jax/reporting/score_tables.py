@@ -23,17 +23,24 @@ def split_tables(split: str, entry: dict[str, Any]) -> str:
 def language_table(split: str, entry: dict[str, Any]) -> str:
     """Both protocols, the baselines, and the paper."""
     names = list(entry['cut'])
-    rows = [(f'this run, protocol {protocol}', cells(names, entry[protocol], entry['intervals'][protocol]))
-            for protocol in ('cut', 'full')]
+    rows = [
+        (f'this run, protocol {protocol}', cells(names, entry[protocol], entry['intervals'][protocol]))
+        for protocol in ('cut', 'full')
+    ]
     if 'constant_baseline' in entry:
         rows.append(('best constant report', cells(names, entry['constant_baseline'])))
-    rows += [(title, [difference_cell(entry[key]['difference']['cut'].get(name)) for name in names])
-             for key, title in DIFFERENCES.items() if key in entry]
+    rows += [
+        (title, [difference_cell(entry[key]['difference']['cut'].get(name)) for name in names])
+        for key, title in DIFFERENCES.items()
+        if key in entry
+    ]
     rows += paper_rows('IV', names)
     copied = entry.get('copied_from_train')
     copied = f', {100 * copied["cut"]:.1f}% of the reports copied from train' if copied else ''
-    note = (f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap '
-            'intervals over studies. Paper: Table IV, test splits; compare with a run on the same data only.')
+    note = (
+        f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap '
+        'intervals over studies. Paper: Table IV, test splits; compare with a run on the same data only.'
+    )
     return table(f'Language scores, {split} split', [name.replace('_', '-') for name in names], rows, note)
 
 
@@ -41,17 +48,25 @@ def agreement_table(split: str, entry: dict[str, Any]) -> str:
     """Labels of the reports, and of the classifier, against those of the references, averaged in three ways."""
     reports, classifier = entry['clinical']['uncertain_negative'], entry.get('classification')
     intervals = entry['intervals'].get('clinical', {})
-    rows = [(f'reports, {average}', agreement_cells(reports[average], intervals.get(f'{average}_F1')))
-            for average in AVERAGES]
-    rows.append(('reports, 5 classes, micro', agreement_cells(reports['five_class']['micro'],
-                                                              intervals.get('five_class_micro_F1'))))
+    rows = [
+        (f'reports, {average}', agreement_cells(reports[average], intervals.get(f'{average}_F1')))
+        for average in AVERAGES
+    ]
+    rows.append(
+        (
+            'reports, 5 classes, micro',
+            agreement_cells(reports['five_class']['micro'], intervals.get('five_class_micro_F1')),
+        )
+    )
     if classifier:
         rows += [(f'classifier, {average}', agreement_cells(classifier[average])) for average in AVERAGES]
     rows += paper_rows('II', AGREEMENT, 'reports, micro, ', only='CAMANet')
     rows += paper_rows('V', AGREEMENT, 'classifier, ', only='test')
-    note = (f'Reports: observations that the labeller ({entry["clinical"]["labeler"]}) finds in them, uncertain '
-            'counted as negative, against those of the references. Classifier: against the pseudo-labels. Paper: '
-            'Tables II (labelled by CheXbert) and V.')
+    note = (
+        f'Reports: observations that the labeller ({entry["clinical"]["labeler"]}) finds in them, uncertain '
+        'counted as negative, against those of the references. Classifier: against the pseudo-labels. Paper: '
+        'Tables II (labelled by CheXbert) and V.'
+    )
     return table(f'Observations, {split} split', AGREEMENT, rows, note)
 
 
@@ -59,8 +74,10 @@ def class_table(split: str, entry: dict[str, Any]) -> str:
     """The same by observation."""
     by_report = entry['clinical']['uncertain_negative']['per_class']
     by_class = entry.get('classification', {}).get('per_class', {})
-    rows = [(name, [str(found['support']), *agreement_cells(found), *agreement_cells(by_class.get(name, {}))])
-            for name, found in by_report.items()]
+    rows = [
+        (name, [str(found['support']), *agreement_cells(found), *agreement_cells(by_class.get(name, {}))])
+        for name, found in by_report.items()
+    ]
     columns = ['studies', *(f'reports: {name}' for name in AGREEMENT), *(f'classifier: {name}' for name in AGREEMENT)]
     return table(f'Each observation, {split} split', columns, rows, 'Studies: references that have it.')
 
@@ -68,8 +85,12 @@ def class_table(split: str, entry: dict[str, Any]) -> str:
 def paper_rows(number: str, names: Sequence[str], about: str = '', only: str | None = None) -> list[Row]:
     """Rows of a table of the paper, of every data set; `only` picks those of one name."""
     found = paper_table(number)
-    return [(f'paper, {about}{row}, {data_set}', cells(names, dict(zip(found.columns, values, strict=True))))
-            for data_set, rows in found.data_sets.items() for row, values in rows.items() if only in (None, row)]
+    return [
+        (f'paper, {about}{row}, {data_set}', cells(names, dict(zip(found.columns, values, strict=True))))
+        for data_set, rows in found.data_sets.items()
+        for row, values in rows.items()
+        if only in (None, row)
+    ]
 
 
 def cells(names: Sequence[str], scores: Mapping[str, Any], intervals: Mapping[str, Any] = NO_INTERVALS) -> list[str]:
@@ -99,8 +120,12 @@ def with_interval(value: float | None, interval: Sequence[float] | None = None) 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Row], note: str = '') -> str:
     """A table that scrolls sideways where the page is narrow; a keyboard can scroll it too."""
     head = ''.join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    body = ''.join(f'<tr><th scope="row">{escape(heading)}</th>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>'
-                   for heading, row in rows)
-    return (f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
-            f'<caption>{escape(caption)}</caption><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-            f'<p class="note">{escape(note)}</p>')
+    body = ''.join(
+        f'<tr><th scope="row">{escape(heading)}</th>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>'
+        for heading, row in rows
+    )
+    return (
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
+        f'<caption>{escape(caption)}</caption><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<p class="note">{escape(note)}</p>'
+    )

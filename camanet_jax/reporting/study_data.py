@@ -22,8 +22,13 @@ JPEG_QUALITY = 85
 FAINTEST_MAP = 0.1  # a discriminative map whose maximum is lower is shown as faint as it is
 
 
-def study_data(study_id: str, films: UInt8[np.ndarray, 'I height width'], words: Sequence[str],
-               explanation: Explanation, **texts: Any) -> dict[str, Any]:
+def study_data(
+    study_id: str,
+    films: UInt8[np.ndarray, 'I height width'],
+    words: Sequence[str],
+    explanation: Explanation,
+    **texts: Any,
+) -> dict[str, Any]:
     """A study for the viewer.
 
     Args:
@@ -31,10 +36,16 @@ def study_data(study_id: str, films: UInt8[np.ndarray, 'I height width'], words:
       **texts: what is shown beside, as it is: `reference` (a text), `labels` ([Y] of 0, 1 or None), `scores` (by
         name), `alternatives` (pairs of text and log-probability).
     """
-    return {'id': study_id, 'films': [as_jpeg(film) for film in films], 'words': list(words),
-            'log_probs': [round(float(value), 4) for value in explanation.log_probs],
-            'selected': explanation.selected or [], 'maps': map_stacks(explanation),
-            'probabilities': rounded(explanation.class_probabilities), **texts}
+    return {
+        'id': study_id,
+        'films': [as_jpeg(film) for film in films],
+        'words': list(words),
+        'log_probs': [round(float(value), 4) for value in explanation.log_probs],
+        'selected': explanation.selected or [],
+        'maps': map_stacks(explanation),
+        'probabilities': rounded(explanation.class_probabilities),
+        **texts,
+    }
 
 
 def viewer_settings() -> dict[str, Any]:
@@ -61,8 +72,13 @@ def stack(maps: Float[np.ndarray, 'maps I height width'], scale: Scale) -> dict[
     """Maps of 0 and above as bytes, 255 standing for the largest value `top`; the scale they are shown on."""
     top = float(maps.max()) if maps.size and maps.max() > 0 else 1.0
     quantised = np.rint(np.clip(maps / top, 0, 1) * 255).astype(np.uint8)
-    return {'shape': list(maps.shape), 'bytes': encode(quantised.tobytes()), 'top': top, 'low': scale.low,
-            'high': scale.high}
+    return {
+        'shape': list(maps.shape),
+        'bytes': encode(quantised.tobytes()),
+        'top': top,
+        'low': scale.low,
+        'high': scale.high,
+    }
 
 
 def as_jpeg(film: UInt8[np.ndarray, 'height width']) -> str:

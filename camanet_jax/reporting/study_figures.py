@@ -27,8 +27,15 @@ def draw_studies(folder: Path, evaluator: Evaluator, variables: Any, source: Sou
         line = result.rows[row]
         words = line['report'].split()
         path = folder / f'{line["id"].replace("/", "_")}.png'
-        figures.draw_study(path, films, words, explanation, study_id=line['id'], reference=line['reference_full'],
-                           pseudo_labels=result.labels[row])
+        figures.draw_study(
+            path,
+            films,
+            words,
+            explanation,
+            study_id=line['id'],
+            reference=line['reference_full'],
+            pseudo_labels=result.labels[row],
+        )
         figures.draw_words(path.with_suffix('.words.png'), films, words, explanation, study_id=line['id'])
         written += [path, path.with_suffix('.words.png')]
     return written
@@ -39,8 +46,8 @@ def chosen_rows(result: SplitResult, count: int) -> list[int]:
     normal = OBSERVATIONS.index('No Finding')
     findings = np.nan_to_num(np.delete(result.labels, normal, axis=1)).sum(1)
     abnormal, others = np.flatnonzero(findings > 0), np.flatnonzero(findings == 0)
-    first = list(abnormal[:max(count - count // 2, count - len(others))])
-    return [int(i) for i in first + list(others[:count - len(first)])]
+    first = list(abnormal[: max(count - count // 2, count - len(others))])
+    return [int(i) for i in first + list(others[: count - len(first)])]
 
 
 def load_images(experiment: Experiment, source: Source, positions: list[int]) -> np.ndarray:

@@ -63,7 +63,7 @@ class Frame:
     def ticks(self) -> np.ndarray:
         """Round values inside."""
         if self.log:
-            found = LogLocator(numticks=5).tick_values(10 ** self.bottom, 10 ** self.top)
+            found = LogLocator(numticks=5).tick_values(10**self.bottom, 10**self.top)
             return found[(np.log10(found) >= self.bottom) & (np.log10(found) <= self.top)]
         found = MaxNLocator(4).tick_values(self.bottom, self.top)
         return found[(found >= self.bottom) & (found <= self.top)]
@@ -85,15 +85,18 @@ def curves_html(metrics_path: Path) -> str:
 def loss_lines(name: str, train: Rows, val: Rows) -> list[Line]:
     """A term of the objective: every step faintly, its moving average, the validation split."""
     steps, values = series(train, name, 'step')
-    return [Line('', 'line-0 faint', *thinned(steps, values)),
-            Line('train', 'line-0', *thinned(steps, smoothed(values))),
-            Line('val', 'line-1', *series(val, name, 'step'))]
+    return [
+        Line('', 'line-0 faint', *thinned(steps, values)),
+        Line('train', 'line-0', *thinned(steps, smoothed(values))),
+        Line('val', 'line-1', *series(val, name, 'step')),
+    ]
 
 
 def metric_lines(names: Sequence[str], rows: Rows, axis: str) -> list[Line]:
     """Metrics as they are."""
-    return [Line(spelled(name), f'line-{number}', *thinned(*series(rows, name, axis)))
-            for number, name in enumerate(names)]
+    return [
+        Line(spelled(name), f'line-{number}', *thinned(*series(rows, name, axis))) for number, name in enumerate(names)
+    ]
 
 
 def spelled(name: str) -> str:
@@ -116,15 +119,20 @@ def figure(title: str, axis: str, lines: Sequence[Line], mark: int | None = None
     keys = ' '.join(f'<span class="key {line.style}">{escape(line.name)}</span>' for line in named)
     last = ', '.join(f'{line.name} {line.values[np.isfinite(line.values)][-1]:.4g}' for line in named)
     summary = escape(f'{title} by {axis}. Last: {last}.')
-    return (f'<figure class="curve"><figcaption>{escape(title)} {keys if len(named) > 1 else ""}</figcaption>'
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{summary}">'
-            f'{drawing(Frame.around(lines, title in LOG_SCALE), axis, lines, mark)}</svg></figure>')
+    return (
+        f'<figure class="curve"><figcaption>{escape(title)} {keys if len(named) > 1 else ""}</figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{summary}">'
+        f'{drawing(Frame.around(lines, title in LOG_SCALE), axis, lines, mark)}</svg></figure>'
+    )
 
 
 def drawing(frame: Frame, axis: str, lines: Sequence[Line], mark: int | None) -> str:
     """Grid, names of the axes, lines."""
-    parts = [f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/><text class="end" x="{LEFT - 6}" y="{y + 4:.1f}">{t:.4g}'
-             '</text>' for t, y in zip(frame.ticks(), frame.y(frame.ticks()), strict=True)]
+    parts = [
+        f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/><text class="end" x="{LEFT - 6}" y="{y + 4:.1f}">{t:.4g}'
+        '</text>'
+        for t, y in zip(frame.ticks(), frame.y(frame.ticks()), strict=True)
+    ]
     labels = (LEFT, frame.first, 'start'), ((LEFT + RIGHT) / 2, axis, 'middle'), (RIGHT, frame.last, 'end')
     parts += [f'<text class="{anchor}" x="{x}" y="{HEIGHT - 10}">{text}</text>' for x, text, anchor in labels]
     if mark is not None:

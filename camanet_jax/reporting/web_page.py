@@ -15,8 +15,10 @@ def fill_template(name: str, **parts: str) -> str:
 
     Parts are HTML and are taken as they are; texts go through `escape`, values through `json_text`.
     """
-    return PLACE.sub(lambda place: (WEB / place[1]).read_text(encoding='utf8') if '.' in place[1] else parts[place[1]],
-                     (WEB / name).read_text(encoding='utf8'))
+    return PLACE.sub(
+        lambda place: (WEB / place[1]).read_text(encoding='utf8') if '.' in place[1] else parts[place[1]],
+        (WEB / name).read_text(encoding='utf8'),
+    )
 
 
 def json_text(value: Any) -> str:

@@ -7,7 +7,8 @@ from camanet_jax.explain import Explanation
 UNKNOWN = '<unk>'
 FUNCTION_WORDS = frozenset(
     'a an and are as at be been by for from has have in is it its no not of on or than that the there these this to '
-    'was were which with within without'.split())
+    'was were which with within without'.split()
+)
 
 
 def is_punctuation(word: str) -> bool:

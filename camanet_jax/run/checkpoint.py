@@ -101,6 +101,7 @@ class Checkpoints:
     def _existing(self, step: int | None) -> int:
         step = self.latest_step() if step is None else step
         if step is None:
-            raise ValueError(f'Expected a checkpoint in {self.folder}, found none. Train first (--mode=train), or '
-                             'check --workdir.')
+            raise ValueError(
+                f'Expected a checkpoint in {self.folder}, found none. Train first (--mode=train), or check --workdir.'
+            )
         return step

@@ -30,14 +30,19 @@ class Journal:
     def _read(self, made_by: Mapping[str, str]) -> None:
         first, *lines = map(json.loads, self._path.read_text(encoding='utf-8').splitlines() or ['null'])
         if first is not None and first != dict(made_by):
-            raise ValueError(f'{self._path}: its labels were made by {first}, these would be by {dict(made_by)}. '
-                             'Choose another output folder, or delete this file to label everything again.')
+            raise ValueError(
+                f'{self._path}: its labels were made by {first}, these would be by {dict(made_by)}. '
+                'Choose another output folder, or delete this file to label everything again.'
+            )
         self._lines = {line['id']: line for line in lines}
 
     def finished(self, reports: Mapping[str, str]) -> Labels:
         """The labels of those reports that have been labelled, in the order of `reports`."""
-        return {name: tuple(self._lines[name]['labels']) for name, report in reports.items()
-                if self._lines.get(name, {}).get('checksum') == checksum(report)}
+        return {
+            name: tuple(self._lines[name]['labels'])
+            for name, report in reports.items()
+            if self._lines.get(name, {}).get('checksum') == checksum(report)
+        }
 
     def add(self, reports: Mapping[str, str], labels: Labels) -> None:
         """Appends labels; they are on the disk when this returns."""

@@ -54,8 +54,15 @@ class Progress:
     def _log_line(self, note: str, now: float) -> None:
         speed = (self.done - self._start_done) / max(now - self._start, 1e-9)
         left = (self.total - self.done) / max(speed, 1e-9)
-        LOG.info('%s %d/%d, %.2f/s, %.0f s left%s', self.description, self.done, self.total, speed, left,
-                     f', {note}' if note else '')
+        LOG.info(
+            '%s %d/%d, %.2f/s, %.0f s left%s',
+            self.description,
+            self.done,
+            self.total,
+            speed,
+            left,
+            f', {note}' if note else '',
+        )
 
 
 def tracked(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

@@ -42,8 +42,12 @@ class StepRecords:
         if not all(map(math.isfinite, values.values())):  # the update's norm too: it is part of the state by now
             raise NonFiniteLoss(self._describe(step, values))
         seconds, self._last = time.monotonic() - self._last, time.monotonic()
-        values |= {'lr_backbone': rates.backbone, 'lr_decoder': rates.decoder, 'time/seconds': seconds,
-                   'time/images_per_second': self._images / seconds}
+        values |= {
+            'lr_backbone': rates.backbone,
+            'lr_decoder': rates.decoder,
+            'time/seconds': seconds,
+            'time/images_per_second': self._images / seconds,
+        }
         self._log.write(step, (step - 1) // self._epoch_steps + 1, 'train', values)
         self._progress.advance(f'loss {values["loss"]:.3f}, {self._images / seconds:.0f} images/s')
 
@@ -51,6 +55,8 @@ class StepRecords:
         self._checkpoints.wait()
         bad = ', '.join(f'{name}={value}' for name, value in values.items() if not math.isfinite(value))
         good = self._checkpoints.latest_step()
-        return (f'Step {step} gave {bad}. The last good checkpoint is '
-                f'{"none" if good is None else f"step {good} in {self._checkpoints.folder}"}. '
-                'Lower the learning rates, or look at the batch of this step.')
+        return (
+            f'Step {step} gave {bad}. The last good checkpoint is '
+            f'{"none" if good is None else f"step {good} in {self._checkpoints.folder}"}. '
+            'Lower the learning rates, or look at the batch of this step.'
+        )

@@ -1,6 +1,6 @@
 """The folder of a run: who may write in it, and how it is opened again.
 
-    config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predictions/  figures/  scores.json
+config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predictions/  figures/  scores.json
 """
 
 import contextlib
@@ -40,17 +40,24 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
         converted checkpoint, which training would replace.
     """
     if (workdir / TORCH_BUFFERS).exists():
-        raise ValueError(f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '
-                         f'another --workdir, and --config.init_from={workdir}.')
+        raise ValueError(
+            f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '
+            f'another --workdir, and --config.init_from={workdir}.'
+        )
     data = configuration.as_data(config)
     if (workdir / CONFIG).exists():
         changed = configuration.differences(json.loads((workdir / CONFIG).read_text()), data)
         if changed:
-            raise ValueError(f'{workdir} was made by another configuration:\n  ' + '\n  '.join(changed)
-                             + '\nUse another --workdir, or the old values.')
+            raise ValueError(
+                f'{workdir} was made by another configuration:\n  '
+                + '\n  '.join(changed)
+                + '\nUse another --workdir, or the old values.'
+            )
     if (workdir / VOCABULARY).exists() and (workdir / VOCABULARY).read_text() != tokenizer.to_json():
-        raise ValueError(f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
-                         'Use another --workdir.')
+        raise ValueError(
+            f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
+            'Use another --workdir.'
+        )
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
         replace_text(workdir / VOCABULARY, tokenizer.to_json())
@@ -73,8 +80,9 @@ def only_writer(workdir: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f'{workdir} is in use: another process is training there. Wait for it to end, or use '
-                             'another --workdir.') from None
+            raise ValueError(
+                f'{workdir} is in use: another process is training there. Wait for it to end, or use another --workdir.'
+            ) from None
         except OSError as error:
             LOG.warning('%s cannot be locked (%s): start no second run there.', workdir, error)
         yield
@@ -84,8 +92,9 @@ def get_config(workdir: str) -> ConfigDict:
     """The configuration that a workdir holds; named so that a config flag can read `workdir.py:FOLDER`."""
     path = Path(workdir) / CONFIG
     if not path.exists():
-        raise ValueError(f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check '
-                         '--workdir.')
+        raise ValueError(
+            f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check --workdir.'
+        )
     return configuration.from_data(json.loads(path.read_text()))
 
 

@@ -28,8 +28,10 @@ class DataFolder(NamedTuple):
         found: dict[str, str] = {}
         for study_id, report in self.reports[split]:
             if found.setdefault(study_id, report) != report:
-                raise ValueError(f'{self.path}: {study_id} has two different reports in {split}; which one is the '
-                                 'reference? Give --references.')
+                raise ValueError(
+                    f'{self.path}: {study_id} has two different reports in {split}; which one is the '
+                    'reference? Give --references.'
+                )
         return found
 
     def split_of(self, ids: set[str]) -> str:
@@ -42,8 +44,10 @@ class DataFolder(NamedTuple):
         split = max(shared, key=shared.__getitem__)
         if not shared[split]:
             theirs = next((rows[0][0] for rows in self.reports.values() if rows), 'none')
-            raise ValueError(f'{self.path}: expected the studies that were predicted, got none of them; its ids look '
-                             f'like {theirs}, those of the predictions like {min(ids)}.')
+            raise ValueError(
+                f'{self.path}: expected the studies that were predicted, got none of them; its ids look '
+                f'like {theirs}, those of the predictions like {min(ids)}.'
+            )
         return split
 
     def is_mimic_cxr(self) -> bool:

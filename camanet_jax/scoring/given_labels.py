@@ -28,8 +28,9 @@ def read_labels(path: Path | None, ids: Sequence[str], uncertain: str) -> GivenL
     labels = read_label_json(path) if binary else read_label_csv(path, _id_column(path))
     rows = [other_row(labels, study_id) for study_id in ids]
     if missing := [study_id for study_id, row in zip(ids, rows, strict=True) if row is None]:
-        raise ValueError(f'{path}: expected labels of all {len(ids)} studies, got none of '
-                         f'{summarise(missing, "study", "studies")}.')
+        raise ValueError(
+            f'{path}: expected labels of all {len(ids)} studies, got none of {summarise(missing, "study", "studies")}.'
+        )
     values = np.array(rows, np.int8)
     if binary:
         return GivenLabels(values, path.name, 'as_given')

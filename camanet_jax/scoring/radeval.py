@@ -20,8 +20,10 @@ IDS = 'ids'
 
 def export_pairs(path: Path, studies: Studies, protocol: str, rules: TextRules) -> None:
     """Writes RadEval's JSON layout, {"references": [..], "hypotheses": [..]}, with ids: the compared strings."""
-    columns = {name: compared_strings(protocol, [row[field] for row in studies.predictions], *rules[:2])
-               for name, field in (('references', 'reference_full'), ('hypotheses', 'report'))}
+    columns = {
+        name: compared_strings(protocol, [row[field] for row in studies.predictions], *rules[:2])
+        for name, field in (('references', 'reference_full'), ('hypotheses', 'report'))
+    }
     with replaced(path) as file:
         json.dump({IDS: studies.ids, 'protocol': protocol, **columns}, file, indent=1)
 
@@ -38,8 +40,10 @@ def read_scores(path: Path, ids: Sequence[str], protocol: str, resamples: int, s
     """
     content = _read(path)
     if (theirs := content.pop('protocol', protocol)) != protocol:
-        raise ValueError(f'{path}: expected scores of the protocol {protocol}, got those of {theirs}; export under '
-                         f'{protocol}, or merge under {theirs}.')
+        raise ValueError(
+            f'{path}: expected scores of the protocol {protocol}, got those of {theirs}; export under '
+            f'{protocol}, or merge under {theirs}.'
+        )
     theirs = content.pop(IDS, list(ids))
     same_studies(ids, theirs, 'the predictions', str(path))
     place = {study_id: i for i, study_id in enumerate(theirs)}
@@ -47,8 +51,12 @@ def read_scores(path: Path, ids: Sequence[str], protocol: str, resamples: int, s
     weights = resampling_weights(len(ids), resamples, seed)
     leaves = dict(_leaves(content))
     notes = {name: value for name, value in leaves.items() if isinstance(value, str)}
-    return {'scores': {name: _score(path, name, value, order, weights) for name, value in leaves.items()
-                       if name not in notes}, 'notes': notes}
+    return {
+        'scores': {
+            name: _score(path, name, value, order, weights) for name, value in leaves.items() if name not in notes
+        },
+        'notes': notes,
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -71,10 +79,15 @@ def _leaves(scores: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, Any
 
 def _score(path: Path, name: str, value: Any, order: Sequence[int], weights: np.ndarray) -> dict[str, Any]:
     values = value if isinstance(value, list) else [value]
-    if wrong := [each for each in values if isinstance(each, bool) or not isinstance(each, int | float)
-                 or not math.isfinite(each)]:
-        raise ValueError(f'{path}: expected finite numbers under {name}, got {wrong[0]!r} ({len(wrong)} of '
-                         f'{len(values)}); score those reports again, or leave {name} out.')
+    if wrong := [
+        each
+        for each in values
+        if isinstance(each, bool) or not isinstance(each, int | float) or not math.isfinite(each)
+    ]:
+        raise ValueError(
+            f'{path}: expected finite numbers under {name}, got {wrong[0]!r} ({len(wrong)} of '
+            f'{len(values)}); score those reports again, or leave {name} out.'
+        )
     if not isinstance(value, list):
         return {'value': float(value)}
     if len(values) != len(order):

@@ -26,8 +26,10 @@ def read_rows(path: Path) -> Rows:
     text = _read_text(path)
     first = text.lstrip()[:1]
     if first == '[' or path.suffix == '.json':
-        raise ValueError(f'{path}: expected JSON lines, an object {{"id": .., "report": ..}} in each, or a CSV with '
-                         'the columns id and report; got a JSON document.')
+        raise ValueError(
+            f'{path}: expected JSON lines, an object {{"id": .., "report": ..}} in each, or a CSV with '
+            'the columns id and report; got a JSON document.'
+        )
     rows, problems = {}, []
     for line, row in _json_lines(path, text) if first == '{' else _csv_lines(path, text):
         study_id = _id(row.get('id'))
@@ -48,11 +50,15 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
     Raises:
       ValueError: rows have none of the fields, or something else than text in it; they are listed.
     """
-    found = {study_id: next((row[name] for name in names if row.get(name) is not None), None)
-             for study_id, row in rows.items()}
+    found = {
+        study_id: next((row[name] for name in names if row.get(name) is not None), None)
+        for study_id, row in rows.items()
+    }
     if without := [study_id for study_id, text in found.items() if not isinstance(text, str)]:
-        raise ValueError(f'{path}: expected text under {" or ".join(names)} in every row (an empty report is ""), got '
-                         f'none in {summarise(without, "row", "rows")}.')
+        raise ValueError(
+            f'{path}: expected text under {" or ".join(names)} in every row (an empty report is ""), got '
+            f'none in {summarise(without, "row", "rows")}.'
+        )
     return found
 
 
@@ -77,7 +83,7 @@ def _read_text(path: Path) -> str:
     except (gzip.BadGzipFile, EOFError) as error:
         raise ValueError(f'{path}: expected a gzipped file, got another or a broken one ({error})') from error
     except UnicodeDecodeError as error:
-        line = content[:error.start].count(b'\n') + 1
+        line = content[: error.start].count(b'\n') + 1
         raise ValueError(f'{path}: expected UTF-8, got other bytes in line {line}; save the file as UTF-8.') from error
 
 
@@ -100,12 +106,16 @@ def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]
     try:
         header = [name.strip() for name in next(rows, [])]
         if 'id' not in header or len(set(header)) < len(header):
-            raise ValueError(f'{path}: expected columns of different names, id among them, separated by commas; got '
-                             f'{", ".join(header) or "an empty file"}.')
+            raise ValueError(
+                f'{path}: expected columns of different names, id among them, separated by commas; got '
+                f'{", ".join(header) or "an empty file"}.'
+            )
         for row in rows:
             if row and len(row) != len(header):
-                raise ValueError(f'{path}: expected {len(header)} cells, got {len(row)} in line {rows.line_num}; quote '
-                                 'reports that hold commas.')
+                raise ValueError(
+                    f'{path}: expected {len(header)} cells, got {len(row)} in line {rows.line_num}; quote '
+                    'reports that hold commas.'
+                )
             if row:
                 yield rows.line_num, dict(zip(header, row, strict=True))
     except csv.Error as error:

@@ -59,18 +59,37 @@ class Options:
 def score(options: Options) -> dict[str, Any]:
     """Scores a file, prints the tables, writes what was asked for; returns what the JSON holds."""
     folder = read_data_folder(options.data) if options.data else None
-    rules = choose_rules(options.protocol, run_folder(options.predictions), folder, cleaner=options.cleaner,
-                         threshold=options.threshold, max_seq_length=options.max_seq_length)
+    rules = choose_rules(
+        options.protocol,
+        run_folder(options.predictions),
+        folder,
+        cleaner=options.cleaner,
+        threshold=options.threshold,
+        max_seq_length=options.max_seq_length,
+    )
     studies = pair_studies(options.predictions, options.references, folder, options.split)
-    labels = Labels(read_labels(options.predicted_labels, studies.ids, options.uncertain),
-                    read_labels(options.labels, studies.ids, options.uncertain))
+    labels = Labels(
+        read_labels(options.predicted_labels, studies.ids, options.uncertain),
+        read_labels(options.labels, studies.ids, options.uncertain),
+    )
     # What labels the constant report must be what labelled the reports: a file cannot.
     labeler = None if labels.predicted else choose_labeler(options)
-    settings = dict(labeler=labeler, uncertain=options.uncertain, protocols=(options.protocol,),
-                    resamples=options.resamples, seed=options.seed)
+    settings = dict(
+        labeler=labeler,
+        uncertain=options.uncertain,
+        protocols=(options.protocol,),
+        resamples=options.resamples,
+        seed=options.seed,
+    )
     train = train_texts(folder.texts('train'), *rules[:2], settings['protocols']) if folder else None
-    entry = score_predictions(studies.predictions, *rules[:2], constant=constant_report(folder, rules, options.seed),
-                              train=train, labels=labels, **settings)
+    entry = score_predictions(
+        studies.predictions,
+        *rules[:2],
+        constant=constant_report(folder, rules, options.seed),
+        train=train,
+        labels=labels,
+        **settings,
+    )
     if options.compare:
         entry['comparison'] = comparison(options, studies, rules, labels, settings)
     if options.merge:
@@ -99,16 +118,22 @@ def constant_report(folder: DataFolder | None, rules: TextRules, seed: int) -> C
     return select_constant_report(folder.texts('train'), folder.texts('val'), *rules[:2], seed=seed)
 
 
-def comparison(options: Options, studies: Studies, rules: TextRules, labels: Labels,
-               settings: dict[str, Any]) -> dict[str, Any]:
+def comparison(
+    options: Options, studies: Studies, rules: TextRules, labels: Labels, settings: dict[str, Any]
+) -> dict[str, Any]:
     """Paired differences, these reports minus those of the other file."""
     path = options.compare
     reports = texts(read_rows(path), path, REPORT)
     same_studies(studies.ids, reports, str(options.predictions), str(path))
     others = [row | {'report': reports[row['id']]} for row in studies.predictions]
     difference = compare_predictions(
-        studies.predictions, others, *rules[:2], labels=labels,
-        baseline_labels=read_labels(options.compared_labels, studies.ids, options.uncertain), **settings)
+        studies.predictions,
+        others,
+        *rules[:2],
+        labels=labels,
+        baseline_labels=read_labels(options.compared_labels, studies.ids, options.uncertain),
+        **settings,
+    )
     return {'file': str(path), 'sha256': digest(path), **known_of(path), 'difference': difference}
 
 
@@ -125,10 +150,14 @@ def provenance(options: Options, studies: Studies, rules: TextRules, folder: Dat
     """What the scores depend on, and what is known of the system."""
     return known_of(options.predictions) | {
         'predictions': {'file': str(options.predictions), 'sha256': digest(options.predictions)},
-        'references': studies.references, 'split': studies.split, 'protocol': options.protocol,
+        'references': studies.references,
+        'split': studies.split,
+        'protocol': options.protocol,
         'annotation': {'file': str(folder.path), 'sha256': digest(folder.path)} if folder else None,
-        'text_rules': rules.facts, 'bootstrap': {'resamples': options.resamples, 'seed': options.seed},
-        'versions': package_versions()}
+        'text_rules': rules.facts,
+        'bootstrap': {'resamples': options.resamples, 'seed': options.seed},
+        'versions': package_versions(),
+    }
 
 
 def write(options: Options, entry: dict[str, Any], studies: Studies, rules: TextRules) -> None:

@@ -39,21 +39,25 @@ def pair_studies(path: Path, references: Path | None, folder: DataFolder | None,
     reports = texts(rows, path, REPORT)
     expected, source = find_references(rows, path, references, folder, split)
     same_studies(expected, reports, source, str(path))
-    predictions = [{'id': study_id, 'report': reports[study_id], 'reference_full': reference}
-                   for study_id, reference in expected.items()]
+    predictions = [
+        {'id': study_id, 'report': reports[study_id], 'reference_full': reference}
+        for study_id, reference in expected.items()
+    ]
     return Studies(in_order(predictions), split or split_of(expected, path, folder), source)
 
 
-def find_references(rows: Rows, path: Path, references: Path | None, folder: DataFolder | None,
-                    split: str | None) -> tuple[dict[str, str], str]:
+def find_references(
+    rows: Rows, path: Path, references: Path | None, folder: DataFolder | None, split: str | None
+) -> tuple[dict[str, str], str]:
     """{id: whole reference}, and where it is from."""
     if references is not None:
         return texts(read_rows(references), references, (*REFERENCE, *REPORT)), str(references)
     if has_references(rows):
         return texts(rows, path, REFERENCE), str(path)
     if folder is None:
-        raise ValueError(f'{path} holds no references. Give --references FILE (id, report), or --data DIR with '
-                         'annotation.json.')
+        raise ValueError(
+            f'{path} holds no references. Give --references FILE (id, report), or --data DIR with annotation.json.'
+        )
     split = split or folder.split_of(set(rows))
     return folder.by_id(split), f'{folder.path}, split {split}'
 
@@ -61,11 +65,16 @@ def find_references(rows: Rows, path: Path, references: Path | None, folder: Dat
 def same_studies(expected: Iterable[str], got: Iterable[str], source: str, path: str) -> None:
     """Raises a ValueError naming the studies that only one side has."""
     expected, got = set(expected), set(got)
-    faults = [f'{len(ids)} {what}: {shown(sorted(ids))}'
-              for ids, what in ((expected - got, 'are missing'), (got - expected, 'are unknown')) if ids]
+    faults = [
+        f'{len(ids)} {what}: {shown(sorted(ids))}'
+        for ids, what in ((expected - got, 'are missing'), (got - expected, 'are unknown'))
+        if ids
+    ]
     if faults:
-        raise ValueError(f'{path}: expected the {len(expected)} studies of {source}, got {len(got)}. '
-                         f'{". ".join(faults)}. A study for which no report was written needs a row with an empty one.')
+        raise ValueError(
+            f'{path}: expected the {len(expected)} studies of {source}, got {len(got)}. '
+            f'{". ".join(faults)}. A study for which no report was written needs a row with an empty one.'
+        )
 
 
 def split_of(ids: Iterable[str], path: Path, folder: DataFolder | None) -> str | None:

@@ -31,8 +31,10 @@ def heading(entry: Mapping[str, Any]) -> str:
     if 'constant_baseline' in entry:
         facts.append(f'train studies with the constant report {entry["constant_baseline"]["train_studies"]}')
     shown = ', '.join(f'{name} {value}' for name, value in rules.items())
-    return (f'{made_by["predictions"]["file"]}: {", ".join(facts)}\n'
-            f'split {made_by["split"] or "unknown"}, protocol {protocol} ({shown})')
+    return (
+        f'{made_by["predictions"]["file"]}: {", ".join(facts)}\n'
+        f'split {made_by["split"] or "unknown"}, protocol {protocol} ({shown})'
+    )
 
 
 def language_table(entry: Mapping[str, Any]) -> str:
@@ -70,10 +72,15 @@ def clinical_tables(entry: Mapping[str, Any]) -> list[str]:
         if differences:
             rows[-1].append(f'{values["F1"] - differences[name]["difference"]:.4f}')
     header = ['average', 'precision', 'recall', 'F1', '95% interval of F1'] + ['constant report'] * bool(differences)
-    classes = [[name, *numbers(values), str(values['support'])]
-               for name, values in clinical[policy_of(clinical)]['per_class'].items()]
-    return [f'Clinical efficacy, labels by {clinical["labeler"]}, {policy_of(clinical)}:', table(header, rows),
-            table(['observation', 'precision', 'recall', 'F1', 'positive'], classes)]
+    classes = [
+        [name, *numbers(values), str(values['support'])]
+        for name, values in clinical[policy_of(clinical)]['per_class'].items()
+    ]
+    return [
+        f'Clinical efficacy, labels by {clinical["labeler"]}, {policy_of(clinical)}:',
+        table(header, rows),
+        table(['observation', 'precision', 'recall', 'F1', 'positive'], classes),
+    ]
 
 
 def policy_of(clinical: Mapping[str, Any]) -> str:
@@ -84,29 +91,43 @@ def policy_of(clinical: Mapping[str, Any]) -> str:
 def clinical_averages(clinical: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, float]]]:
     """By the names of `classification.f1_statistics`: a title, and precision, recall and F1."""
     scores = clinical[policy_of(clinical)]
-    return {f'{prefix}{kind}_F1': (title + suffix, group[kind])
-            for prefix, suffix, group in (('', '', scores), ('five_class_', ', 5 classes', scores['five_class']))
-            for kind, title in AVERAGES.items()}
+    return {
+        f'{prefix}{kind}_F1': (title + suffix, group[kind])
+        for prefix, suffix, group in (('', '', scores), ('five_class_', ', 5 classes', scores['five_class']))
+        for kind, title in AVERAGES.items()
+    }
 
 
 def comparison_table(entry: Mapping[str, Any]) -> str:
     """Both files' scores, and the paired differences."""
     found, rows = entry['comparison'], []
-    values = {name: ('F1, ' + title, scores['F1'])
-              for name, (title, scores) in (clinical_averages(entry['clinical']) if entry['clinical'] else {}).items()}
+    values = {
+        name: ('F1, ' + title, scores['F1'])
+        for name, (title, scores) in (clinical_averages(entry['clinical']) if entry['clinical'] else {}).items()
+    }
     values |= {name: (name, value) for name, value in entry[entry['provenance']['protocol']].items()}
     for name, difference in (pair for scores in found['difference'].values() for pair in scores.items()):
         title, value = values[name]
-        rows.append([title, f'{value:.4f}', f'{value - difference["difference"]:.4f}', signed(difference),
-                     f'{difference["p_value"]:.3f}'])
-    return (f'Compared with {found["file"]} ({run_in_words(found)}), paired bootstrap over studies:\n\n'
-            + table(['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows))
+        rows.append(
+            [
+                title,
+                f'{value:.4f}',
+                f'{value - difference["difference"]:.4f}',
+                signed(difference),
+                f'{difference["p_value"]:.3f}',
+            ]
+        )
+    return f'Compared with {found["file"]} ({run_in_words(found)}), paired bootstrap over studies:\n\n' + table(
+        ['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows
+    )
 
 
 def merged_table(merged: Mapping[str, Any]) -> str:
     """Scores that another program computed."""
-    rows = [[name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '']
-            for name, values in merged['scores'].items()]
+    rows = [
+        [name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '']
+        for name, values in merged['scores'].items()
+    ]
     notes = ''.join(f', {name} {text}' for name, text in merged['notes'].items())
     return f'From {merged["file"]}{notes}:\n\n' + table(['score', 'value', '95% interval'], rows)
 
@@ -115,10 +136,14 @@ def footer(entry: Mapping[str, Any]) -> str:
     """Where references are from, which run wrote the predictions, and the versions."""
     made_by = entry['provenance']
     source = made_by['predictions']
-    return '\n'.join([f'References: {made_by["references"]}',
-                      f'Predictions: sha256 {source["sha256"]}',
-                      f'Bootstrap: {made_by["bootstrap"]["resamples"]} resamples, seed {made_by["bootstrap"]["seed"]}',
-                      caption(made_by)])
+    return '\n'.join(
+        [
+            f'References: {made_by["references"]}',
+            f'Predictions: sha256 {source["sha256"]}',
+            f'Bootstrap: {made_by["bootstrap"]["resamples"]} resamples, seed {made_by["bootstrap"]["seed"]}',
+            caption(made_by),
+        ]
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -126,8 +151,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(cells):
-        first, *others = (cell.ljust(width) if i == 0 else cell.rjust(width)
-                          for i, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
         return f'| {" | ".join([first, *others])} |'
 
     rule = '|' + '|'.join('-' * (width + 2 - (i > 0)) + ':' * (i > 0) for i, width in enumerate(widths)) + '|'

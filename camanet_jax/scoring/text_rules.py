@@ -39,8 +39,15 @@ def run_folder(predictions: Path) -> Path | None:
     return folder if is_run and (folder / 'vocabulary.json').is_file() else None
 
 
-def choose_rules(protocol: str, run: Path | None, folder: DataFolder | None, *, cleaner: str | None = None,
-                 threshold: int | None = None, max_seq_length: int | None = None) -> TextRules:
+def choose_rules(
+    protocol: str,
+    run: Path | None,
+    folder: DataFolder | None,
+    *,
+    cleaner: str | None = None,
+    threshold: int | None = None,
+    max_seq_length: int | None = None,
+) -> TextRules:
     """What is given, then what the run has, then the published recipe of the data set.
 
     Raises:
@@ -54,8 +61,10 @@ def choose_rules(protocol: str, run: Path | None, folder: DataFolder | None, *, 
     threshold = recipe.threshold if threshold is None else threshold
     max_seq_length = recipe.max_seq_length if max_seq_length is None else max_seq_length
     if folder is None and protocol == 'cut':
-        raise ValueError('The protocol cut needs the train vocabulary. Give --data DIR with annotation.json, or score '
-                         'a predictions file where its run wrote it, or choose --protocol=full.')
+        raise ValueError(
+            'The protocol cut needs the train vocabulary. Give --data DIR with annotation.json, or score '
+            'a predictions file where its run wrote it, or choose --protocol=full.'
+        )
     if folder is None:
         return TextRules(Tokenizer((UNKNOWN,), cleaner), max_seq_length, {'cleaner': cleaner})
     tokenizer = Tokenizer.build(folder.texts('train'), cleaner=cleaner, threshold=threshold)
@@ -69,5 +78,13 @@ def _rules_of_run(run: Path) -> TextRules:
 
 
 def _rules(tokenizer: Tokenizer, threshold: int, max_seq_length: int) -> TextRules:
-    return TextRules(tokenizer, max_seq_length, {'cleaner': tokenizer.cleaner, 'threshold': threshold,
-                                                 'vocabulary': len(tokenizer), 'max_seq_length': max_seq_length})
+    return TextRules(
+        tokenizer,
+        max_seq_length,
+        {
+            'cleaner': tokenizer.cleaner,
+            'threshold': threshold,
+            'vocabulary': len(tokenizer),
+            'max_seq_length': max_seq_length,
+        },
+    )

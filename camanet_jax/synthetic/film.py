@@ -61,9 +61,7 @@ def edge(distance: Picture, softness: float) -> Picture:
     return t * t * (3 - 2 * t)
 
 
-def ellipse(
-    view: View, centre: Sequence[float], radii: Sequence[float], tilt: float = 0.0, softness=0.1
-) -> Picture:
+def ellipse(view: View, centre: Sequence[float], radii: Sequence[float], tilt: float = 0.0, softness=0.1) -> Picture:
     """A soft ellipse; `tilt` in radians, `softness` as a share of the radius."""
     du, dv = view.u - float(centre[0]), view.v - float(centre[1])
     if tilt:

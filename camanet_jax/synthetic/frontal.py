@@ -73,9 +73,7 @@ def frontal_mediastinum(anatomy: Anatomy, view: View) -> Picture:
 def _frontal_trunk(anatomy: Anatomy, view: View) -> Picture:
     """Thickness of soft tissue: neck, shoulders, arms at the sides of the trunk."""
     wide = anatomy.body_width
-    neck_shoulders = border(
-        view, [-1.1, -0.88, -0.7, -0.5, -0.2, 1.1], [0.3, 0.36, 0.95, 1.12, wide, wide * 1.04]
-    )
+    neck_shoulders = border(view, [-1.1, -0.88, -0.7, -0.5, -0.2, 1.1], [0.3, 0.36, 0.95, 1.12, wide, wide * 1.04])
     inside = edge(neck_shoulders - np.abs(view.u), 0.03)
     thickness = np.sqrt(np.clip(1.1 - (view.u / neck_shoulders) ** 2, 0.0, 1))
     arms = edge(np.abs(view.u) - wide - 0.1, 0.02) * edge(view.v + 0.45, 0.3)

@@ -112,9 +112,7 @@ def _finding_facts(study: SyntheticStudy) -> list[dict[str, Any]]:
         {
             **dataclasses.asdict(finding),
             'observations': OBSERVED[finding.kind],
-            'boxes': {
-                name: _box(mask) for name, mask in zip(VIEWS, views, strict=True) if mask.any()
-            },
+            'boxes': {name: _box(mask) for name, mask in zip(VIEWS, views, strict=True) if mask.any()},
         }
         for finding, views in zip(study.findings, study.masks, strict=True)
     ]

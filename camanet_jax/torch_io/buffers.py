@@ -20,14 +20,65 @@ POSITIONS = 5000
 POSITION_CODE_TOLERANCE = 5e-3
 
 # The parts of names, siblings in the order in which the official program defines them; numbers sort as numbers.
-ORDER = {part: rank for rank, part in enumerate((
-    'visual_extractor', 'fore_back_learn', 'encoder_decoder', 'logit_scale', 'att_embed', 'proj_image_clip',
-    'proj_text_clip', 'model', 'head', 'logit', 'encoder', 'decoder', 'tgt_embed', 'rm', 'attn', 'mlp', 'W', 'U',
-    'linears', 'layers', 'self_attn', 'src_attn', 'feed_forward', 'w_1', 'w_2', 'sublayer',
-    'conv0', 'norm0', *(f'{stage}{number}' for number in range(1, 10) for stage in ('denseblock', 'transition')),
-    'norm1', 'conv1', 'bn1', 'norm2', 'conv2', 'bn2', 'conv3', 'bn3', 'downsample', 'norm5', 'norm',
-    'fore_norm', 'back_norm', 'conv', 'gamma', 'beta', 'mlp_gamma', 'mlp_beta', 'weight', 'bias', 'running_mean',
-    'running_var', 'num_batches_tracked'))}
+ORDER = {
+    part: rank
+    for rank, part in enumerate(
+        (
+            'visual_extractor',
+            'fore_back_learn',
+            'encoder_decoder',
+            'logit_scale',
+            'att_embed',
+            'proj_image_clip',
+            'proj_text_clip',
+            'model',
+            'head',
+            'logit',
+            'encoder',
+            'decoder',
+            'tgt_embed',
+            'rm',
+            'attn',
+            'mlp',
+            'W',
+            'U',
+            'linears',
+            'layers',
+            'self_attn',
+            'src_attn',
+            'feed_forward',
+            'w_1',
+            'w_2',
+            'sublayer',
+            'conv0',
+            'norm0',
+            *(f'{stage}{number}' for number in range(1, 10) for stage in ('denseblock', 'transition')),
+            'norm1',
+            'conv1',
+            'bn1',
+            'norm2',
+            'conv2',
+            'bn2',
+            'conv3',
+            'bn3',
+            'downsample',
+            'norm5',
+            'norm',
+            'fore_norm',
+            'back_norm',
+            'conv',
+            'gamma',
+            'beta',
+            'mlp_gamma',
+            'mlp_beta',
+            'weight',
+            'bias',
+            'running_mean',
+            'running_var',
+            'num_batches_tracked',
+        )
+    )
+}
 
 
 def official_order(name: str) -> tuple[int, ...]:
@@ -51,15 +102,16 @@ def buffers_of(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     if problems := [*alias_problems(state_dict), *counter_problems(state_dict), *code_problems(state_dict)]:
         raise ValueError('The checkpoint is damaged, or of another program:\n  ' + '\n  '.join(problems))
-    return {name: value for name, value in state_dict.items()
-            if IGNORED.search(name) and not name.startswith(ALIAS)}
+    return {name: value for name, value in state_dict.items() if IGNORED.search(name) and not name.startswith(ALIAS)}
 
 
 def alias_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
     """Names of the norm under which another array lies, or none."""
-    return [f'{alias} is missing, or differs from {name}, of which it is another name' for name, alias in (
-        (name, name.replace(ALIASED, ALIAS)) for name in state_dict if name.startswith(ALIASED))
-        if not same(state_dict[name], state_dict.get(alias))]
+    return [
+        f'{alias} is missing, or differs from {name}, of which it is another name'
+        for name, alias in ((name, name.replace(ALIASED, ALIAS)) for name in state_dict if name.startswith(ALIASED))
+        if not same(state_dict[name], state_dict.get(alias))
+    ]
 
 
 def counter_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
@@ -94,8 +146,11 @@ def is_position_code(code: np.ndarray, width: int) -> bool:
 
 def fresh_buffers(weights: Mapping[str, np.ndarray], batches_seen: int) -> dict[str, np.ndarray]:
     """The buffers that the official program would hold beside these weights after training on so many batches."""
-    counters = {name.replace('.running_var', COUNTER): np.array(batches_seen, np.int64)
-                for name in weights if name.endswith('.running_var')}
+    counters = {
+        name.replace('.running_var', COUNTER): np.array(batches_seen, np.int64)
+        for name in weights
+        if name.endswith('.running_var')
+    }
     return counters | {POSITION_CODE: position_code(POSITIONS, weights[EMBEDDING].shape[1])}
 
 

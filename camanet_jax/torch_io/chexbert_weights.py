@@ -14,18 +14,21 @@ from camanet_jax.torch_io.state_dicts import read_state_dict
 from camanet_jax.torch_io.weight_names import load_variables
 
 HEAD_SIZE = 64  # of every BERT; no array's shape tells it
-SUBSTITUTIONS = tuple((re.compile(pattern), name) for pattern, name in (
-    (r'^embeddings/', 'bert.embeddings.'),
-    (r'^layer_(\d+)/', r'bert.encoder.layer.\1.'),
-    (r'^linear_heads_(\d+)/', r'linear_heads.\1.'),
-    (r'\.(query|key|value)/', r'.attention.self.\1.'),
-    (r'\.attention_output/', '.attention.output.dense.'),
-    (r'\.attention_norm/', '.attention.output.LayerNorm.'),
-    (r'\.(intermediate|output)/', r'.\1.dense.'),
-    (r'\.output_norm/', '.output.LayerNorm.'),
-    (r'/', '.'),
-    (r'\.(kernel|scale|embedding)$', '.weight'),
-))
+SUBSTITUTIONS = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r'^embeddings/', 'bert.embeddings.'),
+        (r'^layer_(\d+)/', r'bert.encoder.layer.\1.'),
+        (r'^linear_heads_(\d+)/', r'linear_heads.\1.'),
+        (r'\.(query|key|value)/', r'.attention.self.\1.'),
+        (r'\.attention_output/', '.attention.output.dense.'),
+        (r'\.attention_norm/', '.attention.output.LayerNorm.'),
+        (r'\.(intermediate|output)/', r'.\1.dense.'),
+        (r'\.output_norm/', '.output.LayerNorm.'),
+        (r'/', '.'),
+        (r'\.(kernel|scale|embedding)$', '.weight'),
+    )
+)
 # BERT's pooler, which CheXbert does not use, and a counter that newer releases of its library store.
 UNUSED = re.compile(r'^bert\.(pooler\.|embeddings\.position_ids$)')
 
@@ -64,12 +67,20 @@ def load_chexbert(state_dict: Mapping[str, np.ndarray], dtype: Any = jnp.float32
 
 def sizes(state_dict: Mapping[str, np.ndarray]) -> dict[str, int]:
     """The fields of `ChexBert` that the arrays' shapes tell."""
-    names = {'words': 'bert.embeddings.word_embeddings.weight',
-             'positions': 'bert.embeddings.position_embeddings.weight',
-             'inner': 'bert.encoder.layer.0.intermediate.dense.weight'}
+    names = {
+        'words': 'bert.embeddings.word_embeddings.weight',
+        'positions': 'bert.embeddings.position_embeddings.weight',
+        'inner': 'bert.encoder.layer.0.intermediate.dense.weight',
+    }
     if missing := [name for name in names.values() if name not in state_dict]:
         raise ValueError(f"expected CheXbert's weights, got {len(state_dict)} arrays without {', '.join(missing)}")
     words, positions, inner = (state_dict[name] for name in names.values())
     layers = {found[1] for name in state_dict if (found := re.match(r'bert\.encoder\.layer\.(\d+)\.', name))}
-    return {'vocabulary_size': len(words), 'positions': len(positions), 'width': words.shape[1],
-            'feed_forward': len(inner), 'layers': len(layers), 'heads': words.shape[1] // HEAD_SIZE}
+    return {
+        'vocabulary_size': len(words),
+        'positions': len(positions),
+        'width': words.shape[1],
+        'feed_forward': len(inner),
+        'layers': len(layers),
+        'heads': words.shape[1] // HEAD_SIZE,
+    }

@@ -28,13 +28,17 @@ LOG = logging.getLogger(__name__)
 Arrays = Mapping[str, np.ndarray]
 VOCABULARY_ROWS = (EMBEDDING, 'encoder_decoder.logit.weight', 'encoder_decoder.logit.bias')
 CLASSIFIER_PARTS = ('visual_extractor.head.', 'fore_back_learn.')
-CONTRASTIVE_PARTS = ('encoder_decoder.proj_image_clip.', 'encoder_decoder.proj_text_clip.',
-                     'encoder_decoder.logit_scale')
+CONTRASTIVE_PARTS = (
+    'encoder_decoder.proj_image_clip.',
+    'encoder_decoder.proj_text_clip.',
+    'encoder_decoder.logit_scale',
+)
 CONTRASTIVE_WEIGHT = 0.1  # of the paper's CLIP ablation, where the configuration names none
 
 
-def convert_from_torch(file: Path, config: ConfigDict, output: Path, *, annotation: Path | None = None,
-                       vocabulary: Path | None = None) -> None:
+def convert_from_torch(
+    file: Path, config: ConfigDict, output: Path, *, annotation: Path | None = None, vocabulary: Path | None = None
+) -> None:
     """Makes the workdir `output` from a checkpoint; evaluation, generation and `init_from` take it as any other.
 
     Args:
@@ -66,8 +70,14 @@ def convert_from_torch(file: Path, config: ConfigDict, output: Path, *, annotati
         write_run(workdir, experiment, state, file.name)
         write_safetensors(workdir / TORCH_BUFFERS, buffers, {'dtypes': json.dumps(dtypes)})
         workdir.replace(output)
-    LOG.info('%s: %d rows of vocabulary, classifier %s, contrastive heads %s -> %s', file, rows, config.model.vdmae,
-             config.model.contrastive, output)
+    LOG.info(
+        '%s: %d rows of vocabulary, classifier %s, contrastive heads %s -> %s',
+        file,
+        rows,
+        config.model.vdmae,
+        config.model.contrastive,
+        output,
+    )
 
 
 def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
@@ -75,8 +85,10 @@ def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
 
     VTAC has no weights. It stays as configured where the system is the configured one, else it goes with VDMAE alone.
     """
-    found = dict(vdmae=any(name.startswith(CLASSIFIER_PARTS) for name in checkpoint),
-                 contrastive=any(name.startswith(CONTRASTIVE_PARTS) for name in checkpoint))
+    found = dict(
+        vdmae=any(name.startswith(CLASSIFIER_PARTS) for name in checkpoint),
+        contrastive=any(name.startswith(CONTRASTIVE_PARTS) for name in checkpoint),
+    )
     config = config.copy_and_resolve_references()
     model, loss = config.model, config.loss
     if any(model[name] != value for name, value in found.items()):
@@ -90,8 +102,10 @@ def vocabulary_size(file: Path, checkpoint: Arrays) -> int:
     """V, by the embedding, or by the vocabulary head where that is missing (which is reported later)."""
     shapes = [checkpoint[name].shape for name in VOCABULARY_ROWS if name in checkpoint and checkpoint[name].ndim]
     if not shapes:
-        raise ValueError(f'{file}: expected a CAMANet checkpoint with {VOCABULARY_ROWS[0]}, got {len(checkpoint)} '
-                         f'tensors, of which the first are {", ".join(list(checkpoint)[:5])}')
+        raise ValueError(
+            f'{file}: expected a CAMANet checkpoint with {VOCABULARY_ROWS[0]}, got {len(checkpoint)} '
+            f'tensors, of which the first are {", ".join(list(checkpoint)[:5])}'
+        )
     return shapes[0][0]
 
 
@@ -107,8 +121,11 @@ def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
 def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: str) -> None:
     """What a trained workdir holds as well: configuration, vocabulary and a checkpoint; `source` is told beside it."""
     claim_workdir(workdir, experiment.config, experiment.tokenizer)
-    run = {'vocabulary': experiment.tokenizer.to_json(), 'config': configuration.as_data(experiment.config),
-           'converted_from': source}
+    run = {
+        'vocabulary': experiment.tokenizer.to_json(),
+        'config': configuration.as_data(experiment.config),
+        'converted_from': source,
+    }
     checkpoints = Checkpoints(workdir)
     checkpoints.save(0, state, run)
     checkpoints.close()

@@ -41,8 +41,9 @@ def storage_places(file: BinaryIO, keys: list[str], dtypes: dict[str, str], size
         length = struct.unpack('<q', header)[0] * DTYPES[dtypes[key]].itemsize
         places[key] = file.tell(), length
         if length < 0 or file.tell() + length > size:
-            raise ValueError(f'cut short: storage {number + 1} of {len(keys)} has {length} bytes, '
-                             f'{size - file.tell()} are left')
+            raise ValueError(
+                f'cut short: storage {number + 1} of {len(keys)} has {length} bytes, {size - file.tell()} are left'
+            )
         file.seek(length, 1)
     return places
 

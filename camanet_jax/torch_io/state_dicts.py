@@ -50,8 +50,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     if start[8:9] == b'{' or path.suffix == '.safetensors':
         return read_safetensors(path)
     if start[257:262] == b'ustar':
-        raise ValueError("the tar format of PyTorch's first releases, which is not read. Load it with PyTorch and save "
-                         'it again: torch.save(state_dict, ...)')
+        raise ValueError(
+            "the tar format of PyTorch's first releases, which is not read. Load it with PyTorch and save "
+            'it again: torch.save(state_dict, ...)'
+        )
     raise ValueError(f'expected a file of torch.save (.pth, .pt) or safetensors, got one that begins with {start[:8]}')
 
 

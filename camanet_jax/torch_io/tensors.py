@@ -11,13 +11,22 @@ import numpy as np
 
 # The storage class in the file, and NumPy's name of its elements.
 STORAGE_DTYPES = {
-    'FloatStorage': 'float32', 'DoubleStorage': 'float64', 'HalfStorage': 'float16', 'BFloat16Storage': 'bfloat16',
-    'LongStorage': 'int64', 'IntStorage': 'int32', 'ShortStorage': 'int16', 'CharStorage': 'int8',
-    'ByteStorage': 'uint8', 'BoolStorage': 'bool', 'ComplexFloatStorage': 'complex64',
+    'FloatStorage': 'float32',
+    'DoubleStorage': 'float64',
+    'HalfStorage': 'float16',
+    'BFloat16Storage': 'bfloat16',
+    'LongStorage': 'int64',
+    'IntStorage': 'int32',
+    'ShortStorage': 'int16',
+    'CharStorage': 'int8',
+    'ByteStorage': 'uint8',
+    'BoolStorage': 'bool',
+    'ComplexFloatStorage': 'complex64',
     'ComplexDoubleStorage': 'complex128',
 }
-DTYPES = {name: np.dtype(name) for name in (*STORAGE_DTYPES.values(), 'uint16', 'uint32', 'uint64')
-          if name != 'bfloat16'} | {'bfloat16': np.dtype(ml_dtypes.bfloat16)}
+DTYPES = {
+    name: np.dtype(name) for name in (*STORAGE_DTYPES.values(), 'uint16', 'uint32', 'uint64') if name != 'bfloat16'
+} | {'bfloat16': np.dtype(ml_dtypes.bfloat16)}
 
 
 class Storage(NamedTuple):
@@ -39,8 +48,9 @@ class TensorView(NamedTuple):
     dtype: str
 
 
-def tensor_view(storage: Storage, offset: int, shape: Sequence[int], strides: Sequence[int],
-                dtype: str | None = None) -> TensorView:
+def tensor_view(
+    storage: Storage, offset: int, shape: Sequence[int], strides: Sequence[int], dtype: str | None = None
+) -> TensorView:
     """A checked description.
 
     Raises:
@@ -49,8 +59,9 @@ def tensor_view(storage: Storage, offset: int, shape: Sequence[int], strides: Se
     shape, strides = tuple(shape), tuple(strides)
     counts = (offset, *shape, *strides)
     if not (isinstance(storage, Storage) and len(shape) == len(strides) and all(map(is_count, counts))):
-        raise ValueError(f'expected a tensor, got storage {storage!r}, offset {offset!r}, shape {shape}, '
-                         f'strides {strides}')
+        raise ValueError(
+            f'expected a tensor, got storage {storage!r}, offset {offset!r}, shape {shape}, strides {strides}'
+        )
     view = TensorView(storage, offset, shape, strides, dtype or storage.dtype)
     size = storage.count * DTYPES[storage.dtype].itemsize // DTYPES[view.dtype].itemsize
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
@@ -69,11 +80,13 @@ def as_array(view: TensorView, data: bytes | memoryview) -> np.ndarray:
     storage, dtype = view.storage, DTYPES[view.dtype]
     itemsize = DTYPES[storage.dtype].itemsize
     if len(data) < (storage.first + storage.count) * itemsize:
-        raise ValueError(f'storage {storage.key} should hold {storage.first + storage.count} elements of '
-                         f'{storage.dtype}, but has {len(data)} bytes; the file is damaged')
+        raise ValueError(
+            f'storage {storage.key} should hold {storage.first + storage.count} elements of '
+            f'{storage.dtype}, but has {len(data)} bytes; the file is damaged'
+        )
     if 0 in view.shape:
         return np.empty(view.shape, dtype)
     start = storage.first * itemsize
     elements = np.frombuffer(data, dtype, storage.count * itemsize // dtype.itemsize, start)
     strides = tuple(stride * dtype.itemsize for stride in view.strides)
-    return np.lib.stride_tricks.as_strided(elements[view.offset:], view.shape, strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(elements[view.offset :], view.shape, strides, writeable=False)

@@ -81,10 +81,22 @@ def tensor_with_dtype(storage, offset, shape, strides, requires_grad, hooks, dty
     return tensor_view(storage, offset, shape, strides, dtype)
 
 
-INERT = ('argparse.Namespace', 'types.SimpleNamespace', 'datetime.datetime', 'datetime.date', 'datetime.timedelta',
-         'pathlib.PosixPath', 'pathlib.WindowsPath', 'pathlib.PurePosixPath', 'pathlib._local.PosixPath',
-         'torch.device', 'numpy.dtype', 'numpy.ndarray',
-         'numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct')
+INERT = (
+    'argparse.Namespace',
+    'types.SimpleNamespace',
+    'datetime.datetime',
+    'datetime.date',
+    'datetime.timedelta',
+    'pathlib.PosixPath',
+    'pathlib.WindowsPath',
+    'pathlib.PurePosixPath',
+    'pathlib._local.PosixPath',
+    'torch.device',
+    'numpy.dtype',
+    'numpy.ndarray',
+    'numpy.core.multiarray._reconstruct',
+    'numpy._core.multiarray._reconstruct',
+)
 ALLOWED: dict[str, Any] = {
     **{name: type(name, (Inert,), {'__slots__': ()}) for name in INERT},
     **{f'{module}.{name}': dtype for name, dtype in STORAGE_DTYPES.items() for module in ('torch', 'torch.cuda')},
@@ -119,15 +131,19 @@ class RestrictedUnpickler(pickle.Unpickler):
         module = 'builtins' if module == '__builtin__' else module  # as Python 2 and protocol 2 call it
         full_name = f'{module}.{name}'
         if full_name not in ALLOWED:
-            raise ValueError(f'the pickle asks for {full_name}, which is not among the names that can be read safely; '
-                             'nothing was run. Save only the state dict: torch.save(model.state_dict(), ...)')
+            raise ValueError(
+                f'the pickle asks for {full_name}, which is not among the names that can be read safely; '
+                'nothing was run. Save only the state dict: torch.save(model.state_dict(), ...)'
+            )
         return ALLOWED[full_name]
 
     def persistent_load(self, pid: Sequence[Any]) -> Storage:
         """A storage, named by ('storage', type, key, device, elements[, view of it])."""
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != 'storage' or pid[1] not in DTYPES:
-            raise ValueError(f'expected a reference to a tensor storage, got {pid!r}. If the file holds a whole '
-                             'module, save only its state dict')
+            raise ValueError(
+                f'expected a reference to a tensor storage, got {pid!r}. If the file holds a whole '
+                'module, save only its state dict'
+            )
         _, dtype, key, _, count, *view = pid
         first = 0
         if view and view[0] is not None:  # stream format: part of a storage

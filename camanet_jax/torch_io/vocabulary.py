@@ -29,9 +29,11 @@ def read_tokenizer(config: ConfigDict, rows: int, annotation: Path | None, vocab
         rules = dict(cleaner=config.data.cleaner, threshold=config.data.threshold)
         tokenizer, origin = Tokenizer.build(train_reports(annotation), **rules), f'{annotation}, train split, {rules}'
     if len(tokenizer) != rows - 1:
-        raise ValueError(f'Expected a vocabulary of {rows - 1} words, since the checkpoint has {rows} rows, got '
-                         f'{len(tokenizer)} from {origin}. Give the annotation that the model was trained on with '
-                         '--annotation, or its words with --vocabulary.')
+        raise ValueError(
+            f'Expected a vocabulary of {rows - 1} words, since the checkpoint has {rows} rows, got '
+            f'{len(tokenizer)} from {origin}. Give the annotation that the model was trained on with '
+            '--annotation, or its words with --vocabulary.'
+        )
     return tokenizer
 
 
@@ -55,8 +57,9 @@ def read_vocabulary(file: Path, cleaner: str) -> Tokenizer:
     if isinstance(content, dict):
         content, cleaner = content.get('words'), content.get('cleaner', cleaner)
     if not isinstance(content, list) or not all(isinstance(word, str) for word in content):
-        raise ValueError(f'{file}: expected a list of words, or an object with "words" and "cleaner", got '
-                         f'{str(content)[:60]}')
+        raise ValueError(
+            f'{file}: expected a list of words, or an object with "words" and "cleaner", got {str(content)[:60]}'
+        )
     if len(set(content)) < len(content):
         raise ValueError(f'{file}: expected every word once, got {len(content) - len(set(content))} repeated.')
     return Tokenizer(tuple(content), cleaner)
@@ -75,5 +78,7 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'{file}: cannot be read ({error}). The words of the checkpoint come from an annotation.json '
-                         '(--annotation, or in --config.data_dir) or a list (--vocabulary).') from error
+        raise ValueError(
+            f'{file}: cannot be read ({error}). The words of the checkpoint come from an annotation.json '
+            '(--annotation, or in --config.data_dir) or a list (--vocabulary).'
+        ) from error

@@ -12,49 +12,52 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-SUBSTITUTIONS = tuple((re.compile(pattern), name) for pattern, name in (
-    # A ResNet is a sequence of torchvision's parts: 0 and 1 the first convolution and its norm, 4 to 7 the stages.
-    (r'^backbone/conv1/', 'visual_extractor.model.0.'),
-    (r'^backbone/bn1/', 'visual_extractor.model.1.'),
-    (r'^backbone/stage(\d)_unit(\d+)/', lambda found: f'visual_extractor.model.{int(found[1]) + 3}.{found[2]}.'),
-    (r'downsample_conv/', 'downsample.0.'),
-    (r'downsample_bn/', 'downsample.1.'),
-    (r'^backbone/', 'visual_extractor.model.'),
-    (r'block(\d+)/layer(\d+)/', r'denseblock\1.denselayer\2.'),
-    (r'^classifier/', 'visual_extractor.head.'),
-    (r'^discriminative_norm/', 'fore_back_learn.norm.'),
-    (r'^unused_background_norm/', 'fore_back_learn.back_norm.'),
-    (r'^input_projection/', 'encoder_decoder.att_embed.0.'),
-    (r'^vocabulary_head/', 'encoder_decoder.logit.'),
-    (r'^embedding/embedding$', 'encoder_decoder.model.tgt_embed.0.lut.weight'),
-    (r'^image_head/', 'encoder_decoder.proj_image_clip.'),
-    (r'^text_head/', 'encoder_decoder.proj_text_clip.'),
-    (r'^contrastive_log_scale$', 'encoder_decoder.logit_scale'),
-    (r'^(en|de)coder/', r'encoder_decoder.model.\1coder.'),
-    (r'^memory/inner/', 'encoder_decoder.model.rm.mlp.0.'),
-    (r'^memory/outer/', 'encoder_decoder.model.rm.mlp.2.'),
-    (r'^memory/input_gates/', 'encoder_decoder.model.rm.W.'),
-    (r'^memory/memory_gates/', 'encoder_decoder.model.rm.U.'),
-    (r'^memory/attention/', 'encoder_decoder.model.rm.attn.'),
-    (r'coder\.layer(\d)/', r'coder.layers.\1.'),
-    (r'self_attention/', 'self_attn.'),
-    (r'cross_attention/', 'src_attn.'),
-    (r'attn\.query/', 'attn.linears.0.'),
-    (r'attn\.key/', 'attn.linears.1.'),
-    (r'attn\.value/', 'attn.linears.2.'),
-    (r'attn\.out/', 'attn.linears.3.'),
-    (r'feed_forward_block/inner/', 'feed_forward.w_1.'),
-    (r'feed_forward_block/outer/', 'feed_forward.w_2.'),
-    (r'(coder\.layers\.\d)\.norm1/', r'\1.sublayer.0.norm.'),
-    (r'(coder\.layers\.\d)\.norm2/', r'\1.sublayer.1.norm.'),
-    (r'(coder\.layers\.\d)\.norm3/', r'\1.sublayer.2.norm.'),
-    (r'(mlp_\w+)/inner/', r'\1.0.'),
-    (r'(mlp_\w+)/outer/', r'\1.2.'),
-    (r'/', '.'),
-    (r'\.(kernel|scale)$', '.weight'),
-    (r'\.mean$', '.running_mean'),
-    (r'\.var$', '.running_var'),
-))
+SUBSTITUTIONS = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        # A ResNet is a sequence of torchvision's parts: 0 and 1 the first convolution and its norm, 4 to 7 the stages.
+        (r'^backbone/conv1/', 'visual_extractor.model.0.'),
+        (r'^backbone/bn1/', 'visual_extractor.model.1.'),
+        (r'^backbone/stage(\d)_unit(\d+)/', lambda found: f'visual_extractor.model.{int(found[1]) + 3}.{found[2]}.'),
+        (r'downsample_conv/', 'downsample.0.'),
+        (r'downsample_bn/', 'downsample.1.'),
+        (r'^backbone/', 'visual_extractor.model.'),
+        (r'block(\d+)/layer(\d+)/', r'denseblock\1.denselayer\2.'),
+        (r'^classifier/', 'visual_extractor.head.'),
+        (r'^discriminative_norm/', 'fore_back_learn.norm.'),
+        (r'^unused_background_norm/', 'fore_back_learn.back_norm.'),
+        (r'^input_projection/', 'encoder_decoder.att_embed.0.'),
+        (r'^vocabulary_head/', 'encoder_decoder.logit.'),
+        (r'^embedding/embedding$', 'encoder_decoder.model.tgt_embed.0.lut.weight'),
+        (r'^image_head/', 'encoder_decoder.proj_image_clip.'),
+        (r'^text_head/', 'encoder_decoder.proj_text_clip.'),
+        (r'^contrastive_log_scale$', 'encoder_decoder.logit_scale'),
+        (r'^(en|de)coder/', r'encoder_decoder.model.\1coder.'),
+        (r'^memory/inner/', 'encoder_decoder.model.rm.mlp.0.'),
+        (r'^memory/outer/', 'encoder_decoder.model.rm.mlp.2.'),
+        (r'^memory/input_gates/', 'encoder_decoder.model.rm.W.'),
+        (r'^memory/memory_gates/', 'encoder_decoder.model.rm.U.'),
+        (r'^memory/attention/', 'encoder_decoder.model.rm.attn.'),
+        (r'coder\.layer(\d)/', r'coder.layers.\1.'),
+        (r'self_attention/', 'self_attn.'),
+        (r'cross_attention/', 'src_attn.'),
+        (r'attn\.query/', 'attn.linears.0.'),
+        (r'attn\.key/', 'attn.linears.1.'),
+        (r'attn\.value/', 'attn.linears.2.'),
+        (r'attn\.out/', 'attn.linears.3.'),
+        (r'feed_forward_block/inner/', 'feed_forward.w_1.'),
+        (r'feed_forward_block/outer/', 'feed_forward.w_2.'),
+        (r'(coder\.layers\.\d)\.norm1/', r'\1.sublayer.0.norm.'),
+        (r'(coder\.layers\.\d)\.norm2/', r'\1.sublayer.1.norm.'),
+        (r'(coder\.layers\.\d)\.norm3/', r'\1.sublayer.2.norm.'),
+        (r'(mlp_\w+)/inner/', r'\1.0.'),
+        (r'(mlp_\w+)/outer/', r'\1.2.'),
+        (r'/', '.'),
+        (r'\.(kernel|scale)$', '.weight'),
+        (r'\.mean$', '.running_mean'),
+        (r'\.var$', '.running_var'),
+    )
+)
 # Names that hold nothing of ours: counters, the position code, and the second name of `norm`.
 IGNORED = re.compile(r'num_batches_tracked$|tgt_embed\.1\.pe$|^fore_back_learn\.fore_norm\.')
 
@@ -86,12 +89,16 @@ def from_torch(value: np.ndarray, path: str) -> np.ndarray:
 
 def flatten(variables: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """{(collection, path): array} of a variables tree."""
-    return {(collection, path): value for collection, tree in variables.items()
-            for path, value in traverse_util.flatten_dict(tree, sep='/').items()}
+    return {
+        (collection, path): value
+        for collection, tree in variables.items()
+        for path, value in traverse_util.flatten_dict(tree, sep='/').items()
+    }
 
 
-def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any],
-                   name_of: Callable[[str], str] = torch_name) -> dict[str, Any]:
+def load_variables(
+    state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any], name_of: Callable[[str], str] = torch_name
+) -> dict[str, Any]:
     """Our variables from an official state dict.
 
     Args:
@@ -123,9 +130,11 @@ def load_variables(state_dict: Mapping[str, np.ndarray], template: Mapping[str, 
 def describe_mismatch(missing: list[str], extra: list[str], misshaped: list[str]) -> str:
     """One message that lists both sides."""
     lines = ['The checkpoint does not fit the model; was it made with this configuration (system, vocabulary)?']
-    for title, names in (('the model needs, the checkpoint lacks', missing),
-                         ('the checkpoint holds, the model has no place for', extra),
-                         ('of other shapes', misshaped)):
+    for title, names in (
+        ('the model needs, the checkpoint lacks', missing),
+        ('the checkpoint holds, the model has no place for', extra),
+        ('of other shapes', misshaped),
+    ):
         lines += [f'Names {title}: {len(names) or "none"}', *(f'  {name}' for name in names)]
     return '\n'.join(lines)
 

@@ -70,11 +70,22 @@ def tensor(array: np.ndarray, key: str) -> bytes:
     """_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)."""
     if array.dtype.name not in STORAGE_NAMES:
         raise ValueError(f'expected an element type among {", ".join(STORAGE_NAMES)}, got {array.dtype.name}')
-    storage = (text('storage'), global_name('torch', STORAGE_NAMES[array.dtype.name]), text(key), text('cpu'),
-               integer(array.size))
-    strides = [int(np.prod(array.shape[axis + 1:])) for axis in range(array.ndim)]
-    arguments = (sequence(*storage) + pickle.BINPERSID, integer(0), sequence(*map(integer, array.shape)),
-                 sequence(*map(integer, strides)), pickle.NEWFALSE, empty_ordered_dict())
+    storage = (
+        text('storage'),
+        global_name('torch', STORAGE_NAMES[array.dtype.name]),
+        text(key),
+        text('cpu'),
+        integer(array.size),
+    )
+    strides = [int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim)]
+    arguments = (
+        sequence(*storage) + pickle.BINPERSID,
+        integer(0),
+        sequence(*map(integer, array.shape)),
+        sequence(*map(integer, strides)),
+        pickle.NEWFALSE,
+        empty_ordered_dict(),
+    )
     return global_name('torch._utils', '_rebuild_tensor_v2') + sequence(*arguments) + pickle.REDUCE
 
 

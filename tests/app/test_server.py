@@ -65,7 +65,9 @@ def test_the_page_may_load_nothing_from_outside(server):
 def test_films_are_answered_with_a_study_or_a_message(server):
     assert post(server, '/report', {'files': [{'name': 'a.png', 'data': ''}]}) == (200, {'id': 'a.png'})
     assert post(server, '/report', {'files': [{'name': 'damaged.png', 'data': ''}]}) == (
-        200, {'error': 'image damaged.png cannot be decoded: it is empty'})
+        200,
+        {'error': 'image damaged.png cannot be decoded: it is empty'},
+    )
 
 
 def test_faults_of_ours_show_nothing_of_the_inside(server, caplog):
@@ -73,9 +75,17 @@ def test_faults_of_ours_show_nothing_of_the_inside(server, caplog):
     assert status == 500 and 'secret' not in json.dumps(content) and 'log says why' in content['error']
 
 
-@pytest.mark.parametrize(('path', 'value'), [
-    ('/report', {}), ('/report', {'files': [{'name': 3, 'data': ''}]}), ('/report', {'files': ['a']}), ('/report', 7),
-    ('/example', {'number': 'one'}), ('/elsewhere', {})])
+@pytest.mark.parametrize(
+    ('path', 'value'),
+    [
+        ('/report', {}),
+        ('/report', {'files': [{'name': 3, 'data': ''}]}),
+        ('/report', {'files': ['a']}),
+        ('/report', 7),
+        ('/example', {'number': 'one'}),
+        ('/elsewhere', {}),
+    ],
+)
 def test_other_requests_are_refused(server, path, value):
     status, content = post(server, path, value)
     assert status == 400 and 'no request that the page makes' in content['error']

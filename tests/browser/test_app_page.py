@@ -50,11 +50,11 @@ def test_chosen_films_become_a_report_that_can_be_questioned(open_page, address,
 
 def test_a_dropped_film_is_taken(open_page, address):
     page = open_page(address)
-    page.evaluate('''() => {
+    page.evaluate("""() => {
       const moved = new DataTransfer();
       moved.items.add(new File(['x'], 'dropped.png'));
       document.dispatchEvent(new DragEvent('drop', {dataTransfer: moved}));
-    }''')
+    }""")
     assert 'dropped.png' in page.locator('#chosen').inner_text()
     assert page.locator('#write').inner_text() == 'Write the report from this film alone'
 

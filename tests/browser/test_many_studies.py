@@ -11,12 +11,12 @@ pytestmark = pytest.mark.slow
 
 STUDIES = 200
 # Milliseconds until what ACT changes is drawn.
-TIME = '''async () => {
+TIME = """async () => {
   const start = performance.now();
   ACT;
   await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   return performance.now() - start;
-}'''
+}"""
 HOVER = "document.querySelectorAll('.word')[40].dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
 FIND = "controls.find.value = 'study-01'; controls.find.dispatchEvent(new Event('input'))"
 SORT = "controls.sort.value = 'CIDEr:up'; controls.sort.dispatchEvent(new Event('change'))"
@@ -28,8 +28,18 @@ def file(trained, tmp_path_factory):
     words = (WORDS * 9)[:100]
     films = [make_study(0, 'test', number, 224).films for number in range(8)]
     explained = explanation(words)
-    studies = [study_data(f'study-{number:03d}', films[number % 8], words, explained, reference='a report .',
-                          labels=[0] * 14, scores={'CIDEr': number % 7, 'BLEU_4': 0.1}) for number in range(STUDIES)]
+    studies = [
+        study_data(
+            f'study-{number:03d}',
+            films[number % 8],
+            words,
+            explained,
+            reference='a report .',
+            labels=[0] * 14,
+            scores={'CIDEr': number % 7, 'BLEU_4': 0.1},
+        )
+        for number in range(STUDIES)
+    ]
     path = tmp_path_factory.mktemp('pages') / 'report.html'
     path.write_text(report_page(trained, studies, STUDIES))
     return path
@@ -56,8 +66,10 @@ def test_it_answers_at_once(open_page, file):
 def test_studies_of_every_system_are_shown(open_page, trained, tmp_path):
     film = make_study(0, 'test', 0, 64).films
     kinds = [('base', 1, WORDS), ('vdmae', 2, WORDS), ('camanet', 1, []), ('base', 2, [])]
-    studies = [study_data(f'{system}-{views}', film[:views], words, explanation(words, views, system=system), scores={})
-               for system, views, words in kinds]
+    studies = [
+        study_data(f'{system}-{views}', film[:views], words, explanation(words, views, system=system), scores={})
+        for system, views, words in kinds
+    ]
     (tmp_path / 'report.html').write_text(report_page(trained, studies, len(studies)))
     page = open_page((tmp_path / 'report.html').as_uri())
     for number, (system, views, words) in enumerate(kinds):

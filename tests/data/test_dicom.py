@@ -55,14 +55,23 @@ def test_padding_is_black_and_does_not_count():
     assert (shown(padded, PixelPaddingValue=65535, PixelPaddingRangeLimit=65000)[0] == 0).all()
 
 
-@pytest.mark.parametrize(('function', 'expected'), [
-    ('LINEAR', lambda x: (x - 1999.5) / 1023 + 0.5),
-    ('LINEAR_EXACT', lambda x: (x - 2000) / 1024 + 0.5),
-    ('SIGMOID', lambda x: 1 / (1 + np.exp(-4 * (x - 2000) / 1024))),
-])
+@pytest.mark.parametrize(
+    ('function', 'expected'),
+    [
+        ('LINEAR', lambda x: (x - 1999.5) / 1023 + 0.5),
+        ('LINEAR_EXACT', lambda x: (x - 2000) / 1024 + 0.5),
+        ('SIGMOID', lambda x: 1 / (1 + np.exp(-4 * (x - 2000) / 1024))),
+    ],
+)
 def test_windows_apply_to_rescaled_values(function, expected):
-    found = shown(TWELVE, WindowCenter=[2000, 1], WindowWidth=[1024, 1], VOILUTFunction=function,
-                  RescaleSlope=2, RescaleIntercept=-500)
+    found = shown(
+        TWELVE,
+        WindowCenter=[2000, 1],
+        WindowWidth=[1024, 1],
+        VOILUTFunction=function,
+        RescaleSlope=2,
+        RescaleIntercept=-500,
+    )
     near(found, 255 * np.clip(expected(2.0 * TWELVE - 500), 0, 1))
 
 
@@ -78,8 +87,9 @@ def test_lookup_tables_go_before_windows():
 
 def test_modality_tables_go_first():
     falling = np.arange(4096)[::-1]
-    found = shown(TWELVE, ModalityLUTSequence=Sequence([lookup_table(falling, 0, 16)]), WindowCenter=2048,
-                  WindowWidth=4096)
+    found = shown(
+        TWELVE, ModalityLUTSequence=Sequence([lookup_table(falling, 0, 16)]), WindowCenter=2048, WindowWidth=4096
+    )
     near(found, (4095 - TWELVE.astype(int)) * (255 / 4095))
 
 
@@ -111,8 +121,18 @@ def transcode(encoded: bytes, syntax: str) -> bytes:
         return Path(target).read_bytes()
 
 
-@pytest.mark.parametrize('syntax', [uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEG2000Lossless,
-                                    uid.RLELossless, uid.DeflatedExplicitVRLittleEndian, uid.ExplicitVRBigEndian])
+@pytest.mark.parametrize(
+    'syntax',
+    [
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEG2000Lossless,
+        uid.RLELossless,
+        uid.DeflatedExplicitVRLittleEndian,
+        uid.ExplicitVRBigEndian,
+    ],
+)
 @pytest.mark.parametrize('values', [EIGHT, TWELVE], ids=['8 bit', '16 bit'])
 def test_lossless_syntaxes_change_nothing(syntax, values):
     encoded = transcode(dicom_bytes(values), syntax)
@@ -145,7 +165,8 @@ def message(encoded: bytes, name='film.dcm') -> str:
 def test_files_without_pixels_and_with_many_frames_are_named():
     assert message(dicom_bytes(None)) == (
         'image film.dcm cannot be decoded: it is a DICOM file without pixel data (Digital X-Ray Image Storage - For '
-        'Presentation)')
+        'Presentation)'
+    )
     assert 'without pixel data' in message(dicom_bytes(None, Rows=4, Columns=4))
     assert 'expected a single film, got 3 frames' in message(dicom_bytes(EIGHT, NumberOfFrames=3))
 

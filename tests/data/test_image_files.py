@@ -61,11 +61,21 @@ def saved(image, image_format, **options):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(('mode', 'image_format', 'options'), [
-    ('L', 'TIFF', {'compression': 'tiff_lzw'}), ('RGB', 'WEBP', {'lossless': True}), ('L', 'JPEG2000', {}),
-    ('RGBA', 'PNG', {}), ('LA', 'PNG', {}), ('P', 'PNG', {}), ('P', 'GIF', {}), ('CMYK', 'TIFF', {}),
-    ('CMYK', 'JPEG', {'quality': 100}), ('YCbCr', 'TIFF', {}),
-])
+@pytest.mark.parametrize(
+    ('mode', 'image_format', 'options'),
+    [
+        ('L', 'TIFF', {'compression': 'tiff_lzw'}),
+        ('RGB', 'WEBP', {'lossless': True}),
+        ('L', 'JPEG2000', {}),
+        ('RGBA', 'PNG', {}),
+        ('LA', 'PNG', {}),
+        ('P', 'PNG', {}),
+        ('P', 'GIF', {}),
+        ('CMYK', 'TIFF', {}),
+        ('CMYK', 'JPEG', {'quality': 100}),
+        ('YCbCr', 'TIFF', {}),
+    ],
+)
 def test_every_mode_and_format_gives_the_same_grey(mode, image_format, options):
     grey = ramp(40, 60)
     found = open_grey(saved(Image.fromarray(grey).convert(mode), image_format, **options), 'a')
@@ -145,10 +155,14 @@ def test_files_are_read_as_bytes_are(tmp_path):
         read_grey(tmp_path, 'b')
 
 
-@pytest.mark.parametrize(('encoded', 'words'), [
-    (b'', 'it is empty'), (b'Dear colleague', 'none of the formats DICOM, PNG'),
-    (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'none of the formats'),
-])
+@pytest.mark.parametrize(
+    ('encoded', 'words'),
+    [
+        (b'', 'it is empty'),
+        (b'Dear colleague', 'none of the formats DICOM, PNG'),
+        (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'none of the formats'),
+    ],
+)
 def test_what_is_no_image_is_told(encoded, words):
     with pytest.raises(DamagedImageError, match=f'letter.png cannot be decoded: .*{words}'):
         open_grey(encoded, 'letter.png')

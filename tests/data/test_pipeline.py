@@ -100,10 +100,7 @@ def test_workers_change_nothing(make_study_folder, num_workers):
 def test_processes_share_the_same_global_batches(make_study_folder, process_count):
     source = open_folder(make_study_folder())
     for make in (train_batches, eval_batches):
-        options = [
-            {'process_index': index, 'process_count': process_count}
-            for index in range(process_count)
-        ]
+        options = [{'process_index': index, 'process_count': process_count} for index in range(process_count)]
         shares = [take(iter(make(source, **option)), 3) for option in options]
         joined = [
             {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

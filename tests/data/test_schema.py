@@ -7,9 +7,7 @@ from camanet_jax.data.schema import OBSERVATIONS, read_annotation
 
 def write_folder(folder, *, labels=True, **changes):
     """Two valid studies; `changes` replace fields of the first."""
-    studies = [
-        {'id': f'a-{n}-x', 'report': 'Lungs clear.', 'image_path': [f'{n}.png']} for n in (1, 2)
-    ]
+    studies = [{'id': f'a-{n}-x', 'report': 'Lungs clear.', 'image_path': [f'{n}.png']} for n in (1, 2)]
     studies[0].update(changes)
     (folder / 'annotation.json').write_text(json.dumps({'train': studies}))
     rows = {'a-1': [0] * 13 + [1], 'a-2-x': [1] + [0] * 13}

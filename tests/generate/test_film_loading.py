@@ -19,6 +19,7 @@ DATA = ConfigDict(dict(views=2, extra_views='error', eval_transform='paper', ima
 @pytest.fixture
 def study(tmp_path):
     """Makes a study of so many films."""
+
     def make(count: int) -> ListedStudy:
         paths = tuple(tmp_path / f'{number}.png' for number in range(count))
         for number, path in enumerate(paths):
@@ -82,5 +83,8 @@ def test_batches_are_full_of_results():
     error = ValueError()
     loaded = enumerate([1, error, 2, 3, error, error, 4, error])
     assert list(in_batches(loaded, 2)) == [
-        [(0, 1), (1, error), (2, 2)], [(3, 3), (4, error), (5, error), (6, 4)], [(7, error)]]
+        [(0, 1), (1, error), (2, 2)],
+        [(3, 3), (4, error), (5, error), (6, 4)],
+        [(7, error)],
+    ]
     assert list(in_batches([], 2)) == []

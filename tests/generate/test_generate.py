@@ -54,8 +54,13 @@ def lines_of(path) -> list[dict]:
 
 def test_a_workdir_and_files_are_enough(trained, films, tmp_path):
     names = [str(films / name) for name in ('frontal.png', 'lateral.png', 'photo.jpeg', 'lateral.png')]
-    output = succeed(f'--workdir={trained}', '--mode=generate', f'--images={",".join(names)}', f'--output={tmp_path}',
-                     f'--config.data_dir={tmp_path / "gone"}')
+    output = succeed(
+        f'--workdir={trained}',
+        '--mode=generate',
+        f'--images={",".join(names)}',
+        f'--output={tmp_path}',
+        f'--config.data_dir={tmp_path / "gone"}',
+    )
     lines = lines_of(tmp_path / 'reports.jsonl')
     assert [line['images'] for line in lines] == [names[:2], names[2:]]
     for line in lines:
@@ -70,14 +75,19 @@ def test_a_workdir_and_files_are_enough(trained, films, tmp_path):
 
 
 def test_damaged_films_are_told_and_the_rest_go_on(trained, folder, tmp_path):
-    command = f'--workdir={trained}', '--mode=generate', f'--images={folder}', f'--output={tmp_path / "out"}', \
-        '--overlays=False'
+    command = (
+        f'--workdir={trained}',
+        '--mode=generate',
+        f'--images={folder}',
+        f'--output={tmp_path / "out"}',
+        '--overlays=False',
+    )
     done = run_main(*command)
     assert done.returncode == 1 and 'Traceback' not in done.stdout, done.stdout
     assert '4 of 8 studies have no report; why is in' in done.stdout
     assert '6 of 8 studies have fewer films than the 2' in done.stdout
     lines = {line['id']: line for line in lines_of(tmp_path / 'out' / 'reports.jsonl')}
-    dicom, = (name for name in lines if name.startswith('uid-'))
+    (dicom,) = (name for name in lines if name.startswith('uid-'))
     assert set(lines) == {'two', 'one.png', 'pixel.png', dicom}
     assert lines[dicom]['report'] == lines['one.png']['report']  # the same film
     assert lines['one.png']['repeated_view'] and 'repeated_view' not in lines['two']
@@ -96,8 +106,11 @@ def test_damaged_films_are_told_and_the_rest_go_on(trained, folder, tmp_path):
 def test_many_studies_go_through_one_compiled_shape(trained, folder, tmp_path, monkeypatch):
     shapes = []
     start = ReportWriter._start
-    monkeypatch.setattr(ReportWriter, '_start', lambda self, batch, size, beams: (
-        shapes.append((size, len(batch))), start(self, batch, size, beams))[1])
+    monkeypatch.setattr(
+        ReportWriter,
+        '_start',
+        lambda self, batch, size, beams: (shapes.append((size, len(batch))), start(self, batch, size, beams))[1],
+    )
     config = open_trained(trained).experiment.config.copy_and_resolve_references()
     config.evaluation.batch_size = 2
     code = generate(config, trained, [folder], tmp_path / 'out', overlays=False, missing_view='refuse')

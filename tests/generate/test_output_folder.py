@@ -20,8 +20,16 @@ MADE_BY = {'seed': 0, 'data_dir': '/here', 'checkpoint': {'step': 6, 'weights': 
 def report() -> GeneratedReport:
     """Of one word."""
     maps = np.zeros((1, 1, 2, 2), np.float32)
-    return GeneratedReport('clear', ['clear'], -1.23456789, [-0.5], [Alternative('hazy', -2.0)], {'Edema': 0.25},
-                           np.zeros((1, 8, 8), np.uint8), Explanation(np.array([-0.5]), maps, maps))
+    return GeneratedReport(
+        'clear',
+        ['clear'],
+        -1.23456789,
+        [-0.5],
+        [Alternative('hazy', -2.0)],
+        {'Edema': 0.25},
+        np.zeros((1, 8, 8), np.uint8),
+        Explanation(np.array([-0.5]), maps, maps),
+    )
 
 
 @pytest.fixture
@@ -44,11 +52,19 @@ def lines(tmp_path, name='reports.jsonl') -> list[dict]:
 def test_a_line_says_everything(tmp_path, studies, report):
     open_files(tmp_path).add(studies[0], report, overlays=True)
     path = tmp_path / 'a.png'
-    assert lines(tmp_path) == [{
-        'id': 'a.png', 'images': [str(path)], 'bytes': [path.stat().st_size], 'report': 'clear',
-        'log_prob': -1.234568, 'words': [{'word': 'clear', 'log_prob': -0.5}], 'observations': {'Edema': 0.25},
-        'alternatives': [{'report': 'hazy', 'log_prob': -2.0}],
-        'overlays': ['overlays/000000_a_png.png', 'overlays/000000_a_png.words.png']}]
+    assert lines(tmp_path) == [
+        {
+            'id': 'a.png',
+            'images': [str(path)],
+            'bytes': [path.stat().st_size],
+            'report': 'clear',
+            'log_prob': -1.234568,
+            'words': [{'word': 'clear', 'log_prob': -0.5}],
+            'observations': {'Edema': 0.25},
+            'alternatives': [{'report': 'hazy', 'log_prob': -2.0}],
+            'overlays': ['overlays/000000_a_png.png', 'overlays/000000_a_png.words.png'],
+        }
+    ]
     assert all((tmp_path / 'out' / name).is_file() for name in lines(tmp_path)[0]['overlays'])
 
 
@@ -73,7 +89,7 @@ def test_a_film_that_has_changed_is_read_again(tmp_path, studies, report):
 
 def test_other_weights_are_noticed(tmp_path, studies, report):
     open_files(tmp_path).add(studies[0], report, overlays=False)
-    with pytest.raises(ValueError, match="made otherwise:\n  checkpoint.step: 6 then, 9 now\n.*another --output"):
+    with pytest.raises(ValueError, match='made otherwise:\n  checkpoint.step: 6 then, 9 now\n.*another --output'):
         open_files(tmp_path, checkpoint=MADE_BY['checkpoint'] | {'step': 9})
     (tmp_path / 'out' / 'reports.jsonl').unlink()
     open_files(tmp_path, seed=1)  # nothing there to disagree with
@@ -82,7 +98,7 @@ def test_other_weights_are_noticed(tmp_path, studies, report):
 def test_failures_are_listed(tmp_path, studies):
     files = open_files(tmp_path)
     files.fail(studies[2], ValueError('it is empty'))
-    line, = lines(tmp_path, 'failed.jsonl')
+    (line,) = lines(tmp_path, 'failed.jsonl')
     assert line['error'] == 'it is empty' and line['id'].startswith('uid-') and files.failures == 1
 
 

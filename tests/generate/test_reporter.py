@@ -53,7 +53,7 @@ def test_explanations_have_a_map_for_every_word(reports):
         assert found.log_probs.shape == found.word_similarity.shape == (words,)
         np.testing.assert_allclose(found.predicting_attention.sum((1, 2, 3)), 1, rtol=1e-5)
         assert len(found.selected) == -(-words // 4)  # a quarter, rounded up
-        most_similar = np.sort(found.word_similarity)[::-1][:len(found.selected)]
+        most_similar = np.sort(found.word_similarity)[::-1][: len(found.selected)]
         np.testing.assert_array_equal(found.word_similarity[found.selected], most_similar)
 
 
@@ -64,7 +64,7 @@ def test_a_study_gets_the_same_report_in_any_company(reporter, films, reports):
 
 
 def test_one_beam_is_greedy_and_has_no_alternatives(reporter, films):
-    report, = reporter.generate(films[:1], beam_size=1)
+    (report,) = reporter.generate(films[:1], beam_size=1)
     assert report.alternatives == []
     assert np.isfinite(report.log_prob)
 

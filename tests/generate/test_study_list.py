@@ -13,6 +13,7 @@ from camanet_jax.generate.study_list import hide_uids, list_studies
 @pytest.fixture
 def make(tmp_path):
     """Makes files, empty or with content, below a folder; returns it."""
+
     def make_files(*names: str, **contents: bytes) -> Path:
         for name, content in [*((name, b'') for name in names), *contents.items()]:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +34,7 @@ def as_names(studies, root: Path) -> dict[str, list[str]]:
 def test_files_are_studies_of_as_many_as_the_model_reads(make):
     root = make(*'abcd')
     files = [str(root / name) for name in 'abcd']
-    assert [study.paths for study in list_studies(files, 2)] == [
-        (root / 'a', root / 'b'), (root / 'c', root / 'd')]
+    assert [study.paths for study in list_studies(files, 2)] == [(root / 'a', root / 'b'), (root / 'c', root / 'd')]
     assert [study.id for study in list_studies(files, 1)] == files
     assert list_studies(files[:1], 2)[0].paths == (root / 'a',)  # a study of one film
 
@@ -56,20 +56,44 @@ def test_files_are_checked(make):
 
 
 def test_loose_films_and_folders_are_studies(make):
-    root = make('b.PNG', 'a.jpg', 'p1/s1/x.png', 'p1/s1/y.tif', 'p2/z.dcm', 'p2/notes.txt', '.hidden.png', 'DICOMDIR',
-                'empty/readme.md', bare=dicom_bytes(None))
+    root = make(
+        'b.PNG',
+        'a.jpg',
+        'p1/s1/x.png',
+        'p1/s1/y.tif',
+        'p2/z.dcm',
+        'p2/notes.txt',
+        '.hidden.png',
+        'DICOMDIR',
+        'empty/readme.md',
+        bare=dicom_bytes(None),
+    )
     assert as_names(list_studies([root], 2), root) == {
-        'a.jpg': ['a.jpg'], 'b.PNG': ['b.PNG'], 'bare': ['bare'], 'p1/s1': ['p1/s1/x.png', 'p1/s1/y.tif'],
-        'p2': ['p2/z.dcm']}
+        'a.jpg': ['a.jpg'],
+        'b.PNG': ['b.PNG'],
+        'bare': ['bare'],
+        'p1/s1': ['p1/s1/x.png', 'p1/s1/y.tif'],
+        'p2': ['p2/z.dcm'],
+    }
 
 
 def test_lateral_views_come_last(make):
     film = np.zeros((4, 4), np.uint8)
-    root = make('s1/lateral.png', 's1/pa.png', 's2/1_LAT.png', 's2/2_AP.png', 's3/b_lateralised_a.png', 's3/c_ll.png',
-                **{'s4/a.dcm': dicom_bytes(film, ViewPosition='LL'), 's4/b.dcm': dicom_bytes(film, ViewPosition='PA')})
+    root = make(
+        's1/lateral.png',
+        's1/pa.png',
+        's2/1_LAT.png',
+        's2/2_AP.png',
+        's3/b_lateralised_a.png',
+        's3/c_ll.png',
+        **{'s4/a.dcm': dicom_bytes(film, ViewPosition='LL'), 's4/b.dcm': dicom_bytes(film, ViewPosition='PA')},
+    )
     assert as_names(list_studies([root], 2), root) == {
-        's1': ['s1/pa.png', 's1/lateral.png'], 's2': ['s2/2_AP.png', 's2/1_LAT.png'],
-        's3': ['s3/b_lateralised_a.png', 's3/c_ll.png'], 's4': ['s4/b.dcm', 's4/a.dcm']}
+        's1': ['s1/pa.png', 's1/lateral.png'],
+        's2': ['s2/2_AP.png', 's2/1_LAT.png'],
+        's3': ['s3/b_lateralised_a.png', 's3/c_ll.png'],
+        's4': ['s4/b.dcm', 's4/a.dcm'],
+    }
 
 
 def test_a_folder_without_films_is_refused(make):
@@ -81,18 +105,31 @@ def test_a_folder_without_films_is_refused(make):
 
 
 def test_a_csv_names_studies(make):
-    root = make('a.png', 'images/b.png', **{'list.csv': (
-        '\ufeffid,split,image_path_1,image_path_2\ns1,test,a.png,b.png\ns2,test,a.png,\n\ns3,val,a.png;gone.png,\n').encode()})
+    root = make(
+        'a.png',
+        'images/b.png',
+        **{
+            'list.csv': (
+                '\ufeffid,split,image_path_1,image_path_2\ns1,test,a.png,b.png\ns2,test,a.png,\n\ns3,val,a.png;gone.png,\n'
+            ).encode()
+        },
+    )
     assert as_names(list_studies([root / 'list.csv'], 2), root) == {
-        's1': ['a.png', 'images/b.png'], 's2': ['a.png'], 's3': ['a.png', 'gone.png']}
+        's1': ['a.png', 'images/b.png'],
+        's2': ['a.png'],
+        's3': ['a.png', 'gone.png'],
+    }
 
 
-@pytest.mark.parametrize(('text', 'words'), [
-    ('name,image_path\nx,a.png\n', 'expected one column of each name id'),
-    ('id,film\nx,a.png\n', 'expected a column image_path'),
-    ('id,image_path\nx,a.png\n,b.png\nz,\nw,a.png,b.png\n', 'no id, no image path.*line 3; line 4; line 5'),
-    ('id,image_path\nx,a.png\nx,b.png\n', 'every study once; several times there: 1 study: x'),
-])
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('name,image_path\nx,a.png\n', 'expected one column of each name id'),
+        ('id,film\nx,a.png\n', 'expected a column image_path'),
+        ('id,image_path\nx,a.png\n,b.png\nz,\nw,a.png,b.png\n', 'no id, no image path.*line 3; line 4; line 5'),
+        ('id,image_path\nx,a.png\nx,b.png\n', 'every study once; several times there: 1 study: x'),
+    ],
+)
 def test_faults_of_a_csv_are_named(make, text, words):
     root = make(**{'list.csv': text.encode()})
     with pytest.raises(ValueError, match=words):

@@ -18,12 +18,13 @@ def chexbert(weights, ids):
         return scaled * weights[f'{name}.LayerNorm.weight'] + weights[f'{name}.LayerNorm.bias']
 
     tables = [weights[f'bert.embeddings.{kind}_embeddings.weight'] for kind in ('word', 'position', 'token_type')]
-    x = norm('bert.embeddings', tables[0][ids] + tables[1][:len(ids)] + tables[2][0])
+    x = norm('bert.embeddings', tables[0][ids] + tables[1][: len(ids)] + tables[2][0])
     layer = 0
     while (prefix := f'bert.encoder.layer.{layer}') + '.output.dense.bias' in weights:
         query, key, value = (dense(f'{prefix}.attention.self.{name}', x) for name in ('query', 'key', 'value'))
-        heads = [attend(*(part[:, start:start + 64] for part in (query, key, value)))
-                 for start in range(0, x.shape[1], 64)]
+        heads = [
+            attend(*(part[:, start : start + 64] for part in (query, key, value))) for start in range(0, x.shape[1], 64)
+        ]
         x = norm(f'{prefix}.attention.output', x + dense(f'{prefix}.attention.output.dense', np.hstack(heads)))
         inner = np.vectorize(gelu)(dense(f'{prefix}.intermediate.dense', x))
         x = norm(f'{prefix}.output', x + dense(f'{prefix}.output.dense', inner))

@@ -16,7 +16,7 @@ ROWS = [[2, 5, 6, 7, 3], [2, 3], [2, 11, 12, 13, 15, 5, 8, 9, 10, 15, 3]]
 def padded(rows):
     ids = np.zeros((len(rows), 12), np.int32)
     for row, values in zip(ids, rows, strict=True):
-        row[:len(values)] = values
+        row[: len(values)] = values
     return ids, np.arange(12) < np.array([[len(row)] for row in rows])
 
 
@@ -29,8 +29,8 @@ def test_agrees_with_bert_written_out(state_dict, dtype, tolerance):
         expected_first, expected_logits = chexbert(state_dict, row)
         np.testing.assert_allclose(first, expected_first, atol=tolerance * 3)
         for got, expected in zip(logits, expected_logits, strict=True):
-            np.testing.assert_allclose(got[:len(expected)], expected, atol=tolerance * 10)
-            assert np.all(np.isneginf(got[len(expected):]))
+            np.testing.assert_allclose(got[: len(expected)], expected, atol=tolerance * 10)
+            assert np.all(np.isneginf(got[len(expected) :]))
 
 
 def test_bfloat16_keeps_float32_weights_and_comes_close(state_dict):
@@ -50,8 +50,10 @@ def test_every_weight_has_one_place(state_dict):
 def test_reads_a_file_of_a_dataparallel_model(files, state_dict):
     model, variables = read_chexbert(files[0])
     assert (model.layers, model.heads, model.positions) == (2, 2, 16)
-    np.testing.assert_array_equal(variables['params']['layer_1']['query']['kernel'],
-                                  state_dict['bert.encoder.layer.1.attention.self.query.weight'].T)
+    np.testing.assert_array_equal(
+        variables['params']['layer_1']['query']['kernel'],
+        state_dict['bert.encoder.layer.1.attention.self.query.weight'].T,
+    )
 
 
 def test_refuses_other_weights(state_dict):

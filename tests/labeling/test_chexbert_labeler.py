@@ -35,10 +35,19 @@ def test_no_reports(files):
 def test_clinical_efficacy_of_report_files(files, state_dict, tmp_path):
     (tmp_path / 'x.csv').write_text('id,report\na,heart is normal\nb,\n')
     (tmp_path / 'r.csv').write_text('id,report\na,small effusion\nb,heart is normal\n')
-    found = score(Options(predictions=tmp_path / 'x.csv', references=tmp_path / 'r.csv', protocol='full',
-                          labeler='chexbert', weights=files[0], vocabulary=files[1]))['clinical']
+    found = score(
+        Options(
+            predictions=tmp_path / 'x.csv',
+            references=tmp_path / 'r.csv',
+            protocol='full',
+            labeler='chexbert',
+            weights=files[0],
+            vocabulary=files[1],
+        )
+    )['clinical']
     assert found['labeler'] == 'chexbert'
-    expected = [oracle(state_dict, ['[CLS]', *text.split(), '[SEP]'])
-                for text in ('small effusion .', 'heart is normal .')]
+    expected = [
+        oracle(state_dict, ['[CLS]', *text.split(), '[SEP]']) for text in ('small effusion .', 'heart is normal .')
+    ]
     support = {name: sum(labels[name] == 1 for labels in expected) for name in OBSERVATIONS}
     assert {name: row['support'] for name, row in found['uncertain_negative']['per_class'].items()} == support

@@ -41,14 +41,17 @@ def test_gzipped_csv_with_columns_in_another_order(tmp_path):
     assert read_label_csv(tmp_path / 'x.csv.gz', 'study_id') == {'50': (-2,) * 11 + (0, -1, 1)}
 
 
-@pytest.mark.parametrize('header, row, message', [
-    (['id', *OBSERVATIONS[1:]], 'a' + ',' * 13, 'missing or repeated: Atelectasis'),
-    (['id', *OBSERVATIONS, 'Edema'], 'a' + ',' * 15, 'missing or repeated: Edema'),
-    (['name', *OBSERVATIONS], 'a' + ',' * 14, 'missing or repeated: id'),
-    (['id', *OBSERVATIONS], 'a,2' + ',' * 13, r"line 2: expected 1, 0, -1 or an empty cell, got \['2'\]"),
-    (['id', *OBSERVATIONS], 'a,1', 'line 2 has 2 of 15 cells'),
-    (['id', *OBSERVATIONS], f'a{"," * 14}\na{"," * 14}', 'line 3: id a a second time'),
-])
+@pytest.mark.parametrize(
+    'header, row, message',
+    [
+        (['id', *OBSERVATIONS[1:]], 'a' + ',' * 13, 'missing or repeated: Atelectasis'),
+        (['id', *OBSERVATIONS, 'Edema'], 'a' + ',' * 15, 'missing or repeated: Edema'),
+        (['name', *OBSERVATIONS], 'a' + ',' * 14, 'missing or repeated: id'),
+        (['id', *OBSERVATIONS], 'a,2' + ',' * 13, r"line 2: expected 1, 0, -1 or an empty cell, got \['2'\]"),
+        (['id', *OBSERVATIONS], 'a,1', 'line 2 has 2 of 15 cells'),
+        (['id', *OBSERVATIONS], f'a{"," * 14}\na{"," * 14}', 'line 3: id a a second time'),
+    ],
+)
 def test_csv_faults(tmp_path, header, row, message):
     path = tmp_path / 'labels.csv'
     path.write_text(f'{",".join(header)}\n{row}\n')
@@ -57,8 +60,10 @@ def test_csv_faults(tmp_path, header, row, message):
 
 
 def test_json_round_trip(tmp_path):
-    binary = {name: tuple(map(int, row)) for name, row in
-              zip(LABELS, positives(np.array(list(LABELS.values())), 'ignore'), strict=True)}
+    binary = {
+        name: tuple(map(int, row))
+        for name, row in zip(LABELS, positives(np.array(list(LABELS.values())), 'ignore'), strict=True)
+    }
     write_label_json(tmp_path / 'labels.json', binary)
     assert read_label_json(tmp_path / 'labels.json') == binary
     assert binary['a'][:4] == (1, 0, -1, 0)

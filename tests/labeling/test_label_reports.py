@@ -45,8 +45,19 @@ def test_rules_on_a_data_folder_compared(folder, tmp_path, monkeypatch, capsys):
 
 def test_chexbert_on_a_csv(files, tmp_path, monkeypatch):
     (tmp_path / 'reports.csv').write_text('id,other,report\n1,x,"No small, effusion"\n2,y,\n')
-    run(monkeypatch, '--input', tmp_path / 'reports.csv', '--output', tmp_path / 'out', '--labeler', 'chexbert',
-        '--weights', files[0], '--vocabulary', files[1])
+    run(
+        monkeypatch,
+        '--input',
+        tmp_path / 'reports.csv',
+        '--output',
+        tmp_path / 'out',
+        '--labeler',
+        'chexbert',
+        '--weights',
+        files[0],
+        '--vocabulary',
+        files[1],
+    )
     assert list(read_label_json(tmp_path / 'out/labels.json')) == ['1', '2']
 
 
@@ -56,11 +67,14 @@ def test_says_what_is_wrong(tmp_path, monkeypatch):
         run(monkeypatch, '--input', tmp_path / 'reports.csv', '--output', tmp_path / 'out')
 
 
-@pytest.mark.parametrize('text, message', [
-    ('id,report\n1,a\n1,b\n', '1 has two different reports'),
-    ('id,report\n', 'no reports'),
-    ('id,report\n1,a,b\n', 'row 2 has 3 of 2 cells'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('id,report\n1,a\n1,b\n', '1 has two different reports'),
+        ('id,report\n', 'no reports'),
+        ('id,report\n1,a,b\n', 'row 2 has 3 of 2 cells'),
+    ],
+)
 def test_faults_of_a_csv(tmp_path, text, message):
     (tmp_path / 'x.csv').write_text(text)
     with pytest.raises(ValueError, match=message):

@@ -27,8 +27,9 @@ class Lengths:
 
 
 def run(output, lengths, reports=REPORTS, made_by=MADE_BY, uncertain='positive'):
-    return label_to_files(reports, Labeler('lengths', lengths), output, made_by=made_by, uncertain=uncertain,
-                          batch_size=2)
+    return label_to_files(
+        reports, Labeler('lengths', lengths), output, made_by=made_by, uncertain=uncertain, batch_size=2
+    )
 
 
 def test_files_in_the_order_of_the_reports(tmp_path):

@@ -6,8 +6,12 @@ import pytest
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.openi_index import read_openi_index
 
-TERMS = {'1': ['normal'], '2': ['Opacity/lung/base/left', 'Cardiac Shadow/mild/enlarged'], '3': ['No Indexing'],
-         '4': ['Density/ribs/right', 'Pneumothoraxes', 'Thickening/pleura/apex', 'Fractures, Bone/ribs/healed']}
+TERMS = {
+    '1': ['normal'],
+    '2': ['Opacity/lung/base/left', 'Cardiac Shadow/mild/enlarged'],
+    '3': ['No Indexing'],
+    '4': ['Density/ribs/right', 'Pneumothoraxes', 'Thickening/pleura/apex', 'Fractures, Bone/ribs/healed'],
+}
 
 
 def report(terms):

@@ -14,18 +14,21 @@ def named(ids):
     return [WORDS[number] for number in ids]
 
 
-@pytest.mark.parametrize('report, expected', [
-    ('  No small\n\n effusion. ', ['[CLS]', 'no', 'small', 'effusion', '.', '[SEP]']),
-    ('pneumothorax', ['[CLS]', 'pneu', '##mo', '##thorax', '[SEP]']),
-    ('Café-effusion,xyz', ['[CLS]', 'cafe', '-', 'effusion', ',', '[UNK]', '[SEP]']),
-    ('', ['[CLS]', '[SEP]']),
-])
+@pytest.mark.parametrize(
+    'report, expected',
+    [
+        ('  No small\n\n effusion. ', ['[CLS]', 'no', 'small', 'effusion', '.', '[SEP]']),
+        ('pneumothorax', ['[CLS]', 'pneu', '##mo', '##thorax', '[SEP]']),
+        ('Café-effusion,xyz', ['[CLS]', 'cafe', '-', 'effusion', ',', '[UNK]', '[SEP]']),
+        ('', ['[CLS]', '[SEP]']),
+    ],
+)
 def test_pieces(pieces, report, expected):
     assert named(pieces.ids([report])[0]) == expected
 
 
 def test_a_long_report_is_cut_and_still_ends_in_sep(pieces):
-    ids, = pieces.ids(['no ' * 40])
+    (ids,) = pieces.ids(['no ' * 40])
     assert len(ids) == POSITIONS
     assert named(ids) == ['[CLS]', *['no'] * (POSITIONS - 2), '[SEP]']
 

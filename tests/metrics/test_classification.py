@@ -15,9 +15,7 @@ def test_hand_computed_averages():
     assert scores['macro'] == pytest.approx({'precision': 0.5, 'recall': 0.5, 'F1': 4 / 9})
     # Studies: (1, 1/2), (1/2, 1), and (0, 0) for the study without any label.
     assert scores['example'] == pytest.approx({'precision': 0.5, 'recall': 0.5, 'F1': 4 / 9})
-    assert scores['per_class']['a'] == pytest.approx(
-        {'precision': 0.5, 'recall': 1.0, 'F1': 2 / 3, 'support': 1}
-    )
+    assert scores['per_class']['a'] == pytest.approx({'precision': 0.5, 'recall': 1.0, 'F1': 2 / 3, 'support': 1})
     assert scores['per_class']['c'] == {'precision': 0, 'recall': 0, 'F1': 0, 'support': 0}
     assert 'five_class' not in scores
 

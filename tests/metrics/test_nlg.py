@@ -92,20 +92,14 @@ def test_meteor_formula_equals_the_program(with_java):
     scores = score_reports(HYPOTHESES, REFERENCES)
     statistics = scores.statistics['METEOR']
     assert statistics.value() == pytest.approx(scores.corpus['METEOR'], abs=1e-12)
-    np.testing.assert_allclose(
-        meteor.corpus_meteor(statistics.summands), scores.per_study['METEOR'], atol=1e-12
-    )
+    np.testing.assert_allclose(meteor.corpus_meteor(statistics.summands), scores.per_study['METEOR'], atol=1e-12)
     assert scores.per_study['METEOR'][1] == pytest.approx(1)
     assert scores.per_study['METEOR'][2] == 0
 
 
 def test_resampled_meteor_is_the_meteor_of_the_drawn_studies(with_java):
     drawn = [1, 1, 0, 3]
-    resampled = (
-        score_reports(HYPOTHESES, REFERENCES)
-        .statistics['METEOR']
-        .resampled(np.array([[1, 2, 0, 1]]))
-    )
+    resampled = score_reports(HYPOTHESES, REFERENCES).statistics['METEOR'].resampled(np.array([[1, 2, 0, 1]]))
     redone = score_reports([HYPOTHESES[i] for i in drawn], [REFERENCES[i] for i in drawn])
     assert resampled == pytest.approx(redone.corpus['METEOR'])
 

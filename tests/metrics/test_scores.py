@@ -17,8 +17,7 @@ TOKENIZER = Tokenizer.build(REFERENCES.values(), cleaner='iu_xray', threshold=1)
 
 def rows(**reports):
     return [
-        {'id': k, 'report': report, 'reference': '', 'reference_full': REFERENCES[k]}
-        for k, report in reports.items()
+        {'id': k, 'report': report, 'reference': '', 'reference_full': REFERENCES[k]} for k, report in reports.items()
     ]
 
 

@@ -58,6 +58,7 @@ def relational_memory(params, heads, slots, embedded):
 
 def mcln(params, x, memory):
     """LayerNorm whose gain and offset the memory adds to: [L, D], [L, S * D]."""
+
     def shift(mlp):
         return linear(mlp['outer'], relu(linear(mlp['inner'], memory)))
 

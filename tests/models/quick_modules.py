@@ -14,8 +14,12 @@ def draw_variables(module: nn.Module, *inputs: Any, seed: int = 0, **options: An
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
         shapes = jax.eval_shape(partial(module.init, **options), jax.random.key(0), *inputs)
-    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape) / leaf.shape[0] ** 0.5 if leaf.shape[1:] else
-                        rng.uniform(0.5, 1.5, leaf.shape), shapes)
+    return jax.tree.map(
+        lambda leaf: (
+            rng.normal(size=leaf.shape) / leaf.shape[0] ** 0.5 if leaf.shape[1:] else rng.uniform(0.5, 1.5, leaf.shape)
+        ),
+        shapes,
+    )
 
 
 def quick(function: Callable) -> Callable:

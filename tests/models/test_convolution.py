@@ -16,19 +16,25 @@ def gradients(convolution, side, size, stride, padding, dtype):
     kernel = jnp.array(rng.normal(size=(size, size, 4, 5)), dtype)
 
     def total(films, kernel):
-        found = convolution(films, kernel, (stride, stride), ((padding, padding),) * 2,
-                            dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+        found = convolution(
+            films, kernel, (stride, stride), ((padding, padding),) * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        )
         return jnp.sin(found).sum()
 
     return jax.jit(jax.grad(total, argnums=(0, 1)))(films, kernel)
 
 
-@pytest.mark.parametrize('side, size, stride, padding', [
-    (8, 3, 1, 1), (9, 3, 1, 0), (7, 5, 1, 2), (8, 3, 2, 1), (9, 3, 2, 1), (16, 7, 2, 3), (9, 7, 2, 3)])
+@pytest.mark.parametrize(
+    'side, size, stride, padding',
+    [(8, 3, 1, 1), (9, 3, 1, 0), (7, 5, 1, 2), (8, 3, 2, 1), (9, 3, 2, 1), (16, 7, 2, 3), (9, 7, 2, 3)],
+)
 def test_gradients_are_those_of_xla(side, size, stride, padding, double):
     shape = side, size, stride, padding, jnp.float64
-    jax.tree.map(lambda own, expected: np.testing.assert_allclose(own, expected, rtol=1e-10, atol=1e-11),
-                 gradients(conv_general_dilated, *shape), gradients(lax.conv_general_dilated, *shape))
+    jax.tree.map(
+        lambda own, expected: np.testing.assert_allclose(own, expected, rtol=1e-10, atol=1e-11),
+        gradients(conv_general_dilated, *shape),
+        gradients(lax.conv_general_dilated, *shape),
+    )
 
 
 def test_gradients_keep_the_precision_of_the_films():

@@ -40,8 +40,13 @@ def test_the_decoder_is_the_oracles(tiny, output):
     valid = (tiny.batch['tokens'][:, :-1] > 0) | (np.arange(7) == 0)
     for b in range(3):
         decoded, attention = decoder(
-            tiny.variables['params']['decoder'], tiny.model.heads, np.asarray(output.embedded[b]),
-            np.asarray(output.relational_memory[b]), np.asarray(output.encoding.encoded[b, 1:]), valid[b])
+            tiny.variables['params']['decoder'],
+            tiny.model.heads,
+            np.asarray(output.embedded[b]),
+            np.asarray(output.relational_memory[b]),
+            np.asarray(output.encoding.encoded[b, 1:]),
+            valid[b],
+        )
         np.testing.assert_allclose(output.decoded[b], decoded, rtol=1e-9, atol=1e-11)
         np.testing.assert_allclose(output.cross_attention[b], attention, rtol=1e-9)
 

@@ -37,7 +37,8 @@ def test_evaluation_uses_the_running_statistics(films, double):
 def test_training_normalises_each_view_and_updates_twice_with_the_unbiased_variance(films, double):
     variables = {'params': PARAMS, 'batch_stats': STATISTICS}
     actual, changed = BatchNorm(jnp.float64).apply(
-        variables, films, moments(films), train=True, mutable=['batch_stats'])
+        variables, films, moments(films), train=True, mutable=['batch_stats']
+    )
     mean, variance = STATISTICS['mean'], STATISTICS['var']
     for view in range(2):
         x = films[:, view]
@@ -56,11 +57,12 @@ def test_two_views_equal_two_passes_of_one_view(double):
     step = quick(lambda variables, x: model.apply(variables, x, train=True, mutable=['batch_stats']))
     together, changed = step(variables, films)
     for view in range(2):
-        one, statistics = step(variables, films[:, view:view + 1])
+        one, statistics = step(variables, films[:, view : view + 1])
         variables = variables | statistics
-        np.testing.assert_allclose(together[:, view:view + 1], one, rtol=1e-8, atol=1e-10)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), changed['batch_stats'],
-                 variables['batch_stats'])
+        np.testing.assert_allclose(together[:, view : view + 1], one, rtol=1e-8, atol=1e-10)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), changed['batch_stats'], variables['batch_stats']
+    )
 
 
 def test_remat_changes_nothing_but_what_is_kept(double):
@@ -69,7 +71,8 @@ def test_remat_changes_nothing_but_what_is_kept(double):
     def gradients_and_statistics(remat):
         model = DenseNet(blocks=(2, 1), growth=4, stem=8, dtype=jnp.float64, param_dtype=jnp.float64, remat=remat)
         variables = DenseNet(blocks=(2, 1), growth=4, stem=8, param_dtype=jnp.float64).init(
-            jax.random.key(0), films, train=False)
+            jax.random.key(0), films, train=False
+        )
 
         def loss(params):
             found, changed = model.apply(variables | {'params': params}, films, train=True, mutable=['batch_stats'])
@@ -77,8 +80,11 @@ def test_remat_changes_nothing_but_what_is_kept(double):
 
         return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables['params'])
 
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12),
-                 gradients_and_statistics(True), gradients_and_statistics(False))
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12),
+        gradients_and_statistics(True),
+        gradients_and_statistics(False),
+    )
 
 
 def test_pooling_before_the_transition_convolution_changes_nothing(double):

@@ -44,13 +44,19 @@ def hold_what_has_no_gradient(monkeypatch, tiny, model):
     candidates = tiny.batch['tokens'][:, :-1] > 0
     thresholds = []
     for scores, allowed, count in zip(
-            output.word_similarity, candidates, number_selected(tiny.counts, candidates, 7), strict=True):
+        output.word_similarity, candidates, number_selected(tiny.counts, candidates, 7), strict=True
+    ):
         descending = np.sort(scores[allowed])[::-1]
         thresholds.append([(descending[count - 1] + descending[count]) / 2])
     held = np.array(thresholds)
     monkeypatch.setattr(camanet, 'visual_discriminative_map', lambda *inputs: jnp.asarray(output.encoding.vdm))
-    monkeypatch.setattr(camanet, 'soft_selection', lambda scores, allowed, counts, temperature: jnp.where(
-        allowed, 1 / (1 + jnp.exp((held - scores) / temperature)), 0))
+    monkeypatch.setattr(
+        camanet,
+        'soft_selection',
+        lambda scores, allowed, counts, temperature: jnp.where(
+            allowed, 1 / (1 + jnp.exp((held - scores) / temperature)), 0
+        ),
+    )
 
 
 def directions(params, rng):
@@ -65,13 +71,19 @@ def test_each_loss_and_the_total(tiny, variant, monkeypatch, double):
     hold_what_has_no_gradient(monkeypatch, tiny, model)
     evaluate = quick(partial(mean_terms, tiny, model))
     for part, direction in directions(params, np.random.default_rng(0)):
-        there, back = (evaluate(jax.tree.map(lambda p, d, sign=sign: p + sign * STEP * d, params, direction))
-                       for sign in (1, -1))
+        there, back = (
+            evaluate(jax.tree.map(lambda p, d, sign=sign: p + sign * STEP * d, params, direction)) for sign in (1, -1)
+        )
         differences = np.asarray(there - back) / (2 * STEP)
         for name, weights in WEIGHTS.items():
             products = jax.tree.map(lambda g, d: (g * d).sum(), gradients[name], direction)
-            np.testing.assert_allclose(sum(jax.tree.leaves(products)), weights @ differences, rtol=1e-6, atol=2e-9,
-                                       err_msg=f'{name} along {part}')
+            np.testing.assert_allclose(
+                sum(jax.tree.leaves(products)),
+                weights @ differences,
+                rtol=1e-6,
+                atol=2e-9,
+                err_msg=f'{name} along {part}',
+            )
 
 
 def test_the_parts_that_each_loss_reaches(variant):

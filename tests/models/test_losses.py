@@ -56,7 +56,11 @@ def test_contrastive_is_the_mean_of_both_directions(rng, double):
 def test_means_count_targets_pseudo_labels_and_studies(tiny, output, double):
     counts = losses.counts(tiny.batch)
     assert {name: float(count) for name, count in counts.items()} == {
-        'report_nll': 6 + 4 + 7, 'pseudo_label_bce': 3 * 5, 'vtac_mse': 2, 'contrastive': 3}
+        'report_nll': 6 + 4 + 7,
+        'pseudo_label_bce': 3 * 5,
+        'vtac_mse': 2,
+        'contrastive': 3,
+    }
     terms = losses.terms(output, tiny.batch)
     assert terms['vtac_mse'][1] == 0 and (np.asarray(terms['vtac_mse'])[[0, 2]] > 0).all()
 
@@ -76,6 +80,10 @@ def test_a_batch_without_positive_labels_has_zero_mse(tiny, output, double):
 
 def test_the_total_weights_each_term_once(tiny):
     objective = losses.Objective(2.0, 0.5, 0.1, tiny.counts)
-    means = {name: jnp.float32(value) for name, value in zip(
-        ('report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'), (1, 10, 100, 1000), strict=True)}
+    means = {
+        name: jnp.float32(value)
+        for name, value in zip(
+            ('report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'), (1, 10, 100, 1000), strict=True
+        )
+    }
     np.testing.assert_allclose(losses.total(means, objective), 1 + 20 + 50 + 100)

@@ -12,7 +12,8 @@ RATES = LearningRates(backbone=1e-2, decoder=3e-2)
 def drawn(seed):
     rng = np.random.default_rng(seed)
     return {path: {'kernel': rng.normal(size=(3, 2))} for path in ('backbone', 'classifier', 'memory')} | {
-        'unused_background_norm': {'gamma': np.ones(2)}}
+        'unused_background_norm': {'gamma': np.ones(2)}
+    }
 
 
 def amsgrad_by_hand(param, gradients, rate, decay, clip):
@@ -66,8 +67,16 @@ def test_the_first_step_in_float32_is_the_learning_rate():
 @pytest.mark.parametrize('lag', [0, 1])
 def test_warm_up_and_decay(lag):
     def rates(update):
-        return learning_rates(update, base=LearningRates(5e-5, 1e-4), steps_per_epoch=4, warmup_epochs=2,
-                              warmup_from=5e-6, decay_epochs=3, decay_rate=0.8, lag=lag)
+        return learning_rates(
+            update,
+            base=LearningRates(5e-5, 1e-4),
+            steps_per_epoch=4,
+            warmup_epochs=2,
+            warmup_from=5e-6,
+            decay_epochs=3,
+            decay_rate=0.8,
+            lag=lag,
+        )
 
     assert rates(0) == (5e-6, 5e-6)
     np.testing.assert_allclose(rates(4 + lag), (2.75e-5, 5.25e-5))

@@ -27,8 +27,12 @@ def values():
 @pytest.fixture
 def shapes(double):
     """The model's variables under the place of a backbone."""
-    return {name: {'backbone': tree} for name, tree in
-            jax.eval_shape(lambda: MODEL.init(jax.random.key(0), torch_resnet.films(), train=False)).items()}
+    return {
+        name: {'backbone': tree}
+        for name, tree in jax.eval_shape(
+            lambda: MODEL.init(jax.random.key(0), torch_resnet.films(), train=False)
+        ).items()
+    }
 
 
 @pytest.fixture
@@ -52,10 +56,12 @@ def test_training_and_its_running_statistics_are_pytorchs(variables, values, dou
     found, changed = step(variables, torch_resnet.films())
     np.testing.assert_allclose(found, values['training'], rtol=1e-9, atol=1e-10)
     statistics = changed['batch_stats']
-    for name, value in {'bn1.running_mean': statistics['bn1']['mean'], 'bn1.running_var': statistics['bn1']['var'],
-                        'layer1.1.bn2.running_var': statistics['stage1_unit1']['bn2']['var'],
-                        'layer2.0.downsample.1.running_mean': statistics['stage2_unit0']['downsample_bn']['mean'],
-                        }.items():
+    for name, value in {
+        'bn1.running_mean': statistics['bn1']['mean'],
+        'bn1.running_var': statistics['bn1']['var'],
+        'layer1.1.bn2.running_var': statistics['stage1_unit1']['bn2']['var'],
+        'layer2.0.downsample.1.running_mean': statistics['stage2_unit0']['downsample_bn']['mean'],
+    }.items():
         np.testing.assert_allclose(value, values[name], rtol=1e-10, err_msg=name)
 
 
@@ -68,12 +74,29 @@ def test_a_file_of_another_depth_is_an_error_in_torchvisions_names(tmp_path, sha
 
 
 def test_the_authors_names_number_the_parts_and_follow_their_order():
-    names = [weight_names.torch_name(f'backbone/{path}') for path in (
-        'conv1/kernel', 'bn1/scale', 'stage1_unit0/conv1/kernel', 'stage1_unit0/bn1/mean', 'stage1_unit0/conv3/kernel',
-        'stage1_unit0/downsample_conv/kernel', 'stage1_unit0/downsample_bn/var', 'stage3_unit22/conv2/kernel')]
+    names = [
+        weight_names.torch_name(f'backbone/{path}')
+        for path in (
+            'conv1/kernel',
+            'bn1/scale',
+            'stage1_unit0/conv1/kernel',
+            'stage1_unit0/bn1/mean',
+            'stage1_unit0/conv3/kernel',
+            'stage1_unit0/downsample_conv/kernel',
+            'stage1_unit0/downsample_bn/var',
+            'stage3_unit22/conv2/kernel',
+        )
+    ]
     assert [name.removeprefix('visual_extractor.model.') for name in names] == [
-        '0.weight', '1.weight', '4.0.conv1.weight', '4.0.bn1.running_mean', '4.0.conv3.weight',
-        '4.0.downsample.0.weight', '4.0.downsample.1.running_var', '6.22.conv2.weight']
+        '0.weight',
+        '1.weight',
+        '4.0.conv1.weight',
+        '4.0.bn1.running_mean',
+        '4.0.conv3.weight',
+        '4.0.downsample.0.weight',
+        '4.0.downsample.1.running_var',
+        '6.22.conv2.weight',
+    ]
     assert sorted(names, key=official_order) == names
 
 

@@ -110,8 +110,13 @@ def test_rows_of_both_attentions_are_kept_apart(output):
 
 @pytest.mark.parametrize('variant', ['paper', 'official'])
 def test_the_model_gives_each_variant_its_query_words_and_candidates(tiny, variant):
-    fields = {} if variant == 'paper' else dict(
-        tdm_query='first_visual', tdm_word_vectors='decoder_input', tdm_candidates='words_and_bos', tdm_norm='map')
+    fields = (
+        {}
+        if variant == 'paper'
+        else dict(
+            tdm_query='first_visual', tdm_word_vectors='decoder_input', tdm_candidates='words_and_bos', tdm_norm='map'
+        )
+    )
     output = tiny.run(tiny.model.copy(**fields))
     tokens = tiny.batch['tokens'][:, :-1]
     table = tiny.variables['params']['embedding']['embedding']

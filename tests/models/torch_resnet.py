@@ -27,8 +27,10 @@ def shapes() -> dict[str, tuple[int, ...]]:
             for number, size in enumerate(sizes, start=1):
                 found |= {f'{name}.conv{number}.weight': size, **norm(f'{name}.bn{number}', size[0])}
             if unit == 0:
-                found |= {f'{name}.downsample.0.weight': (4 * width, channels, 1, 1),
-                          **norm(f'{name}.downsample.1', 4 * width)}
+                found |= {
+                    f'{name}.downsample.0.weight': (4 * width, channels, 1, 1),
+                    **norm(f'{name}.downsample.1', 4 * width),
+                }
             channels = 4 * width
     return found
 
@@ -77,8 +79,10 @@ def main() -> None:
 
     weights = {name: torch.tensor(draw(name, shape)) for name, shape in shapes().items()}
     views = torch.tensor(films()).permute(1, 0, 4, 2, 3)
-    found = {mode: torch.stack([features(view, weights, mode == 'training') for view in views]).permute(1, 0, 3, 4, 2)
-             for mode in ('evaluation', 'training')}
+    found = {
+        mode: torch.stack([features(view, weights, mode == 'training') for view in views]).permute(1, 0, 3, 4, 2)
+        for mode in ('evaluation', 'training')
+    }
     np.savez_compressed(VALUES, **found, **{name: weights[name] for name in KEPT})
 
 

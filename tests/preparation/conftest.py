@@ -96,11 +96,20 @@ def mimic_cxr(tmp_path):
         for subject, study, _, _, described in MIMIC:
             text = REPORT.format(number=study) if described else ' CHEST\n\n IMPRESSION: Invented.'
             archive.writestr(f'files/p{subject[:2]}/p{subject}/s{study}.txt', text)
-    write_table(folder / 'mimic-cxr-2.0.0-split.csv.gz', ['dicom_id', 'study_id', 'subject_id', 'split'],
-                [(dicom, study, subject, split) for subject, study, split, dicom, _ in films])
-    write_table(folder / 'mimic-cxr-2.0.0-metadata.csv.gz', ['dicom_id', 'subject_id', 'study_id', 'ViewPosition'],
-                [(dicom, subject, study, view) for subject, study, _, dicom, view in films])
+    write_table(
+        folder / 'mimic-cxr-2.0.0-split.csv.gz',
+        ['dicom_id', 'study_id', 'subject_id', 'split'],
+        [(dicom, study, subject, split) for subject, study, split, dicom, _ in films],
+    )
+    write_table(
+        folder / 'mimic-cxr-2.0.0-metadata.csv.gz',
+        ['dicom_id', 'subject_id', 'study_id', 'ViewPosition'],
+        [(dicom, subject, study, view) for subject, study, _, dicom, view in films],
+    )
     labels = [['1.0'] + [''] * 12 + ['-1.0'], [''] * 13 + ['0.0'], [''] * 8 + ['1.0'] + [''] * 5]
-    write_table(folder / 'mimic-cxr-2.0.0-chexpert.csv.gz', ['subject_id', 'study_id', *OBSERVATIONS],
-                [(subject, study, *row) for (subject, study, *_), row in zip(MIMIC, labels, strict=False)])
+    write_table(
+        folder / 'mimic-cxr-2.0.0-chexpert.csv.gz',
+        ['subject_id', 'study_id', *OBSERVATIONS],
+        [(subject, study, *row) for (subject, study, *_), row in zip(MIMIC, labels, strict=False)],
+    )
     return folder

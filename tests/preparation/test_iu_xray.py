@@ -18,13 +18,17 @@ def collect(source, output, **options):
 def test_packed_archives_become_studies_in_the_splits_order(open_i, tmp_path):
     collected = collect(open_i, tmp_path / 'out')
     assert [(study.id, study.split) for study in collected.studies] == [
-        ('CXR10_IM-0002-1001', 'train'), ('CXR1_1_IM-0001', 'train'), ('CXR3_IM-1384', 'val')]
+        ('CXR10_IM-0002-1001', 'train'),
+        ('CXR1_1_IM-0001', 'train'),
+        ('CXR3_IM-1384', 'val'),
+    ]
     assert collected.studies[2].report == 'Heart is big. '  # as written
     assert collected.studies[2].image_paths == ('CXR3_IM-1384-1001.png', 'CXR3_IM-1384-2001.png')
     assert collected.images_dir == tmp_path / 'out/images'
     assert len(list(collected.images_dir.iterdir())) == 6  # only what is wanted is unpacked
     assert (tmp_path / 'out/studies_of_more_films.csv').read_text().splitlines()[1:] == [
-        'CXR3_IM-1384,CXR3_IM-1384-1001 CXR3_IM-1384-2001,CXR3_IM-1384-3001']
+        'CXR3_IM-1384,CXR3_IM-1384-1001 CXR3_IM-1384-2001,CXR3_IM-1384-3001'
+    ]
 
 
 def test_unpacked_archives_are_used_in_place(open_i, tmp_path):
@@ -48,8 +52,13 @@ def test_unpacking_goes_on_where_it_stopped(open_i, tmp_path):
 
 
 def test_annotations_paths_choose_the_films(open_i, tmp_path):
-    entries = [{'id': 'CXR3_IM-1384', 'report': 'Heart is big. ', 'image_path': [
-        'images/CXR3_IM-1384-3001.png', 'images/CXR3_IM-1384-1001.png']}]
+    entries = [
+        {
+            'id': 'CXR3_IM-1384',
+            'report': 'Heart is big. ',
+            'image_path': ['images/CXR3_IM-1384-3001.png', 'images/CXR3_IM-1384-1001.png'],
+        }
+    ]
     annotation = tmp_path / 'annotation.json'
     annotation.write_text(json.dumps({'train': [], 'val': entries, 'test': []}))
     collected = collect(open_i, tmp_path / 'out', annotation=annotation)
@@ -74,7 +83,7 @@ def test_incomplete_archives_and_other_studies_are_refused(open_i, tmp_path):
     with pytest.raises(ValueError, match='1 study: CXR3_IM-1384'):
         collect_iu_xray(open_i, tmp_path / 'out', expected=COUNTS, split=SPLIT | {'val': []})
     whole = (open_i / 'NLMCXR_reports.tgz').read_bytes()
-    (open_i / 'NLMCXR_reports.tgz').write_bytes(whole[:len(whole) // 2])
+    (open_i / 'NLMCXR_reports.tgz').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match='not a whole archive'):
         read_reports(open_i)
 

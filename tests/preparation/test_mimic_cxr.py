@@ -26,11 +26,14 @@ def test_a_sample_for_each_study_with_its_films_frontal_first(mimic_cxr):
     assert found == {
         '50000001': ('train', f'{folder}aa-03.jpg', f'{folder}aa-02.jpg', f'{folder}aa-01.jpg'),
         '50000003': ('val', 'p11/p11000002/s50000003/cc-01.jpg'),
-        '50000004': ('test', 'p19/p19000003/s50000004/dd-01.jpg', 'p19/p19000003/s50000004/dd-02.jpg')}
+        '50000004': ('test', 'p19/p19000003/s50000004/dd-01.jpg', 'p19/p19000003/s50000004/dd-02.jpg'),
+    }
 
 
-@pytest.mark.parametrize(('views', 'ids'), [
-    ('PA', ['aa-03', 'cc-01', 'dd-01']), ('AP', ['aa-02']), ('frontal', ['aa-02', 'aa-03', 'cc-01', 'dd-01'])])
+@pytest.mark.parametrize(
+    ('views', 'ids'),
+    [('PA', ['aa-03', 'cc-01', 'dd-01']), ('AP', ['aa-02']), ('frontal', ['aa-02', 'aa-03', 'cc-01', 'dd-01'])],
+)
 def test_views_are_chosen(mimic_cxr, views, ids):
     assert list(samples(collect_mimic_cxr(mimic_cxr, views=views))) == ids
 
@@ -48,8 +51,14 @@ def test_reports_are_read_unpacked_too(mimic_cxr, tmp_path, where):
 
 
 def test_r2gens_annotation_is_taken_as_it_is(mimic_cxr, tmp_path, caplog):
-    entry = {'id': 'dd-02', 'study_id': 50000004, 'subject_id': 19000003, 'report': 'Made up.\n Shorter.',
-             'image_path': ['p19/p19000003/s50000004/dd-02.jpg'], 'split': 'val'}
+    entry = {
+        'id': 'dd-02',
+        'study_id': 50000004,
+        'subject_id': 19000003,
+        'report': 'Made up.\n Shorter.',
+        'image_path': ['p19/p19000003/s50000004/dd-02.jpg'],
+        'split': 'val',
+    }
     path = tmp_path / 'mimic_annotation.json'
     path.write_text(json.dumps({'train': [], 'val': [entry], 'test': []}))
     (mimic_cxr / 'mimic-cxr-reports.zip').unlink()  # not needed then

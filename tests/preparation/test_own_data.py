@@ -7,8 +7,12 @@ from films import film
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.preparation.own_data import collect_own
 
-STUDIES = [['a-1', 'train', 'Clear.', 'a.png'], ['a-2', 'train', 'Big heart.', 'b.png'],
-           ['b-1', 'val', 'Clear.', 'c.png'], ['c-1', 'test', 'Clear.', 'd.png']]
+STUDIES = [
+    ['a-1', 'train', 'Clear.', 'a.png'],
+    ['a-2', 'train', 'Big heart.', 'b.png'],
+    ['b-1', 'val', 'Clear.', 'c.png'],
+    ['c-1', 'test', 'Clear.', 'd.png'],
+]
 HEADER = ['id', 'split', 'report', 'image_path']
 CLEAN = {'a.png', 'b.png', 'c.png', 'd.png'}
 
@@ -91,7 +95,8 @@ def test_all_faults_of_a_csv_are_found_in_one_pass(own, tmp_path):
     assert found['label rows of the wrong width or value'] == ['h-1 (line 10): expected 14 values, got 13']
     assert found['malformed entries'] == [
         "line 11: expected split as one of train, val, test, got 'training'",
-        'line 12: row of the wrong width: 3 of 5 cells']
+        'line 12: row of the wrong width: 3 of 5 cells',
+    ]
 
 
 def test_faults_of_an_annotation_are_found_too(own, tmp_path):
@@ -100,7 +105,10 @@ def test_faults_of_an_annotation_are_found_too(own, tmp_path):
     write_annotation(folder, STUDIES, labels, subject_id=7)
     found = faults(folder, tmp_path)
     assert [fault.split(': ')[1] for fault in found['label rows of the wrong width or value']] == [
-        'expected 14 values, got 13', 'expected 1, 0, -1 or empty, got 2', 'no row']
+        'expected 14 values, got 13',
+        'expected 1, 0, -1 or empty, got 2',
+        'no row',
+    ]
     assert found['patients in two splits'] == ['patient 7: train (a-1), val (b-1), test (c-1)']
 
 

@@ -15,9 +15,16 @@ def test_mimic_cxr_to_records(mimic_cxr, tmp_path):
     assert source.ids == ['aa-02', 'aa-03'] and source.store == '256'
     assert source.records[1]['images'][0][:2] == b'\xff\xd8'  # JPEG
     facts = json.loads((output / 'dataset.json').read_text())
-    assert facts == {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': 'image', 'views': 'frontal',
-                     'labels': 'chexpert', 'uncertain_labels': 'negative', 'store': '256',
-                     'studies': {'train': 2, 'val': 1, 'test': 1}}
+    assert facts == {
+        'data_set': 'MIMIC-CXR',
+        'split': 'official',
+        'samples': 'image',
+        'views': 'frontal',
+        'labels': 'chexpert',
+        'uncertain_labels': 'negative',
+        'store': '256',
+        'studies': {'train': 2, 'val': 1, 'test': 1},
+    }
 
 
 def test_own_folder_to_records_and_again(make_study_folder, tmp_path, caplog):

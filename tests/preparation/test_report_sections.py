@@ -3,24 +3,27 @@ import pytest
 from camanet_jax.preparation.report_sections import find_findings
 
 
-@pytest.mark.parametrize(('report', 'findings'), [
-    (' FINDINGS:  Clear.\n Big heart.\n\n IMPRESSION: Nothing.', 'Clear.\n Big heart.'),
-    ('\r\n FINDINGS:\r\n Clear.\r\n IMPRESSION: Nothing.', 'Clear.'),
-    (' HISTORY: Cough.\n FINDING: Clear.\n CONCLUSION: Well.', 'Clear.'),
-    (' FINDNGS: Clear.\n RECOMMENDATION(S): None.', 'Clear.'),
-    (' FINDIGNS: Clear.\n NOTIFICATION: By phone.', 'Clear.'),
-    ('Findings: Clear.\nImpression: Nothing.', 'Clear.'),
-    (' FINDINGS\n\n Clear.\n\n IMPRESSION\n Nothing.', 'Clear.'),
-    (' FINDINGS: Clear. IMPRESSION: Nothing.', 'Clear.'),
-    (' FINDINGS:\n LUNGS: Clear.\n HEART: Big.\n\n IMPRESSION: Nothing.', 'LUNGS: Clear.\n HEART: Big.'),
-    (' FINDINGS: Old reading.\n ADDENDUM: Later.\n FINDINGS: New reading.\n IMPRESSION: x', 'New reading.'),
-    (' FINDINGS: Clear.\n\n FINDINGS:\n\n IMPRESSION: Nothing.', 'Clear.'),
-    (' FINDINGS: ___\n IMPRESSION: Nothing.', ''),
-    (' FINDINGS:\n IMPRESSION: Nothing.', ''),
-    (' CHEST\n\n The findings were told to a colleague: nothing.\n\n IMPRESSION: Nothing.', ''),
-    (' FINDINGS: Two views, 3:15 P.M.: clear.\n COMPARISON: None.', 'Two views, 3:15 P.M.: clear.'),
-    ('', ''),
-])
+@pytest.mark.parametrize(
+    ('report', 'findings'),
+    [
+        (' FINDINGS:  Clear.\n Big heart.\n\n IMPRESSION: Nothing.', 'Clear.\n Big heart.'),
+        ('\r\n FINDINGS:\r\n Clear.\r\n IMPRESSION: Nothing.', 'Clear.'),
+        (' HISTORY: Cough.\n FINDING: Clear.\n CONCLUSION: Well.', 'Clear.'),
+        (' FINDNGS: Clear.\n RECOMMENDATION(S): None.', 'Clear.'),
+        (' FINDIGNS: Clear.\n NOTIFICATION: By phone.', 'Clear.'),
+        ('Findings: Clear.\nImpression: Nothing.', 'Clear.'),
+        (' FINDINGS\n\n Clear.\n\n IMPRESSION\n Nothing.', 'Clear.'),
+        (' FINDINGS: Clear. IMPRESSION: Nothing.', 'Clear.'),
+        (' FINDINGS:\n LUNGS: Clear.\n HEART: Big.\n\n IMPRESSION: Nothing.', 'LUNGS: Clear.\n HEART: Big.'),
+        (' FINDINGS: Old reading.\n ADDENDUM: Later.\n FINDINGS: New reading.\n IMPRESSION: x', 'New reading.'),
+        (' FINDINGS: Clear.\n\n FINDINGS:\n\n IMPRESSION: Nothing.', 'Clear.'),
+        (' FINDINGS: ___\n IMPRESSION: Nothing.', ''),
+        (' FINDINGS:\n IMPRESSION: Nothing.', ''),
+        (' CHEST\n\n The findings were told to a colleague: nothing.\n\n IMPRESSION: Nothing.', ''),
+        (' FINDINGS: Two views, 3:15 P.M.: clear.\n COMPARISON: None.', 'Two views, 3:15 P.M.: clear.'),
+        ('', ''),
+    ],
+)
 def test_findings_are_found(report, findings):
     assert find_findings(report).text == findings
 

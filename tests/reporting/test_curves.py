@@ -8,8 +8,14 @@ from PIL import Image
 
 from camanet_jax.reporting.curves import draw_curves, selected_epoch, smoothed
 
-TRAIN = {'loss': 3.0, 'report_nll': 2.0, 'gradient_norm': 1.0, 'lr_backbone': 1e-3, 'lr_decoder': 2e-3,
-         'empty_vdm_share': 0.5}
+TRAIN = {
+    'loss': 3.0,
+    'report_nll': 2.0,
+    'gradient_norm': 1.0,
+    'lr_backbone': 1e-3,
+    'lr_decoder': 2e-3,
+    'empty_vdm_share': 0.5,
+}
 SCORES = {'report_nll': 2.5, 'BLEU_1': 0.3, 'BLEU_4': 0.1, 'ROUGE_L': 0.3, 'CIDEr': 0.2, 'distinct_reports': 5}
 
 

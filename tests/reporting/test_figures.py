@@ -23,8 +23,15 @@ def read(path):
 @pytest.mark.parametrize('system', ['base', 'vdmae', 'camanet'])
 def test_study_figure_is_written_for_every_system(tmp_path, system, views):
     path = tmp_path / 'figures' / 'study.png'
-    found = draw_study(path, films(views), WORDS, explanation(WORDS, views, side=2, system=system), study_id='s1',
-                       reference='the heart is enlarged .', pseudo_labels=[0, 1] * 7)
+    found = draw_study(
+        path,
+        films(views),
+        WORDS,
+        explanation(WORDS, views, side=2, system=system),
+        study_id='s1',
+        reference='the heart is enlarged .',
+        pseudo_labels=[0, 1] * 7,
+    )
     pixels = read(path)
     assert found == path and pixels.shape[1] == STUDY_WIDTH
     assert (pixels[:, -20:] == 255).all() and (pixels[-20:] == 255).all()  # nothing runs over the margins

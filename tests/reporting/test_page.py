@@ -24,7 +24,7 @@ def test_paragraph_wraps_inside_its_width_and_its_height(tmp_path):
 def test_marks_lie_behind_marked_words_only(tmp_path):
     page = Page(300)
     page.paragraph(10, 10, 280, [('plain', False), ('marked', True)])
-    mark = np.array([int(MARK[i:i + 2], 16) for i in (1, 3, 5)])
+    mark = np.array([int(MARK[i : i + 2], 16) for i in (1, 3, 5)])
     found = (rendered(page, 50, tmp_path / 'page.png') == mark).all(-1)
     assert found.any() and not found[:, :40].any()
 

@@ -26,16 +26,21 @@ def test_rouge_of_camanet_differs_between_the_tables():
     assert paper_table('IV').data_sets['IU-Xray']['+VDMAE+VTAC'][column] == Decimal('0.407')
 
 
-@pytest.mark.parametrize(('data_set', 'system', 'percent'), [
-    ('IU-Xray', '+VDMAE', 11.8), ('IU-Xray', '+VDMAE+VTAC', 22.8), ('MIMIC-CXR', '+VDMAE+VTAC', 10.5),
-    ('MIMIC-CXR', '+VDMAE+CLIP(0.1)', 3.5)])
+@pytest.mark.parametrize(
+    ('data_set', 'system', 'percent'),
+    [
+        ('IU-Xray', '+VDMAE', 11.8),
+        ('IU-Xray', '+VDMAE+VTAC', 22.8),
+        ('MIMIC-CXR', '+VDMAE+VTAC', 10.5),
+        ('MIMIC-CXR', '+VDMAE+CLIP(0.1)', 3.5),
+    ],
+)
 def test_avg_delta_is_the_papers(data_set, system, percent):
     rows = paper_table('IV').data_sets[data_set]
     assert round(average_delta(rows[system][:7], rows['Base'][:7]), 1) == percent == float(rows[system][7])
 
 
-@pytest.mark.parametrize(('system', 'printed', 'recomputed'), [
-    ('+VDMAE', 7.7, 7.8), ('+VDMAE+CLIP(0.25)', 0.0, -0.2)])
+@pytest.mark.parametrize(('system', 'printed', 'recomputed'), [('+VDMAE', 7.7, 7.8), ('+VDMAE+CLIP(0.25)', 0.0, -0.2)])
 def test_two_printed_avg_deltas_do_not_follow_from_the_printed_scores(system, printed, recomputed):
     rows = paper_table('IV').data_sets['MIMIC-CXR']
     assert float(rows[system][7]) == printed
@@ -47,4 +52,5 @@ def test_table_1_and_table_4_agree_elsewhere():
         first = paper_table('I').data_sets[data_set]['CAMANet']
         fourth = paper_table('IV').data_sets[data_set]['+VDMAE+VTAC'][:7]
         assert [a for a, b in zip(first, fourth, strict=True) if a != b] == (
-            [Decimal('0.404')] if data_set == 'IU-Xray' else [])
+            [Decimal('0.404')] if data_set == 'IU-Xray' else []
+        )

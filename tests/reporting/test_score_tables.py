@@ -8,8 +8,13 @@ import pytest
 from camanet_jax.reporting.score_tables import split_tables, table
 
 PRF = {'precision': 0.5, 'recall': 0.25, 'F1': 1 / 3}
-AGREEMENT = {'micro': PRF, 'macro': PRF, 'example': PRF, 'per_class': {'Edema': PRF | {'support': 7}},
-             'five_class': {'micro': PRF}}
+AGREEMENT = {
+    'micro': PRF,
+    'macro': PRF,
+    'example': PRF,
+    'per_class': {'Edema': PRF | {'support': 7}},
+    'five_class': {'micro': PRF},
+}
 SCORES = {'BLEU_1': 0.1234, 'METEOR_nltk': 0.2}
 
 
@@ -17,11 +22,17 @@ SCORES = {'BLEU_1': 0.1234, 'METEOR_nltk': 0.2}
 def entry():
     """With everything that can be there, but for labels of the images."""
     intervals = {'BLEU_1': [0.1, 0.2], 'METEOR_nltk': [0.15, 0.25]}
-    return {'cut': SCORES, 'full': SCORES, 'studies': 3, 'distinct_reports': 2, 'classification': {},
-            'intervals': {'cut': intervals, 'full': intervals, 'clinical': {'micro_F1': [0.3, 0.4]}},
-            'clinical': {'labeler': 'rules', 'uncertain_negative': AGREEMENT},
-            'constant_baseline': SCORES | {'difference': {'cut': {
-                'BLEU_1': {'difference': -0.01, 'low': -0.02, 'high': 0.03}}}}}
+    return {
+        'cut': SCORES,
+        'full': SCORES,
+        'studies': 3,
+        'distinct_reports': 2,
+        'classification': {},
+        'intervals': {'cut': intervals, 'full': intervals, 'clinical': {'micro_F1': [0.3, 0.4]}},
+        'clinical': {'labeler': 'rules', 'uncertain_negative': AGREEMENT},
+        'constant_baseline': SCORES
+        | {'difference': {'cut': {'BLEU_1': {'difference': -0.01, 'low': -0.02, 'high': 0.03}}}},
+    }
 
 
 def cells(html: str) -> dict[str, list[str]]:

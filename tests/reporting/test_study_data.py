@@ -26,8 +26,12 @@ def values(stack: dict) -> np.ndarray:
 def test_maps_come_back_to_within_a_step_of_their_bytes():
     explained = explanation()
     maps = study_data('s1', FILMS, WORDS, explained)['maps']
-    expected = {'word': explained.predicting_attention * 98, 'vdm': explained.vdm[None], 'tdm': explained.tdm[None],
-                'class': explained.cams}
+    expected = {
+        'word': explained.predicting_attention * 98,
+        'vdm': explained.vdm[None],
+        'tdm': explained.tdm[None],
+        'class': explained.cams,
+    }
     assert maps.keys() == expected.keys()
     for kind, true in expected.items():
         np.testing.assert_allclose(values(maps[kind]), true, atol=0.51 * true.max() / 255)

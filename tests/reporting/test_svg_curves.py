@@ -13,10 +13,21 @@ from camanet_jax.reporting.svg_curves import BOTTOM, LEFT, RIGHT, TOP, Frame, Li
 @pytest.fixture
 def metrics(tmp_path):
     """A run of 1000 steps and two epochs."""
-    rows = [{'step': step, 'epoch': 1, 'split': 'train', 'loss': 5 / step, 'report_nll': 4 / step, 'lr_decoder': 1e-3}
-            for step in range(1, 1001)]
-    rows += [{'step': 500 * epoch, 'epoch': epoch, 'split': 'val', 'report_nll': 0.5, 'BLEU_4': 0.1 * epoch,
-              'selection_score': float('nan') if epoch == 1 else 0.3} for epoch in (1, 2)]
+    rows = [
+        {'step': step, 'epoch': 1, 'split': 'train', 'loss': 5 / step, 'report_nll': 4 / step, 'lr_decoder': 1e-3}
+        for step in range(1, 1001)
+    ]
+    rows += [
+        {
+            'step': 500 * epoch,
+            'epoch': epoch,
+            'split': 'val',
+            'report_nll': 0.5,
+            'BLEU_4': 0.1 * epoch,
+            'selection_score': float('nan') if epoch == 1 else 0.3,
+        }
+        for epoch in (1, 2)
+    ]
     file = tmp_path / 'metrics.jsonl'
     file.write_text(''.join(json.dumps(row) + '\n' for row in rows))
     return file
@@ -26,7 +37,12 @@ def test_every_logged_metric_has_a_panel_and_no_other(metrics):
     page = ElementTree.fromstring(f'<div>{curves_html(metrics)}</div>')
     titles = [''.join(caption.itertext()).split('  ')[0].strip() for caption in page.iter('figcaption')]
     assert [title.split(' train')[0] for title in titles] == [
-        'Total loss', 'Report NLL per word', 'BLEU', 'Selection score: BLEU-4 + 0.5 BLEU-1', 'Learning rates']
+        'Total loss',
+        'Report NLL per word',
+        'BLEU',
+        'Selection score: BLEU-4 + 0.5 BLEU-1',
+        'Learning rates',
+    ]
 
 
 def test_long_runs_are_thinned_and_their_ends_kept(metrics):

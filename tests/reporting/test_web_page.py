@@ -7,8 +7,10 @@ import pytest
 
 from camanet_jax.reporting.web_page import WEB, escape, fill_template, json_text
 
-PARTS = {'report.html': ('title', 'facts', 'test', 'validation', 'config', 'curves', 'count', 'data'),
-         'app.html': ('run', 'films', 'megabytes', 'data')}
+PARTS = {
+    'report.html': ('title', 'facts', 'test', 'validation', 'config', 'curves', 'count', 'data'),
+    'app.html': ('run', 'films', 'megabytes', 'data'),
+}
 
 
 def filled(name: str) -> str:

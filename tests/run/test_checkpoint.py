@@ -78,8 +78,12 @@ def test_state_and_run_come_back_as_they_were(tmp_path):
 
 
 def test_a_killed_save_is_ignored_and_replaced(tmp_path):
-    done = subprocess.run([sys.executable, '-c', SAVE_AND_DIE, str(tmp_path)], cwd=ROOT, check=False,
-                          env=os.environ | {'PYTHONPATH': str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, '-c', SAVE_AND_DIE, str(tmp_path)],
+        cwd=ROOT,
+        check=False,
+        env=os.environ | {'PYTHONPATH': str(ROOT)},
+    )
     assert done.returncode == -signal.SIGKILL
     assert any('tmp' in folder.name for folder in (tmp_path / 'checkpoints').iterdir())
     checkpoints = Checkpoints(tmp_path)

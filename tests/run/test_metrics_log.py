@@ -19,8 +19,8 @@ def scalars(workdir) -> dict[tuple[str, int], float]:
     for path in sorted((workdir / 'tensorboard').iterdir()):
         data = path.read_bytes()
         while data:
-            length, = struct.unpack('<Q', data[:8])
-            event, data = Event.FromString(data[12:12 + length]), data[16 + length:]
+            (length,) = struct.unpack('<Q', data[:8])
+            event, data = Event.FromString(data[12 : 12 + length]), data[16 + length :]
             found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
     return found
 
@@ -52,7 +52,12 @@ def test_a_resumed_log_drops_what_will_be_done_again(tmp_path):
     write_steps(tmp_path, [1, 2, 3, 4])
     write_steps(tmp_path, [3, 4, 5], resume_after=2, loss=2.5)
     assert [(line['step'], line['loss']) for line in lines(tmp_path)] == [
-        (1, 1.5), (2, 1.5), (3, 2.5), (4, 2.5), (5, 2.5)]
+        (1, 1.5),
+        (2, 1.5),
+        (3, 2.5),
+        (4, 2.5),
+        (5, 2.5),
+    ]
 
 
 def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path):

@@ -37,8 +37,12 @@ def test_lines_are_rare_but_the_last_step_has_one(lines, clock):
     for _ in range(100):
         clock[0] += 1
         bar.advance()
-    assert [line.split(',')[0] for line in lines()] == ['Training 31/100', 'Training 62/100', 'Training 93/100',
-                                                      'Training 100/100']
+    assert [line.split(',')[0] for line in lines()] == [
+        'Training 31/100',
+        'Training 62/100',
+        'Training 93/100',
+        'Training 100/100',
+    ]
 
 
 def test_quiet_means_no_line(lines, clock, monkeypatch):

@@ -7,11 +7,19 @@ from camanet_jax.run import runtime
 FOUR = '0,1,2,3'
 
 
-@pytest.mark.parametrize('visible, tasks, cards', [
-    (FOUR, '1', [0, 1, 2, 3]), (FOUR, '1(x8)', [0, 1, 2, 3]),  # one process a host
-    (FOUR, '4(x2)', None), (FOUR, '1,2', None),  # JAX chooses by the process's number on its host
-    ('3', '4', [0]),  # --gpus-per-task: the one card it sees is its first
-    (None, '4', None), ('', '4', None), (FOUR, None, None)])  # no cards, or no SLURM
+@pytest.mark.parametrize(
+    'visible, tasks, cards',
+    [
+        (FOUR, '1', [0, 1, 2, 3]),
+        (FOUR, '1(x8)', [0, 1, 2, 3]),  # one process a host
+        (FOUR, '4(x2)', None),
+        (FOUR, '1,2', None),  # JAX chooses by the process's number on its host
+        ('3', '4', [0]),  # --gpus-per-task: the one card it sees is its first
+        (None, '4', None),
+        ('', '4', None),
+        (FOUR, None, None),
+    ],
+)  # no cards, or no SLURM
 def test_cards_of_a_process(visible, tasks, cards, monkeypatch):
     for name, value in {'CUDA_VISIBLE_DEVICES': visible, 'SLURM_STEP_TASKS_PER_NODE': tasks}.items():
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)

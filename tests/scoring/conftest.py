@@ -14,14 +14,16 @@ SCRIPT = Path(__file__).parents[2] / 'scripts/score.py'
 @pytest.fixture
 def data(tmp_path) -> Path:
     """Five train, one validation and three test studies; words count from two occurrences with --threshold=2."""
+
     def entries(reports):
         return [{'id': study_id, 'report': report, 'image_path': ['x.png']} for study_id, report in reports.items()]
 
     train = {f't{i}': report for i, report in enumerate(TRAIN)}
     folder = tmp_path / 'data'
     folder.mkdir()
-    (folder / 'annotation.json').write_text(json.dumps(
-        {'train': entries(train), 'val': entries({'v': NORMAL}), 'test': entries(TEST)}))
+    (folder / 'annotation.json').write_text(
+        json.dumps({'train': entries(train), 'val': entries({'v': NORMAL}), 'test': entries(TEST)})
+    )
     return folder
 
 
@@ -34,8 +36,19 @@ def score(monkeypatch, tmp_path):
 
     def run(predictions, *arguments, protocol='cut'):
         output = tmp_path / 'scores.json'
-        monkeypatch.setattr(sys, 'argv', ['score.py', '--predictions', str(predictions), f'--protocol={protocol}',
-                                          '--output', str(output), *map(str, arguments)])
+        monkeypatch.setattr(
+            sys,
+            'argv',
+            [
+                'score.py',
+                '--predictions',
+                str(predictions),
+                f'--protocol={protocol}',
+                '--output',
+                str(output),
+                *map(str, arguments),
+            ],
+        )
         script.main()
         return json.loads(output.read_text())
 
@@ -45,10 +58,14 @@ def score(monkeypatch, tmp_path):
 @pytest.fixture
 def write(tmp_path):
     """Writes {id: report} as a CSV, or as JSON lines by the name."""
+
     def file(name, reports):
         path = tmp_path / name
-        lines = ([json.dumps({'id': k, 'report': v}) for k, v in reports.items()] if name.endswith('.jsonl')
-                 else ['id,report', *(f'{k},"{v}"' for k, v in reports.items())])
+        lines = (
+            [json.dumps({'id': k, 'report': v}) for k, v in reports.items()]
+            if name.endswith('.jsonl')
+            else ['id,report', *(f'{k},"{v}"' for k, v in reports.items())]
+        )
         path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
         return path
 

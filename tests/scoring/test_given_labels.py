@@ -19,8 +19,11 @@ def row(**labels):
 @pytest.fixture
 def references(tmp_path):
     path = tmp_path / 'references.json'
-    path.write_text(json.dumps({'a': row(Pleural_Effusion=1), 'b': row(No_Finding=1), 'c': row(Edema=-1, Fracture=1),
-                                'another': row()}))
+    path.write_text(
+        json.dumps(
+            {'a': row(Pleural_Effusion=1), 'b': row(No_Finding=1), 'c': row(Edema=-1, Fracture=1), 'another': row()}
+        )
+    )
     return path
 
 
@@ -33,10 +36,19 @@ def predicted(tmp_path):
 
 
 @pytest.mark.parametrize('policy, precision, recall', [('negative', 1, 1 / 3), ('positive', 1, 2 / 3)])
-def test_policies_are_named_and_ignored_labels_count_nowhere(data, score, write, references, predicted, policy,
-                                                             precision, recall):
-    found = score(write('x.csv', TEST), '--data', data, '--labels', references, '--predicted_labels', predicted,
-                  f'--uncertain={policy}')
+def test_policies_are_named_and_ignored_labels_count_nowhere(
+    data, score, write, references, predicted, policy, precision, recall
+):
+    found = score(
+        write('x.csv', TEST),
+        '--data',
+        data,
+        '--labels',
+        references,
+        '--predicted_labels',
+        predicted,
+        f'--uncertain={policy}',
+    )
     assert found['clinical']['labeler'] == 'predicted.csv against references.json'
     scores = found['clinical'][f'uncertain_{policy}_against_as_given']
     assert scores['micro']['precision'] == pytest.approx(precision)
@@ -52,8 +64,16 @@ def test_a_labeler_reads_what_no_file_gives(data, score, write, references):
 
 
 def test_another_systems_labels_enter_the_comparison(data, score, write, references, predicted):
-    options = ('--data', data, '--labels', references, '--predicted_labels', predicted,
-               '--compare', write('y.csv', TEST))
+    options = (
+        '--data',
+        data,
+        '--labels',
+        references,
+        '--predicted_labels',
+        predicted,
+        '--compare',
+        write('y.csv', TEST),
+    )
     found = score(write('x.csv', TEST), *options, '--compared_labels', references)
     assert found['comparison']['difference']['clinical']['micro_F1']['difference'] == pytest.approx(0.5 - 1)
     assert 'clinical' not in score(write('x.csv', TEST), *options)['comparison']['difference']
@@ -63,10 +83,11 @@ def test_faults(data, score, write, references, tmp_path):
     (tmp_path / 'few.json').write_text(json.dumps({'a': row()}))
     (tmp_path / 'nobody.csv').write_text(','.join(OBSERVATIONS) + '\n')
     for options, message in (
-            (['--labels', tmp_path / 'few.json'], 'labels of all 3 studies, got none of 2 studies: b; c'),
-            (['--labels', tmp_path / 'nobody.csv'], 'missing or repeated: id'),
-            (['--labels', tmp_path / 'nothing.csv'], 'no such file'),
-            (['--predicted_labels', references], '--predicted_labels needs --labels'),
-            (['--compared_labels', references], 'needs --predicted_labels too')):
+        (['--labels', tmp_path / 'few.json'], 'labels of all 3 studies, got none of 2 studies: b; c'),
+        (['--labels', tmp_path / 'nobody.csv'], 'missing or repeated: id'),
+        (['--labels', tmp_path / 'nothing.csv'], 'no such file'),
+        (['--predicted_labels', references], '--predicted_labels needs --labels'),
+        (['--compared_labels', references], 'needs --predicted_labels too'),
+    ):
         with pytest.raises(SystemExit, match=message):
             score(write('x.csv', TEST), '--data', data, *options)

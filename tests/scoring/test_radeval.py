@@ -17,6 +17,7 @@ REPORTS = TEST | {'a': NORMAL}
 @pytest.fixture
 def score_pairs(monkeypatch):
     """The script of the other environment, with a RadEval that counts words."""
+
     class RadEval:
         def __init__(self, metrics, per_sample):
             assert per_sample
@@ -52,15 +53,18 @@ def test_there_and_back(data, score, write, tmp_path, score_pairs, capsys):
     assert '| labels/Edema | 0.2500 |' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('scores, message', [
-    ('[1]', 'expected an object of scores by name, got list'),
-    ('{"green": ', 'expected the scores that RadEval returned'),
-    ('{"green": [1, 2]}', 'expected 3 values under green, one per study, got 2'),
-    ('{"green": [1, NaN, null]}', r'expected finite numbers under green, got nan \(2 of 3\)'),
-    ('{"green": true}', 'expected finite numbers under green, got True'),
-    ('{"ids": ["a", "b", "x"], "green": [1, 2, 3]}', '1 are missing: c. 1 are unknown: x'),
-    ('{"protocol": "full", "green": 1}', 'expected scores of the protocol cut, got those of full'),
-])
+@pytest.mark.parametrize(
+    'scores, message',
+    [
+        ('[1]', 'expected an object of scores by name, got list'),
+        ('{"green": ', 'expected the scores that RadEval returned'),
+        ('{"green": [1, 2]}', 'expected 3 values under green, one per study, got 2'),
+        ('{"green": [1, NaN, null]}', r'expected finite numbers under green, got nan \(2 of 3\)'),
+        ('{"green": true}', 'expected finite numbers under green, got True'),
+        ('{"ids": ["a", "b", "x"], "green": [1, 2, 3]}', '1 are missing: c. 1 are unknown: x'),
+        ('{"protocol": "full", "green": 1}', 'expected scores of the protocol cut, got those of full'),
+    ],
+)
 def test_faults(data, score, write, tmp_path, scores, message):
     (tmp_path / 'radeval.json').write_text(scores)
     with pytest.raises(SystemExit, match=message):

@@ -26,21 +26,24 @@ def test_the_whole_reference_comes_before_the_cut_one(tmp_path):
         texts(rows, path, REPORT)
 
 
-@pytest.mark.parametrize('name, content, message', [
-    ('x.csv', b'', 'got an empty file'),
-    ('x.csv', b'id;report\na;b\n', 'separated by commas; got id;report'),
-    ('x.csv', b'id,report,report\n', 'columns of different names'),
-    ('x.csv', b'id,report\n', 'got no rows'),
-    ('x.csv', b'id,report\na,b,c\n', 'expected 2 cells, got 3 in line 2'),
-    ('x.csv', b'id,report\n,x\n ,y\n', '2 problems: line 2 has no id; line 3 has no id'),
-    ('x.csv', 'id,report\na,größe\n'.encode('latin-1'), 'expected UTF-8, got other bytes in line 2'),
-    ('x.csv.gz', b'id,report\n', 'expected a gzipped file'),
-    ('x.jsonl', b'{"id": "a", "report": "x"}\n{"id": "a"}\n', 'line 2 repeats id a'),
-    ('x.jsonl', b'{"id": true}\n{"id": null}\n{}\n', '3 problems: line 1 has no id'),
-    ('x.jsonl', b'{"id": "a"}\n{"id": \n', 'line 2 is not JSON'),
-    ('x.jsonl', b'{"id": "a"}\n3\n', 'expected an object in line 2, got int'),
-    ('x.jsonl', b'[{"id": "a"}]', 'got a JSON document'),
-])
+@pytest.mark.parametrize(
+    'name, content, message',
+    [
+        ('x.csv', b'', 'got an empty file'),
+        ('x.csv', b'id;report\na;b\n', 'separated by commas; got id;report'),
+        ('x.csv', b'id,report,report\n', 'columns of different names'),
+        ('x.csv', b'id,report\n', 'got no rows'),
+        ('x.csv', b'id,report\na,b,c\n', 'expected 2 cells, got 3 in line 2'),
+        ('x.csv', b'id,report\n,x\n ,y\n', '2 problems: line 2 has no id; line 3 has no id'),
+        ('x.csv', 'id,report\na,größe\n'.encode('latin-1'), 'expected UTF-8, got other bytes in line 2'),
+        ('x.csv.gz', b'id,report\n', 'expected a gzipped file'),
+        ('x.jsonl', b'{"id": "a", "report": "x"}\n{"id": "a"}\n', 'line 2 repeats id a'),
+        ('x.jsonl', b'{"id": true}\n{"id": null}\n{}\n', '3 problems: line 1 has no id'),
+        ('x.jsonl', b'{"id": "a"}\n{"id": \n', 'line 2 is not JSON'),
+        ('x.jsonl', b'{"id": "a"}\n3\n', 'expected an object in line 2, got int'),
+        ('x.jsonl', b'[{"id": "a"}]', 'got a JSON document'),
+    ],
+)
 def test_faults(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):

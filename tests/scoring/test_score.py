@@ -8,21 +8,33 @@ from small_reports import NORMAL, TEST
 
 from camanet_jax.metrics.meteor import shared_meteor
 
-PUBLISHED = {'BLEU_1': .473413, 'BLEU_2': .303623, 'BLEU_3': .223991, 'BLEU_4': .175243, 'METEOR': .199906,
-             'ROUGE_L': .376114, 'CIDEr': .694108}
+PUBLISHED = {
+    'BLEU_1': 0.473413,
+    'BLEU_2': 0.303623,
+    'BLEU_3': 0.223991,
+    'BLEU_4': 0.175243,
+    'METEOR': 0.199906,
+    'ROUGE_L': 0.376114,
+    'CIDEr': 0.694108,
+}
 REPORTS = {'a': NORMAL, 'b': 'The lungs are clear.', 'c': 'No disease.'}
 
 
 def test_published_reports_give_the_published_scores(shared_dir, score, with_java):
     data = shared_dir / 'data/iu_xray'
-    found = score(shared_dir / 'data/published_reports/iu_xray_test_590.csv', '--data', data, '--labeler=none',
-                  '--resamples', 20)
+    found = score(
+        shared_dir / 'data/published_reports/iu_xray_test_590.csv', '--data', data, '--labeler=none', '--resamples', 20
+    )
     expected = PUBLISHED if shared_meteor() else {k: v for k, v in PUBLISHED.items() if k != 'METEOR'}
     assert {name: round(value, 6) for name, value in found['cut'].items()} == expected
     assert (found['studies'], found['distinct_reports'], found['copied_from_train']) == (590, 4, {'cut': 1})
     assert found['constant_baseline']['BLEU_4'] == pytest.approx(0.146826, abs=1e-6)
-    assert found['provenance']['text_rules'] == {'cleaner': 'iu_xray', 'threshold': 3, 'vocabulary': 760,
-                                                 'max_seq_length': 60}
+    assert found['provenance']['text_rules'] == {
+        'cleaner': 'iu_xray',
+        'threshold': 3,
+        'vocabulary': 760,
+        'max_seq_length': 60,
+    }
 
 
 def test_copies_distinct_reports_and_the_constant(data, score, write, capsys):
@@ -82,8 +94,12 @@ def test_the_protocol_decides(data, score, write):
 
 def test_references_in_files_need_no_data(score, write, tmp_path):
     own = tmp_path / 'own.jsonl'
-    own.write_text(''.join(json.dumps({'id': k, 'report': v, 'reference': 'cut', 'reference_full': TEST[k]}) + '\n'
-                           for k, v in REPORTS.items()))
+    own.write_text(
+        ''.join(
+            json.dumps({'id': k, 'report': v, 'reference': 'cut', 'reference_full': TEST[k]}) + '\n'
+            for k, v in REPORTS.items()
+        )
+    )
     expected = score(own, protocol='full')
     assert expected['full']['BLEU_1'] < 1 and 'constant_baseline' not in expected
     found = score(write('x.csv', REPORTS), '--references', write('r.csv', TEST), protocol='full')
@@ -101,12 +117,15 @@ def test_comparison_is_paired_by_id(data, score, write, capsys):
     assert f'Compared with {other}' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('name, text, message', [
-    ('x.csv', 'id,report\na,x\nb,y\n', r'expected the 3 studies of .*, got 2. 1 are missing: c. A study for which'),
-    ('x.csv', 'id,report\na,x\nb,y\nc,z\nd,z\n', '1 are unknown: d'),
-    ('x.csv', 'id,report\nq,x\n', 'expected the studies that were predicted, got none'),
-    ('x.csv', 'id,report\na,x\na,y\n', 'line 3 repeats id a'),
-])
+@pytest.mark.parametrize(
+    'name, text, message',
+    [
+        ('x.csv', 'id,report\na,x\nb,y\n', r'expected the 3 studies of .*, got 2. 1 are missing: c. A study for which'),
+        ('x.csv', 'id,report\na,x\nb,y\nc,z\nd,z\n', '1 are unknown: d'),
+        ('x.csv', 'id,report\nq,x\n', 'expected the studies that were predicted, got none'),
+        ('x.csv', 'id,report\na,x\na,y\n', 'line 3 repeats id a'),
+    ],
+)
 def test_other_studies_are_refused(data, score, tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(SystemExit, match=message):

@@ -18,9 +18,15 @@ def folder(study_id):
     return DataFolder(None, {'train': [(study_id, 'The heart is normal.')], 'val': [], 'test': []})
 
 
-@pytest.mark.parametrize('study_id, cleaner', [
-    ('CXR3030_IM-1405', 'iu_xray'), ('50414267', 'mimic_cxr'),
-    ('02aa804e-bde0afdd-112c0b34-7bc16630-4e384014', 'mimic_cxr'), ('00000075_000', 'iu_xray')])
+@pytest.mark.parametrize(
+    'study_id, cleaner',
+    [
+        ('CXR3030_IM-1405', 'iu_xray'),
+        ('50414267', 'mimic_cxr'),
+        ('02aa804e-bde0afdd-112c0b34-7bc16630-4e384014', 'mimic_cxr'),
+        ('00000075_000', 'iu_xray'),
+    ],
+)
 def test_the_data_set_is_known_by_its_ids(study_id, cleaner):
     rules = choose_rules('cut', None, folder(study_id))
     assert (rules.facts['cleaner'], rules.max_seq_length) == (cleaner, RECIPES[cleaner].max_seq_length)
@@ -39,8 +45,10 @@ def test_a_run_brings_its_own(tmp_path):
 
 def test_faults_of_a_folder(tmp_path):
     path = tmp_path / 'annotation.json'
-    for content, message in (({'train': []}, 'expected train reports'),
-                             ({'train': [{'id': 'a', 'report': None}]}, 'reports as text, got others in 1 study: a')):
+    for content, message in (
+        ({'train': []}, 'expected train reports'),
+        ({'train': [{'id': 'a', 'report': None}]}, 'reports as text, got others in 1 study: a'),
+    ):
         path.write_text(json.dumps(content))
         with pytest.raises(ValueError, match=message):
             read_data_folder(path)

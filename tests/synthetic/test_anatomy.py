@@ -44,9 +44,7 @@ def test_lungs_are_darker_than_heart_and_brighter_than_air_outside(name, anatomy
 
 def test_right_lung_lies_on_the_left_of_the_frontal_film(anatomy):
     film = _draw('frontal', anatomy)
-    columns = {
-        side: np.argwhere(film.regions[f'{side} lung'] > 0.5)[:, 1] for side in ('right', 'left')
-    }
+    columns = {side: np.argwhere(film.regions[f'{side} lung'] > 0.5)[:, 1] for side in ('right', 'left')}
     assert columns['right'].max() < columns['left'].min()
 
 

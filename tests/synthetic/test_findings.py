@@ -32,9 +32,7 @@ def test_every_observation_can_be_found():
 
 
 def test_prevalence_is_long_tailed_and_most_studies_are_normal(sampled):
-    shares = dict(
-        zip(OBSERVATIONS, np.mean([labels_of(one) for one in sampled], axis=0), strict=True)
-    )
+    shares = dict(zip(OBSERVATIONS, np.mean([labels_of(one) for one in sampled], axis=0), strict=True))
     assert 0.5 < shares.pop('No Finding') < 0.6
     frequent = (
         'Cardiomegaly',

@@ -17,9 +17,7 @@ def _show(kind, view='frontal', side='left', zone='mid', size='moderate', seed=1
     finding = Finding(kind, side if kind in BILATERAL_SHARE else '', zone, size)
     healthy = sample_anatomy(np.random.default_rng(3))
     anatomy = grow_anatomy(healthy, (finding,))
-    before, film = (
-        DRAW[view](one, pose_view(view, 96, np.random.default_rng(5))) for one in (healthy, anatomy)
-    )
+    before, film = (DRAW[view](one, pose_view(view, 96, np.random.default_rng(5))) for one in (healthy, anatomy))
     after, mask = add_finding(film, anatomy, finding, seed)
     return before, after, mask > 0.3
 
@@ -42,9 +40,7 @@ def test_variants_change_the_film_but_have_no_mask(kind):
 
 
 @pytest.mark.parametrize('side, sign', [('right', -1), ('left', 1)])
-@pytest.mark.parametrize(
-    'kind', [*LUNG_KINDS, 'effusion', 'pneumothorax', 'thickening', 'fracture']
-)
+@pytest.mark.parametrize('kind', [*LUNG_KINDS, 'effusion', 'pneumothorax', 'thickening', 'fracture'])
 def test_finding_lies_on_its_side(kind, side, sign):
     before, _, mask = _show(kind, side=side)
     assert np.all(np.sign(before.view.u[mask]) == sign)

@@ -24,10 +24,12 @@ COUNTER = 'visual_extractor.model.norm0.num_batches_tracked'
 @pytest.fixture
 def weights():
     """A few weights, not in order."""
-    return {'encoder_decoder.model.tgt_embed.0.lut.weight': np.ones((3, 4), np.float32),
-            'fore_back_learn.norm.gamma': np.arange(2.0, dtype=np.float32),
-            'visual_extractor.model.norm0.running_var': np.ones(2, np.float32),
-            'visual_extractor.model.norm0.weight': np.ones(2, np.float32)}
+    return {
+        'encoder_decoder.model.tgt_embed.0.lut.weight': np.ones((3, 4), np.float32),
+        'fore_back_learn.norm.gamma': np.arange(2.0, dtype=np.float32),
+        'visual_extractor.model.norm0.running_var': np.ones(2, np.float32),
+        'visual_extractor.model.norm0.weight': np.ones(2, np.float32),
+    }
 
 
 def test_names_sort_as_the_official_program_defines_them():
@@ -43,15 +45,20 @@ def test_the_position_code_is_the_sinusoid_in_single_precision():
     assert code.dtype == np.float32 and code.shape == (1, 60, 8)
     for position, pair in ((0, 0), (7, 1), (59, 3)):
         angle = position / 10000 ** (2 * pair / 8)
-        assert code[0, position, 2 * pair:2 * pair + 2] == pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-5)
+        assert code[0, position, 2 * pair : 2 * pair + 2] == pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-5)
 
 
 def test_a_state_dict_is_completed_with_counters_code_and_the_shared_norm(weights):
     whole = complete_state_dict(weights, fresh_buffers(weights, 12))
     assert list(whole) == [
-        'visual_extractor.model.norm0.weight', 'visual_extractor.model.norm0.running_var', COUNTER,
-        'fore_back_learn.norm.gamma', 'fore_back_learn.fore_norm.gamma',
-        'encoder_decoder.model.tgt_embed.0.lut.weight', POSITION_CODE]
+        'visual_extractor.model.norm0.weight',
+        'visual_extractor.model.norm0.running_var',
+        COUNTER,
+        'fore_back_learn.norm.gamma',
+        'fore_back_learn.fore_norm.gamma',
+        'encoder_decoder.model.tgt_embed.0.lut.weight',
+        POSITION_CODE,
+    ]
     assert whole[COUNTER] == 12 and whole[COUNTER].dtype == np.int64
     assert whole['fore_back_learn.fore_norm.gamma'] is weights['fore_back_learn.norm.gamma']
     assert whole[POSITION_CODE].shape == (1, 5000, 4)

@@ -25,8 +25,11 @@ from camanet_jax.train_step import init_state
 
 WORDS = ('.', '<unk>', 'clear', 'effusion', 'heart', 'lungs')
 SCRIPT = 'scripts/convert_checkpoint.py'
-SYSTEMS = {'base': {'model.vdmae': False, 'model.vtac': False}, 'full': {},
-           'clip': {'model.vtac': False, 'model.contrastive': True, 'loss.contrastive_weight': 0.1}}
+SYSTEMS = {
+    'base': {'model.vdmae': False, 'model.vtac': False},
+    'full': {},
+    'clip': {'model.vtac': False, 'model.contrastive': True, 'loss.contrastive_weight': 0.1},
+}
 
 
 @pytest.fixture
@@ -40,13 +43,21 @@ def words(tmp_path):
 @pytest.fixture
 def official(make_config):
     """Makes an official state dict of a system, with random weights and counters."""
+
     def make(system='full'):
         experiment = Experiment(make_config(SYSTEMS[system]), Tokenizer(WORDS, 'iu_xray'))
-        state = jax.eval_shape(lambda: init_state(experiment.model(), experiment.optimiser(), jax.random.key(0),
-                                                  experiment.example_batch()))
+        state = jax.eval_shape(
+            lambda: init_state(
+                experiment.model(), experiment.optimiser(), jax.random.key(0), experiment.example_batch()
+            )
+        )
         rng = np.random.default_rng(0)
-        weights = {name: rng.normal(size=value.shape).astype(np.float32) for name, value in weight_names.state_dict(
-            jax.tree.map(lambda x: np.empty(x.shape, bool), as_variables(state))).items()}
+        weights = {
+            name: rng.normal(size=value.shape).astype(np.float32)
+            for name, value in weight_names.state_dict(
+                jax.tree.map(lambda x: np.empty(x.shape, bool), as_variables(state))
+            ).items()
+        }
         return complete_state_dict(weights, fresh_buffers(weights, 34))
 
     return make
@@ -60,8 +71,9 @@ def assert_identical(found, expected):
 
 @pytest.mark.parametrize('suffix, dtype', [('.pth', np.float32), ('.pth', np.float16), ('.safetensors', np.float32)])
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path, make_config, official, words, suffix, dtype):
-    checkpoint = {name: value.astype(dtype) if value.dtype == np.float32 else value
-                  for name, value in official().items()}
+    checkpoint = {
+        name: value.astype(dtype) if value.dtype == np.float32 else value for name, value in official().items()
+    }
     write_state_dict(tmp_path / f'model{suffix}', checkpoint)
     convert_from_torch(tmp_path / f'model{suffix}', make_config(), tmp_path / 'run', vocabulary=words)
     convert_to_torch(tmp_path / 'run', tmp_path / f'back{suffix}')
@@ -98,8 +110,14 @@ def test_the_vocabulary_is_counted_in_an_annotation(tmp_path, make_config, offic
     assert workdir.get_config(tmp_path / 'run').data_dir == str(tmp_path / 'data')
 
 
-@pytest.mark.parametrize('name, text', [('v.json', json.dumps({'cleaner': 'mimic_cxr', 'words': WORDS})),
-                                        ('v.json', json.dumps(WORDS)), ('v.txt', '\n'.join(WORDS) + '\n')])
+@pytest.mark.parametrize(
+    'name, text',
+    [
+        ('v.json', json.dumps({'cleaner': 'mimic_cxr', 'words': WORDS})),
+        ('v.json', json.dumps(WORDS)),
+        ('v.txt', '\n'.join(WORDS) + '\n'),
+    ],
+)
 def test_vocabularies_are_read_in_three_forms(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     tokenizer = read_vocabulary(tmp_path / name, 'iu_xray')
@@ -114,9 +132,16 @@ def test_a_vocabulary_of_another_size_is_an_error_with_both_sizes(tmp_path, make
         convert_from_torch(tmp_path / 'model.pth', make_config(), tmp_path / 'run', vocabulary=tmp_path / 'few.txt')
 
 
-@pytest.mark.parametrize('name', ['encoder_decoder.model.tgt_embed.0.lut.weight', 'visual_extractor.head.bias',
-                                  'fore_back_learn.fore_norm.gamma', 'visual_extractor.model.conv0.weight',
-                                  'encoder_decoder.model.tgt_embed.1.pe'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'encoder_decoder.model.tgt_embed.0.lut.weight',
+        'visual_extractor.head.bias',
+        'fore_back_learn.fore_norm.gamma',
+        'visual_extractor.model.conv0.weight',
+        'encoder_decoder.model.tgt_embed.1.pe',
+    ],
+)
 def test_a_missing_key_is_named_and_nothing_is_written(tmp_path, make_config, official, words, name):
     checkpoint = official()
     del checkpoint[name]
@@ -156,8 +181,9 @@ def test_training_in_a_converted_workdir_is_refused(tmp_path, make_config, train
 
 def test_a_converted_run_writes_the_same_reports(tmp_path, make_config, trained):
     convert_to_torch(trained, tmp_path / 'model.safetensors')
-    convert_from_torch(tmp_path / 'model.safetensors', make_config(), tmp_path / 'run',
-                       vocabulary=trained / 'vocabulary.json')
+    convert_from_torch(
+        tmp_path / 'model.safetensors', make_config(), tmp_path / 'run', vocabulary=trained / 'vocabulary.json'
+    )
     films = np.random.default_rng(0).integers(0, 256, (1, 2, 32, 32)).astype(np.uint8)
     own, converted = (reporter.load(folder).generate(films)[0] for folder in (trained, tmp_path / 'run'))
     assert (own.report, own.log_prob) == (converted.report, converted.log_prob)
@@ -166,8 +192,17 @@ def test_a_converted_run_writes_the_same_reports(tmp_path, make_config, trained)
 def test_the_command_converts_both_ways_to_the_official_variant(tmp_path, trained):
     file, run, back = tmp_path / 'own.pth', tmp_path / 'run', tmp_path / 'back.pth'
     succeed('--to_torch', str(file), '--workdir', str(trained), program=(SCRIPT,))
-    succeed('--from_torch', str(file), f'--config={TINY}', f'--vocabulary={trained}/vocabulary.json',
-            '--output', str(run), '--to_torch', str(back), program=(SCRIPT,))
+    succeed(
+        '--from_torch',
+        str(file),
+        f'--config={TINY}',
+        f'--vocabulary={trained}/vocabulary.json',
+        '--output',
+        str(run),
+        '--to_torch',
+        str(back),
+        program=(SCRIPT,),
+    )
     assert file.read_bytes() == back.read_bytes()
     config = workdir.get_config(run)
     assert (config.variant, config.model.vdm_norm, config.optimiser.schedule_lag) == ('official', 'map', 1)
@@ -179,8 +214,15 @@ def test_the_command_refuses_a_pickle_with_code_and_leaves_nothing(tmp_path):
             return os.system, (f'touch {tmp_path}/made',)
 
     (tmp_path / 'evil.pth').write_bytes(
-        b''.join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}, {'x': Attack()}, [])))
-    done = run_main('--from_torch', str(tmp_path / 'evil.pth'), f'--config={TINY}', '--output', str(tmp_path / 'run'),
-                    program=(SCRIPT,))
+        b''.join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}, {'x': Attack()}, []))
+    )
+    done = run_main(
+        '--from_torch',
+        str(tmp_path / 'evil.pth'),
+        f'--config={TINY}',
+        '--output',
+        str(tmp_path / 'run'),
+        program=(SCRIPT,),
+    )
     assert done.returncode == 1 and f'{os.name}.system' in done.stdout and 'Traceback' not in done.stdout
     assert os.listdir(tmp_path) == ['evil.pth']

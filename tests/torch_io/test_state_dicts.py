@@ -15,10 +15,19 @@ from camanet_jax.torch_io.state_dicts import read_state_dict, write_state_dict
 FIXTURES = Path(__file__).parents[1] / 'fixtures' / 'torch_files'
 NUMBERS = (np.arange(24, dtype=np.float32) / 8).reshape(6, 4)
 EXPECTED = {
-    'matrix': NUMBERS, 'same': NUMBERS, 'transposed': NUMBERS.T, 'part': NUMBERS[1:4, 1:3],
-    'expanded': np.full(3, 1.5, np.float32), 'half': NUMBERS[0].astype(np.float16),
-    'brain': NUMBERS[1].astype(ml_dtypes.bfloat16), 'double': NUMBERS[2].astype(np.float64), 'count': np.array(7),
-    'flags': np.array([True, False]), 'empty': np.zeros((0, 3), np.float32), 'parameter': NUMBERS[3]}
+    'matrix': NUMBERS,
+    'same': NUMBERS,
+    'transposed': NUMBERS.T,
+    'part': NUMBERS[1:4, 1:3],
+    'expanded': np.full(3, 1.5, np.float32),
+    'half': NUMBERS[0].astype(np.float16),
+    'brain': NUMBERS[1].astype(ml_dtypes.bfloat16),
+    'double': NUMBERS[2].astype(np.float64),
+    'count': np.array(7),
+    'flags': np.array([True, False]),
+    'empty': np.zeros((0, 3), np.float32),
+    'parameter': NUMBERS[3],
+}
 
 
 def assert_identical(found, expected):

@@ -48,16 +48,32 @@ def test_code_in_a_checkpoint_is_refused_by_name_and_not_run(tmp_path, write, pr
     assert not (tmp_path / 'made').exists()
 
 
-@pytest.mark.parametrize('module, name', [
-    ('os', 'system'), ('builtins', 'eval'), ('__builtin__', 'getattr'), ('torch', 'load'), ('numpy', 'fromfile'),
-    ('collections', 'OrderedDict.fromkeys'), ('argparse', 'Namespace.__init__'), ('functools', 'partial')])
+@pytest.mark.parametrize(
+    'module, name',
+    [
+        ('os', 'system'),
+        ('builtins', 'eval'),
+        ('__builtin__', 'getattr'),
+        ('torch', 'load'),
+        ('numpy', 'fromfile'),
+        ('collections', 'OrderedDict.fromkeys'),
+        ('argparse', 'Namespace.__init__'),
+        ('functools', 'partial'),
+    ],
+)
 def test_names_outside_the_list_are_refused(module, name):
     with pytest.raises(ValueError, match=name):
         read(pickle.PROTO + b'\x04' + text(module) + text(name) + pickle.STACK_GLOBAL + pickle.STOP)
 
 
-@pytest.mark.parametrize('target', [global_name('torch._utils', '_rebuild_tensor_v2'),
-                                    global_name('argparse', 'Namespace'), global_name('collections', 'OrderedDict')])
+@pytest.mark.parametrize(
+    'target',
+    [
+        global_name('torch._utils', '_rebuild_tensor_v2'),
+        global_name('argparse', 'Namespace'),
+        global_name('collections', 'OrderedDict'),
+    ],
+)
 def test_a_pickle_cannot_change_what_it_calls(target):
     before = {name: getattr(value, '__dict__', None) and dict(value.__dict__) for name, value in ALLOWED.items()}
     state = pickle.EMPTY_DICT + pickle.MARK + text('__call__') + integer(1) + pickle.SETITEMS
@@ -76,8 +92,15 @@ def test_only_harmless_things_are_on_the_list():
 
 
 def test_extras_are_read_as_data():
-    extras = {'args': argparse.Namespace(lr=0.1, n=3), 'best': np.float32(0.5), 'n': np.int64(4),
-              'array': np.arange(3), 'set': {1}, 'complex': 1j, 'raw': b'\xff'}
+    extras = {
+        'args': argparse.Namespace(lr=0.1, n=3),
+        'best': np.float32(0.5),
+        'n': np.int64(4),
+        'array': np.arange(3),
+        'set': {1},
+        'complex': 1j,
+        'raw': b'\xff',
+    }
     for protocol in (2, 4):
         found = read(pickle.dumps(extras, protocol))
         assert type(found['args']) is ALLOWED['argparse.Namespace'] and found['args'].state == {'lr': 0.1, 'n': 3}
@@ -101,13 +124,18 @@ def tensor(rebuild: str, of: bytes, offset: int, shape: list[int], strides: list
 def test_a_part_of_a_storage_on_a_gpu_is_read_as_early_releases_wrote_it(tmp_path):
     part = storage(global_name('torch.cuda', 'FloatStorage'), 6, sequence(text('1'), integer(2), integer(4)))
     values = np.arange(6, dtype=np.float32)
-    write_legacy(tmp_path / 'a.pth', tensor('_rebuild_tensor', part, 1, [3], [1]),
-                 pickle.dumps(['0'], 2) + np.array(6, '<i8').tobytes() + values.tobytes())
+    write_legacy(
+        tmp_path / 'a.pth',
+        tensor('_rebuild_tensor', part, 1, [3], [1]),
+        pickle.dumps(['0'], 2) + np.array(6, '<i8').tobytes() + values.tobytes(),
+    )
     assert np.array_equal(read_state_dict(tmp_path / 'a.pth')['x'], [3, 4, 5])
 
 
-@pytest.mark.parametrize('offset, shape, strides', [(0, [7], [1]), (6, [1], [1]), (0, [2, 3], [4, 1]),
-                                                    (-1, [2], [1]), (0, [2], [-1]), (0, [2, 2], [1])])
+@pytest.mark.parametrize(
+    'offset, shape, strides',
+    [(0, [7], [1]), (6, [1], [1]), (0, [2, 3], [4, 1]), (-1, [2], [1]), (0, [2], [-1]), (0, [2, 2], [1])],
+)
 def test_a_tensor_never_reaches_beyond_its_storage(offset, shape, strides):
     whole = storage(global_name('torch', 'FloatStorage'), 6)
     with pytest.raises(ValueError, match='storage'):

@@ -8,8 +8,20 @@ import numpy as np
 from camanet_jax.torch_io.zip_format import write_zip
 
 # What PyTorch's safe reader knows and a state dict needs.
-OPCODES = {'PROTO', 'GLOBAL', 'EMPTY_TUPLE', 'REDUCE', 'MARK', 'BINUNICODE', 'BININT', 'TUPLE', 'BINPERSID', 'NEWFALSE',
-           'SETITEMS', 'STOP'}
+OPCODES = {
+    'PROTO',
+    'GLOBAL',
+    'EMPTY_TUPLE',
+    'REDUCE',
+    'MARK',
+    'BINUNICODE',
+    'BININT',
+    'TUPLE',
+    'BINPERSID',
+    'NEWFALSE',
+    'SETITEMS',
+    'STOP',
+}
 GLOBALS = {'collections OrderedDict', 'torch._utils _rebuild_tensor_v2', 'torch FloatStorage', 'torch LongStorage'}
 
 

@@ -1,6 +1,6 @@
 """Computes RadEval's metrics on exported pairs; runs in RadEval's environment, not in camanet_jax's.
 
-    python score_pairs.py pairs.json radeval.json radgraph bertscore radcliq green
+python score_pairs.py pairs.json radeval.json radgraph bertscore radcliq green
 """
 
 import importlib.metadata

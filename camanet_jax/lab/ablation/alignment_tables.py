@@ -15,13 +15,29 @@ PERFECT = 'lesion_itself'
 MAPS = tuple(name for name in MEANING if name != PERFECT)
 COLUMNS = ('lesions', 'chance', *MEASURES, *(f'{name}_above_base' for name in MEASURES))
 # The steps of the paper's claim Base < +VDMAE < +VDMAE+VTAC, in each variant.
-STEPS = (('base', 'vdmae'), ('vdmae', 'camanet'), ('base', 'camanet'), ('vdmae', 'camanet_soft'),
-         ('base', 'vdmae_official'), ('vdmae_official', 'camanet_official'), ('base', 'camanet_official'),
-         ('base', 'vdmae_findings'), ('vdmae_findings', 'camanet_findings'), ('vdmae', 'camanet_findings'),
-         ('vdmae', 'clip_0.1'), ('vdmae', 'clip_0.25'))
+STEPS = (
+    ('base', 'vdmae'),
+    ('vdmae', 'camanet'),
+    ('base', 'camanet'),
+    ('vdmae', 'camanet_soft'),
+    ('base', 'vdmae_official'),
+    ('vdmae_official', 'camanet_official'),
+    ('base', 'camanet_official'),
+    ('base', 'vdmae_findings'),
+    ('vdmae_findings', 'camanet_findings'),
+    ('vdmae', 'camanet_findings'),
+    ('vdmae', 'clip_0.1'),
+    ('vdmae', 'clip_0.25'),
+)
 WORDS = 'words_reference'
-SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse', 'selected_share', 'selected_share_of_finding_words',
-             'made_by_finding_words')
+SELECTION = (
+    'tdm_vdm_correlation',
+    'vtac_mse',
+    'empty_tdm_mse',
+    'selected_share',
+    'selected_share_of_finding_words',
+    'made_by_finding_words',
+)
 
 
 def alignment_table(results: Results) -> Table:
@@ -45,23 +61,34 @@ def alignment_row(results: Results, runs: Sequence[RunResult], name: str) -> Row
     chance = mean_value([entry['pointing']['chance'] for entry in entries])
     own = [mean_value([entry[measure]['value'] for entry in entries]) for measure in MEASURES]
     system = runs[0].system
-    gains = [mean_gain(seed_gains(results, 'base', system, partial(lesion_gain, name, measure)))
-             if system != 'base' else None for measure in MEASURES]
+    gains = [
+        mean_gain(seed_gains(results, 'base', system, partial(lesion_gain, name, measure)))
+        if system != 'base'
+        else None
+        for measure in MEASURES
+    ]
     return Row(results.data_set, f'{printed_name(system)}: {name}', HERE, (lesions, chance, *own, *gains))
 
 
 def alignment_notes(results: Results) -> tuple[str, ...]:
     """How to read the table."""
     perfect = [run.alignment[PERFECT] for run in results.every_run() if PERFECT in (run.alignment or {})]
-    best = '' if not perfect else ' A perfect map, the lesion itself on the same patches, has ' + ', '.join(
-        f'{measure} {perfect[0][measure]["value"]:.3f}' for measure in MEASURES) + '.'
-    return ('Maps: ' + '; '.join(f'{name}: {MEANING[name]}' for name in MAPS) + '.',
-            'Pointing: the lesion\'s share of the strongest patch. Energy: the share of the map\'s sum inside the '
-            'lesion. IoU: at the threshold that is best for all other studies. Chance: what each measure is for a map '
-            f'that is the same everywhere, the lesions\' share of the film.{best}',
-            'Above Base: against the same map of the same seed\'s Base, which has word attention only, over the '
-            'lesions that both have, and in how many seeds. Maps of generated reports count only lesions that the '
-            'report names.')
+    best = (
+        ''
+        if not perfect
+        else ' A perfect map, the lesion itself on the same patches, has '
+        + ', '.join(f'{measure} {perfect[0][measure]["value"]:.3f}' for measure in MEASURES)
+        + '.'
+    )
+    return (
+        'Maps: ' + '; '.join(f'{name}: {MEANING[name]}' for name in MAPS) + '.',
+        "Pointing: the lesion's share of the strongest patch. Energy: the share of the map's sum inside the "
+        'lesion. IoU: at the threshold that is best for all other studies. Chance: what each measure is for a map '
+        f"that is the same everywhere, the lesions' share of the film.{best}",
+        "Above Base: against the same map of the same seed's Base, which has word attention only, over the "
+        'lesions that both have, and in how many seeds. Maps of generated reports count only lesions that the '
+        'report names.',
+    )
 
 
 def claim_table(results: Results) -> Table:
@@ -73,9 +100,11 @@ def claim_table(results: Results) -> Table:
             gains = [seed_gains(results, before, after, gain) for gain in measures.values()]
             cells = tuple(mean_gain(values) or NOT_MEASURED for values in gains)
             rows.append(Row(results.data_set, f'{printed_name(before)} to {printed_name(after)}', HERE, cells))
-    notes = ('Differences of runs with the same seed: mean ± sample standard deviation, and in how many seeds there is '
-             f'a gain. Pointing and energy are those of {WORDS}: attention while predicting the finding\'s own words '
-             'in the reference.',)
+    notes = (
+        'Differences of runs with the same seed: mean ± sample standard deviation, and in how many seeds there is '
+        f"a gain. Pointing and energy are those of {WORDS}: attention while predicting the finding's own words "
+        'in the reference.',
+    )
     return finish('claim', 'Does Base < +VDMAE < +VDMAE+VTAC hold?', tuple(measures), rows, results, notes)
 
 
@@ -93,22 +122,26 @@ def selection_table(results: Results) -> Table:
         if runs := [run for run in results.runs(system) if run.selection]:
             cells = tuple(mean_value([run.selection[name] for run in runs]) for name in SELECTION)
             rows.append(Row(results.data_set, printed_name(system), HERE, (*cells, first_makers(runs))))
-    notes = ('References of the test split. Correlation and mean squared difference are those of TDM and VDM; empty: '
-             'the difference if the TDM were zero. Shares of words are of reports that name a finding: all words, and '
-             'those that name it. Made by finding words: the share of patches in which such a word is the TDM\'s '
-             'maximum. Words: those that are the maximum most often, with their share of the patches, by seed.',)
+    notes = (
+        'References of the test split. Correlation and mean squared difference are those of TDM and VDM; empty: '
+        'the difference if the TDM were zero. Shares of words are of reports that name a finding: all words, and '
+        "those that name it. Made by finding words: the share of patches in which such a word is the TDM's "
+        'maximum. Words: those that are the maximum most often, with their share of the patches, by seed.',
+    )
     columns = (*SELECTION, 'words')
     return finish('selection', 'What VTAC selects', columns, rows, results, notes)
 
 
 def first_makers(runs: Sequence[RunResult]) -> str:
     """The two words that make most of the TDM, for every seed."""
-    return '; '.join(', '.join(f'{word} {share:.2f}' for word, share in list(run.selection['makers'].items())[:2])
-                     for run in runs)
+    return '; '.join(
+        ', '.join(f'{word} {share:.2f}' for word, share in list(run.selection['makers'].items())[:2]) for run in runs
+    )
 
 
-def seed_gains(results: Results, before: str, after: str,
-               gain: Callable[[RunResult, RunResult], float | None]) -> list[float]:
+def seed_gains(
+    results: Results, before: str, after: str, gain: Callable[[RunResult, RunResult], float | None]
+) -> list[float]:
     """What every seed that both systems have gains, where it was measured."""
     earlier = {run.seed: run for run in results.runs(before)}
     found = [gain(run, earlier[run.seed]) for run in results.runs(after) if run.seed in earlier]
@@ -123,8 +156,8 @@ def score_gain(name: str, after: RunResult, before: RunResult) -> float | None:
 
 def lesion_gain(name: str, measure: str, after: RunResult, before: RunResult) -> float | None:
     """Mean difference of a map's measure over the lesions for which both runs have the map."""
-    ours, theirs = ({key: maps[name][measure] for key, maps in run.lesions.items() if name in maps}
-                    for run in (after, before))
+    ours, theirs = (
+        {key: maps[name][measure] for key, maps in run.lesions.items() if name in maps} for run in (after, before)
+    )
     common = ours.keys() & theirs.keys()
     return statistics.fmean(ours[key] - theirs[key] for key in common) if common else None
-

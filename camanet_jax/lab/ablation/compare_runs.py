@@ -42,6 +42,7 @@ def as_system(workdir: Path, found: GeneratedReport) -> System:
 
 def check_same_films(workdirs: list[Path], runs: list[TrainedRun]) -> None:
     """Raises ValueError where runs are not of the same data, made the same way."""
+
     def films(run: TrainedRun) -> dict:
         config = run.experiment.config
         names = ('name', 'views', 'image_size', 'resize_size', 'eval_transform')
@@ -49,5 +50,7 @@ def check_same_films(workdirs: list[Path], runs: list[TrainedRun]) -> None:
 
     for workdir, run in zip(workdirs, runs, strict=True):
         if films(run) != films(runs[0]):
-            raise ValueError(f'Expected runs that read the same films, got {films(runs[0])} in {workdirs[0]} and '
-                             f'{films(run)} in {workdir}; compare runs of one data set and size.')
+            raise ValueError(
+                f'Expected runs that read the same films, got {films(runs[0])} in {workdirs[0]} and '
+                f'{films(run)} in {workdir}; compare runs of one data set and size.'
+            )

@@ -30,8 +30,14 @@ class System:
     explanation: Explanation
 
 
-def draw_comparison(path: str | Path, images: UInt8[np.ndarray, 'I height width'], systems: Sequence[System], *,
-                    study_id: str, reference: str) -> Path:
+def draw_comparison(
+    path: str | Path,
+    images: UInt8[np.ndarray, 'I height width'],
+    systems: Sequence[System],
+    *,
+    study_id: str,
+    reference: str,
+) -> Path:
     """Draws a study.
 
     Args:
@@ -61,18 +67,29 @@ def common_words(systems: Sequence[System], reference: str) -> list[str]:
     """The words to draw: those that name a finding first, then the last system's most important; common ones first."""
     texts = [list(system.words) for system in systems]
     counts = Counter(word for words in texts for word in set(words))
-    findings = [words[place] for words in (*texts, reference.lower().split()) for name in OBSERVATIONS
-                for place in naming_places(words, name)]
-    ranked = [system.words[place] for system in reversed(systems)
-              for place in important_places(system.words, system.explanation)]
+    findings = [
+        words[place]
+        for words in (*texts, reference.lower().split())
+        for name in OBSERVATIONS
+        for place in naming_places(words, name)
+    ]
+    ranked = [
+        system.words[place]
+        for system in reversed(systems)
+        for place in important_places(system.words, system.explanation)
+    ]
     content = [word for word in dict.fromkeys([*findings, *ranked]) if word in counts and word not in FUNCTION_WORDS]
     return sorted(content, key=lambda word: (word not in findings, -counts[word]))[:WORDS]  # stable: the rank stays
 
 
 def shared_maps(systems: Sequence[System], words: Sequence[str], images: np.ndarray) -> np.ndarray:
     """The attention maps that are drawn, for one scale over all systems: [maps, I, height, width]."""
-    maps = [system.explanation.predicting_attention[list(system.words).index(word)]
-            for system in systems for word in words if word in system.words]
+    maps = [
+        system.explanation.predicting_attention[list(system.words).index(word)]
+        for system in systems
+        for word in words
+        if word in system.words
+    ]
     return np.stack(maps) if maps else np.zeros((0, len(images), 1, 1))
 
 
@@ -87,8 +104,12 @@ def system_cells(system: System, words: Sequence[str], scale: Scale) -> list[Cel
             note = f'max {high:.2f}' if high > 0 else 'empty'
             cells.append(Cell(name, note, values, Scale(0.0, max(high, FAINTEST_MAP))))
     written = list(system.words)
-    return cells + [word_cell(written, system.explanation, written.index(word), scale) if word in written
-                    else Cell(word, 'not written') for word in words]
+    return cells + [
+        word_cell(written, system.explanation, written.index(word), scale)
+        if word in written
+        else Cell(word, 'not written')
+        for word in words
+    ]
 
 
 def draw_row(page: Page, top: float, images: UInt8[np.ndarray, 'I height width'], cells: Sequence[Cell]) -> None:
@@ -102,7 +123,10 @@ def draw_reports(page: Page, top: float, systems: Sequence[System], reference: s
     """The reference and the generated reports side by side. Returns the bottom."""
     texts = [('Reference report', reference.split()), *((system.name, system.words) for system in systems)]
     width = (page.width - 2 * MARGIN + COLUMN_GAP) // len(texts) - COLUMN_GAP
-    bottoms = [draw_section(page, MARGIN + i * (width + COLUMN_GAP), top, width, name,
-                            text_pieces(words) or [('(empty report)', False)])
-               for i, (name, words) in enumerate(texts)]
+    bottoms = [
+        draw_section(
+            page, MARGIN + i * (width + COLUMN_GAP), top, width, name, text_pieces(words) or [('(empty report)', False)]
+        )
+        for i, (name, words) in enumerate(texts)
+    ]
     return max(bottoms)

@@ -92,8 +92,11 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
         return False
     recorded = json.loads((workdir / 'config.json').read_text())
     if changed := configuration.differences(recorded, configuration.as_data(config)):
-        raise ValueError(f'{workdir} was made by another configuration:\n  ' + '\n  '.join(changed)
-                         + '\nUse another --output, or the old values.')
+        raise ValueError(
+            f'{workdir} was made by another configuration:\n  '
+            + '\n  '.join(changed)
+            + '\nUse another --output, or the old values.'
+        )
     return True
 
 

@@ -30,8 +30,10 @@ def sweep_table(results: Results) -> Table:
     """Every k of the paper's figures and every other that was run."""
     bleu_4 = paper_table('I').columns.index('BLEU_4')
     printed = {data_set: rows['CAMANet'][bleu_4] for data_set, rows in paper_table('I').data_sets.items()}
-    rows = [Row(data_set, f'k = {k:.2f}', PAPER, (printed[data_set], None, None, None))
-            for data_set, k in PUBLISHED_K.items()]
+    rows = [
+        Row(data_set, f'k = {k:.2f}', PAPER, (printed[data_set], None, None, None))
+        for data_set, k in PUBLISHED_K.items()
+    ]
     found = sweep(results)
     for k in sorted({*found, *map(float, PAPER_SWEEP)}):
         if k not in found:
@@ -43,8 +45,9 @@ def sweep_table(results: Results) -> Table:
     note = 'Figures 4 and 5 of the paper print no numbers; known are the values at the k of Table I.'
     missing = [f'camanet_k{k}' for k in PAPER_SWEEP if float(k) not in found]
     measured = [run.system for runs in found.values() for run in runs]
-    return finish('k_sweep', 'Figures 4 and 5: the share k of selected words', COLUMNS, rows, results, (note,),
-                  measured, missing)
+    return finish(
+        'k_sweep', 'Figures 4 and 5: the share k of selected words', COLUMNS, rows, results, (note,), measured, missing
+    )
 
 
 def draw_sweep(results: Results, path: Path) -> Path | None:
@@ -56,11 +59,24 @@ def draw_sweep(results: Results, path: Path) -> Path | None:
     axes = figure.add_subplot()
     means = [mean_value([run.scores['cut']['BLEU_4'] for run in runs]) for runs in found.values()]
     deviations = [mean.deviation or 0 for mean in means]
-    axes.errorbar(list(found), [mean.mean for mean in means], yerr=deviations, color=COLOURS[0], marker='o', capsize=3,
-                  label='mean ± deviation over seeds')
+    axes.errorbar(
+        list(found),
+        [mean.mean for mean in means],
+        yerr=deviations,
+        color=COLOURS[0],
+        marker='o',
+        capsize=3,
+        label='mean ± deviation over seeds',
+    )
     for k, runs in found.items():
-        axes.plot([k] * len(runs), [run.scores['cut']['BLEU_4'] for run in runs], '.', color=COLOURS[1], markersize=5,
-                  label='single seeds' if k == min(found) else None)
+        axes.plot(
+            [k] * len(runs),
+            [run.scores['cut']['BLEU_4'] for run in runs],
+            '.',
+            color=COLOURS[1],
+            markersize=5,
+            label='single seeds' if k == min(found) else None,
+        )
     decorate(axes, 'BLEU-4, test')
     axes.set_xlabel('k, the share of selected words')
     axes.set_xticks(list(found))

@@ -12,9 +12,11 @@ from camanet_jax.reporting.paper import paper_table
 
 AVERAGED = ('BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')
 TABLE_4 = (*AVERAGED, 'AVG_delta_percent', 'AVG_delta_recomputed', 'clinical_F1', 'distinct_reports', 'seeds')
-ROUGE_NOTE = ('The paper prints ROUGE-L of CAMANet on IU-Xray as 0.404 in Table I and as 0.407 in Table IV; its AVG '
-              'delta of 22.8% follows from 0.407 (0.404 gives 22.7%).')
-FOREIGN_NOTE = 'Rows of another data set than the paper\'s cannot be compared with its values, only with each other.'
+ROUGE_NOTE = (
+    'The paper prints ROUGE-L of CAMANet on IU-Xray as 0.404 in Table I and as 0.407 in Table IV; its AVG '
+    'delta of 22.8% follows from 0.407 (0.404 gives 22.7%).'
+)
+FOREIGN_NOTE = "Rows of another data set than the paper's cannot be compared with its values, only with each other."
 
 
 def average_delta(scores: Sequence[float | None], base: Sequence[float | None]) -> float | None:
@@ -28,20 +30,23 @@ def table_4(results: Results) -> Table:
     paper = paper_table('IV')
     rows = []
     for data_set, printed in paper.data_sets.items():
-        base = printed['Base'][:len(AVERAGED)]
+        base = printed['Base'][: len(AVERAGED)]
         for name, values in printed.items():
-            delta = None if name == 'Base' else average_delta(values[:len(AVERAGED)], base)
+            delta = None if name == 'Base' else average_delta(values[: len(AVERAGED)], base)
             cells = (*values, None if delta is None else Decimal(f'{delta:.1f}'), None, None, None)
             rows.append(Row(data_set, name, PAPER, cells))
         systems = [key for key, name in PRINTED_NAMES.items() if name in printed]
         rows += own_rows(results, data_set, systems)
     if results.data_set not in paper.data_sets:
         rows += own_rows(results, results.data_set, PRINTED_NAMES)
-    notes = ('AVG delta: the mean over the seven scores of the relative gain over Base, in percent. Recomputed: from '
-             'the scores of the row as shown, ± the deviation of the gains of single seeds. From the paper\'s printed '
-             'scores follow other values than it prints for two rows of MIMIC-CXR.',
-             'Clinical F1: micro average over 14 observations that the phrase rules read off both reports, uncertain '
-             'as negative. Distinct: different reports among the test split\'s.', ROUGE_NOTE)
+    notes = (
+        'AVG delta: the mean over the seven scores of the relative gain over Base, in percent. Recomputed: from '
+        "the scores of the row as shown, ± the deviation of the gains of single seeds. From the paper's printed "
+        'scores follow other values than it prints for two rows of MIMIC-CXR.',
+        'Clinical F1: micro average over 14 observations that the phrase rules read off both reports, uncertain '
+        "as negative. Distinct: different reports among the test split's.",
+        ROUGE_NOTE,
+    )
     return finish('table_4', f'Table IV: {paper.title}', TABLE_4, rows, results, notes)
 
 
@@ -51,8 +56,10 @@ def own_rows(results: Results, data_set: str, systems: Sequence[str]) -> list[Ro
     if data_set != results.data_set:
         return [not_measured(data_set, printed_name(system), width) for system in systems]
     asked = [system for system in results.systems if not SWEPT.fullmatch(system)]
-    rows = [own_row(results, system) if results.runs(system) else not_measured(data_set, printed_name(system), width)
-            for system in dict.fromkeys([*systems, *asked])]
+    rows = [
+        own_row(results, system) if results.runs(system) else not_measured(data_set, printed_name(system), width)
+        for system in dict.fromkeys([*systems, *asked])
+    ]
     return rows + constant_rows(results)
 
 
@@ -62,8 +69,12 @@ def own_row(results: Results, system: str) -> Row:
     scores = [mean_value(language(runs, name)) for name in AVERAGED]
     clinical = mean_value([run.scores['clinical']['F1'] for run in runs])
     distinct = mean_value([run.scores['distinct_reports'] for run in runs], places=0)
-    return Row(results.data_set, printed_name(system), HERE,
-               (*scores, None, own_delta(results, system), clinical, distinct, str(len(runs))))
+    return Row(
+        results.data_set,
+        printed_name(system),
+        HERE,
+        (*scores, None, own_delta(results, system), clinical, distinct, str(len(runs))),
+    )
 
 
 def own_delta(results: Results, system: str) -> Value | None:
@@ -108,13 +119,16 @@ def table_3(results: Results) -> Table:
 
 def table_2(results: Results) -> Table:
     """Clinical efficacy."""
-    note = ('The paper labels with CheXbert; here the phrase rules read both reports, uncertain as negative. '
-            'scripts/score.py takes CheXbert\'s labels.')
+    note = (
+        'The paper labels with CheXbert; here the phrase rules read both reports, uncertain as negative. '
+        "scripts/score.py takes CheXbert's labels."
+    )
     return beside_previous_studies('II', 'table_2', results, (note,), group='clinical')
 
 
-def beside_previous_studies(number: str, name: str, results: Results, notes: Sequence[str] = (),
-                            group: str = 'cut') -> Table:
+def beside_previous_studies(
+    number: str, name: str, results: Results, notes: Sequence[str] = (), group: str = 'cut'
+) -> Table:
     """The paper's rows of a table, and CAMANet's as measured here."""
     paper = paper_table(number)
     rows = []
@@ -123,16 +137,25 @@ def beside_previous_studies(number: str, name: str, results: Results, notes: Seq
         if data_set != results.data_set:
             rows.append(not_measured(data_set, 'CAMANet', len(paper.columns)))
     if runs := results.runs('camanet'):
-        cells = tuple(mean_value([run.scores[group][c] for run in runs if c in run.scores[group]])
-                      for c in paper.columns)
+        cells = tuple(
+            mean_value([run.scores[group][c] for run in runs if c in run.scores[group]]) for c in paper.columns
+        )
         rows.append(Row(results.data_set, 'CAMANet', HERE, cells))
     else:
         rows.append(not_measured(results.data_set, 'CAMANet', len(paper.columns)))
     return finish(name, f'Table {number}: {paper.title}', paper.columns, rows, results, notes, ['camanet'])
 
 
-def finish(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], results: Results,
-           notes: Sequence[str], systems: Sequence[str] | None = None, missing: Sequence[str] | None = None) -> Table:
+def finish(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    results: Results,
+    notes: Sequence[str],
+    systems: Sequence[str] | None = None,
+    missing: Sequence[str] | None = None,
+) -> Table:
     """The table with the commands of what was not measured and what its own rows depend on.
 
     Args:
@@ -142,5 +165,6 @@ def finish(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], r
     data_sets = dict.fromkeys(row.data_set for row in rows if row.cells[0] == NOT_MEASURED)
     commands = [command_for(data_set, results, missing or systems) for data_set in data_sets]
     foreign = () if any(row.data_set == results.data_set for row in rows if row.source == PAPER) else (FOREIGN_NOTE,)
-    return Table(name, title, tuple(columns), tuple(rows),
-                 (*notes, *foreign, *commands, *provenance_notes(results, systems)))
+    return Table(
+        name, title, tuple(columns), tuple(rows), (*notes, *foreign, *commands, *provenance_notes(results, systems))
+    )

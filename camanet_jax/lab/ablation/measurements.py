@@ -22,8 +22,7 @@ COST, ALIGNMENT, SELECTION, LABELS = 'cost.json', 'alignment.json', 'selection.j
 def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
     """Writes the files that are missing in a trained workdir; returns whether one was."""
     left_out = [*([] if with_cost else [COST]), *([] if config.model.vtac else [SELECTION])]
-    missing = [measure for name, measure in MEASURES.items()
-               if name not in left_out and not (workdir / name).exists()]
+    missing = [measure for name, measure in MEASURES.items() if name not in left_out and not (workdir / name).exists()]
     for measure in missing:
         measure(workdir, config)
     return bool(missing)
@@ -59,8 +58,10 @@ def write_selection(workdir: Path, config: ConfigDict) -> None:
 def write_labels(workdir: Path, config: ConfigDict) -> None:
     """labels.json: pseudo-labels by split and study, for scoring the classifier from the predictions file alone."""
     sources = {split: open_split(config, split) for split in ('val', 'test')}
-    write_json(workdir / LABELS, {split: dict(zip(source.ids, source.labels.tolist(), strict=True))
-                                  for split, source in sources.items()})
+    write_json(
+        workdir / LABELS,
+        {split: dict(zip(source.ids, source.labels.tolist(), strict=True)) for split, source in sources.items()},
+    )
 
 
 MEASURES = {COST: measure_cost, ALIGNMENT: measure_alignment, SELECTION: write_selection, LABELS: write_labels}

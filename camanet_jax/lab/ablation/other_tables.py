@@ -26,11 +26,16 @@ def table_5(results: Results) -> Table:
         for split in SPLITS:
             found = [run.classification(split) for run in results.runs(system)]
             if found and None not in found:
-                cells = [mean_value([entry[average][name] for entry in found])
-                         for average in ('micro', 'macro') for name in ('precision', 'recall')]
+                cells = [
+                    mean_value([entry[average][name] for entry in found])
+                    for average in ('micro', 'macro')
+                    for name in ('precision', 'recall')
+                ]
                 rows.append(Row(results.data_set, f'{printed_name(system)}, {split}', HERE, tuple(cells)))
-    note = ('Observations by the image (presence: probability of at least 0.5) against the pseudo-labels. The first '
-            'two columns are micro averages; the paper does not say how it averages.')
+    note = (
+        'Observations by the image (presence: probability of at least 0.5) against the pseudo-labels. The first '
+        'two columns are micro averages; the paper does not say how it averages.'
+    )
     return finish('table_5', f'Table V: {paper.title}', columns, rows, results, (note,))
 
 
@@ -44,41 +49,55 @@ def table_6(results: Results) -> Table:
         if data_set != results.data_set:
             rows += [not_measured(data_set, name, len(columns)) for name in printed]
     rows += pair_rows(results, len(columns), cost_cells)
-    notes = ('The paper prints minutes. Here a training epoch is the median time of a step times the steps of an '
-             'epoch, and a test epoch one pass over the test split, search included; compilation counts in neither. '
-             'On a machine with other work the ratios say more than the times.',)
+    notes = (
+        'The paper prints minutes. Here a training epoch is the median time of a step times the steps of an '
+        'epoch, and a test epoch one pass over the test split, search included; compilation counts in neither. '
+        'On a machine with other work the ratios say more than the times.',
+    )
     return finish('table_6', 'Table VI: Seconds of one epoch', columns, rows, results, notes, TIMED)
 
 
 def in_seconds(minutes: Sequence[Decimal], base: Sequence[Decimal]) -> tuple[Cell, ...]:
     """The paper's minutes as seconds, and against Base."""
-    return (*(f'{60 * value:.1f}' for value in minutes),
-            *(f'{value / other:.2f}' for value, other in zip(minutes, base, strict=True)))
+    return (
+        *(f'{60 * value:.1f}' for value in minutes),
+        *(f'{value / other:.2f}' for value, other in zip(minutes, base, strict=True)),
+    )
 
 
 def cost_cells(results: Results, runs: Sequence[RunResult]) -> tuple[Cell, ...]:
     """Seconds, and ratios between runs of the same seed."""
     base = {run.seed: run for run in results.runs('base') if run.cost}
     measured = [run for run in runs if run.cost]
-    kinds: tuple[Callable[[RunResult], float], ...] = (lambda run: run.train_epoch_seconds,
-                                                       lambda run: run.cost['test_seconds'])
+    kinds: tuple[Callable[[RunResult], float], ...] = (
+        lambda run: run.train_epoch_seconds,
+        lambda run: run.cost['test_seconds'],
+    )
     seconds = [mean_value([kind(run) for run in measured], places=1) for kind in kinds]
-    ratios = [mean_value([kind(run) / kind(base[run.seed]) for run in measured if run.seed in base], places=2)
-              for kind in kinds]
+    ratios = [
+        mean_value([kind(run) / kind(base[run.seed]) for run in measured if run.seed in base], places=2)
+        for kind in kinds
+    ]
     return (*seconds, *ratios)
 
 
 def table_7(results: Results) -> Table:
     """Numbers of parameters: at the paper's size by this code, and of the runs."""
     paper = paper_table('VII')
-    rows = [Row(data_set, name, PAPER, (values[0], None)) for data_set, printed in paper.data_sets.items()
-            for name, values in printed.items()]
+    rows = [
+        Row(data_set, name, PAPER, (values[0], None))
+        for data_set, printed in paper.data_sets.items()
+        for name, values in printed.items()
+    ]
     for data_set, system, count in published_parameters():
         rows.append(Row(data_set, printed_name(system), HERE, parameter_cells(count)))
-    rows += pair_rows(results, 2, lambda _, runs: parameter_cells(
-        next((run.cost['parameters'] for run in runs if run.cost), None)))
-    notes = ('The rows of IU-Xray and MIMIC-CXR count this code\'s parameters at the paper\'s size, with the '
-             'vocabularies of the authors\' checkpoints (761 and 4,336 rows); nothing is trained for them.',)
+    rows += pair_rows(
+        results, 2, lambda _, runs: parameter_cells(next((run.cost['parameters'] for run in runs if run.cost), None))
+    )
+    notes = (
+        "The rows of IU-Xray and MIMIC-CXR count this code's parameters at the paper's size, with the "
+        "vocabularies of the authors' checkpoints (761 and 4,336 rows); nothing is trained for them.",
+    )
     return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, TIMED)
 
 
@@ -89,6 +108,9 @@ def parameter_cells(count: int | None) -> tuple[Cell, ...]:
 
 def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
     """Our rows of Base and CAMANet."""
-    return [Row(results.data_set, printed_name(system), HERE, cells(results, results.runs(system)))
-            if results.runs(system) else not_measured(results.data_set, printed_name(system), columns)
-            for system in TIMED]
+    return [
+        Row(results.data_set, printed_name(system), HERE, cells(results, results.runs(system)))
+        if results.runs(system)
+        else not_measured(results.data_set, printed_name(system), columns)
+        for system in TIMED
+    ]

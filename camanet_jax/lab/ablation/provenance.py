@@ -19,9 +19,11 @@ def provenance_notes(results: Results, systems: Sequence[str] | None = None) -> 
     recorded = [run.scores_file['provenance'] for run in runs]
     versions = dict.fromkeys(_versions(entry['versions']) for entry in recorded)
     devices = dict.fromkeys(entry['device'] for entry in recorded)
-    return (f'Rows "here": {results.config_file}, split test, protocol cut, ± sample standard deviation over seeds. '
-            f'By system variant, seeds and steps of the selected checkpoints: {parts}.',
-            f'Devices: {", ".join(devices)}. Versions: {"; or ".join(versions)}.')
+    return (
+        f'Rows "here": {results.config_file}, split test, protocol cut, ± sample standard deviation over seeds. '
+        f'By system variant, seeds and steps of the selected checkpoints: {parts}.',
+        f'Devices: {", ".join(devices)}. Versions: {"; or ".join(versions)}.',
+    )
 
 
 def _of_system(results: Results, name: str) -> str:
@@ -56,5 +58,7 @@ def command_for(data_set: str, results: Results, systems: Sequence[str] | None =
     stem = file.rsplit('/', 1)[-1].removesuffix('.py')
     asked = systems or (unfinished(results) if own else papers_systems(data_set))
     place = '' if own else f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
-    return (f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(asked)} --seeds={results.seeds} '
-            f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{place}`')
+    return (
+        f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(asked)} --seeds={results.seeds} '
+        f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{place}`'
+    )

@@ -17,13 +17,13 @@ from camanet_jax.lab.ablation.results import Results, read_results
 from camanet_jax.lab.ablation.tables import NOT_MEASURED, Table, Value
 from camanet_jax.run.metrics_log import replace_text
 
-TITLE = 'Ablation of CAMANet beside the paper\'s values'
+TITLE = "Ablation of CAMANet beside the paper's values"
 PLOT = 'k_sweep.png'
-STYLE = '''body{font:15px/1.5 system-ui,sans-serif;color:#1a1a1a;max-width:92rem;margin:2rem auto;padding:0 1rem}
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1a1a1a;max-width:92rem;margin:2rem auto;padding:0 1rem}
 .wide{overflow-x:auto} table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #d4d4d4;white-space:nowrap}
 th:nth-child(-n+3),td:nth-child(-n+3){text-align:left} tr.here{background:#eef5fa} .missing{color:#666}
-p{color:#444;font-size:13px;margin:.4rem 0} code{background:#f2f2f2;padding:.1rem .25rem} h2{margin-top:2.5rem}'''
+p{color:#444;font-size:13px;margin:.4rem 0} code{background:#f2f2f2;padding:.1rem .25rem} h2{margin-top:2.5rem}"""
 
 
 def write_report(output: Path) -> list[Path]:
@@ -32,8 +32,11 @@ def write_report(output: Path) -> list[Path]:
     tables = all_tables(results)
     plot = draw_sweep(results, output / PLOT)
     intro = introduction(results)
-    texts = {'ablation.md': as_markdown(tables, plot, intro), 'ablation.csv': as_csv(tables),
-             'ablation.html': as_html(tables, plot, intro)}
+    texts = {
+        'ablation.md': as_markdown(tables, plot, intro),
+        'ablation.csv': as_csv(tables),
+        'ablation.html': as_html(tables, plot, intro),
+    }
     for name, text in texts.items():
         replace_text(output / name, text)
     return [output / name for name in texts] + ([plot] if plot else [])
@@ -41,9 +44,19 @@ def write_report(output: Path) -> list[Path]:
 
 def all_tables(results: Results) -> list[Table]:
     """In the order of the page: what the grid is about first."""
-    return [table_4(results), claim_table(results), alignment_table(results), selection_table(results),
-            sweep_table(results), table_5(results), table_6(results), table_7(results), table_1(results),
-            table_2(results), table_3(results)]
+    return [
+        table_4(results),
+        claim_table(results),
+        alignment_table(results),
+        selection_table(results),
+        sweep_table(results),
+        table_5(results),
+        table_6(results),
+        table_7(results),
+        table_1(results),
+        table_2(results),
+        table_3(results),
+    ]
 
 
 def introduction(results: Results) -> str:
@@ -51,8 +64,10 @@ def introduction(results: Results) -> str:
     runs = results.every_run()
     last = max((run.workdir / 'scores.json').stat().st_mtime for run in runs) if runs else None
     when = 'no run has finished' if last is None else datetime.date.fromtimestamp(last).isoformat()
-    return (f'Rows "paper" are printed values; rows "here" were measured by this command ({len(runs)} runs, {when}): '
-            f'`{SCRIPT} --config={results.config_file} --systems={",".join(results.systems)} --seeds={results.seeds}`')
+    return (
+        f'Rows "paper" are printed values; rows "here" were measured by this command ({len(runs)} runs, {when}): '
+        f'`{SCRIPT} --config={results.config_file} --systems={",".join(results.systems)} --seeds={results.seeds}`'
+    )
 
 
 def as_markdown(tables: list[Table], plot: Path | None, intro: str) -> str:
@@ -94,9 +109,12 @@ def as_html(tables: list[Table], plot: Path | None, intro: str) -> str:
         if plot and table.name == 'k_sweep':
             parts.append(f'<img alt="BLEU-4 over k" src="data:image/png;base64,{encoded(plot)}">')
         parts += [f'<p>{html_note(note)}</p>' for note in table.notes]
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(TITLE)}</title>'
-            f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>\n'
-            + '\n'.join(parts) + '\n</body></html>\n')
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(TITLE)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>\n'
+        + '\n'.join(parts)
+        + '\n</body></html>\n'
+    )
 
 
 def html_table(table: Table) -> str:
@@ -104,8 +122,9 @@ def html_table(table: Table) -> str:
     head = ''.join(f'<th>{html.escape(name)}</th>' for name in table.header)
     rows = []
     for row, line in zip(table.rows, table.lines(), strict=True):
-        cells = ''.join(f'<td{" class=missing" if cell == NOT_MEASURED else ""}>{html.escape(cell)}</td>'
-                        for cell in line)
+        cells = ''.join(
+            f'<td{" class=missing" if cell == NOT_MEASURED else ""}>{html.escape(cell)}</td>' for cell in line
+        )
         rows.append(f'<tr class="{row.source}">{cells}</tr>')
     body = '\n'.join(rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'

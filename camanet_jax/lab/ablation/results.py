@@ -53,8 +53,12 @@ class RunResult:
         tokenizer = Tokenizer.from_json((self.workdir / VOCABULARY).read_text(encoding='utf8'))
         scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
         found = scorer.score([row['report'] for row in rows], [row['reference_full'] for row in rows])
-        return {'cut': found.nlg['cut'].corpus, 'clinical': found.clinical['uncertain_negative']['micro'],
-                'distinct_reports': len({row['report'] for row in rows}), 'studies': len(rows)}
+        return {
+            'cut': found.nlg['cut'].corpus,
+            'clinical': found.clinical['uncertain_negative']['micro'],
+            'distinct_reports': len({row['report'] for row in rows}),
+            'studies': len(rows),
+        }
 
     def classification(self, split: str) -> dict[str, Any] | None:
         """Of the classifier against the pseudo-labels; None without a classifier or labels."""

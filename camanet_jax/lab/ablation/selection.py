@@ -50,23 +50,35 @@ def measure_selection(workdir: Path) -> dict[str, Any]:
     studies = []
     for batch in experiment.eval_batches(source):
         output = jax.device_get(
-            teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], objective, model=model))
+            teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], objective, model=model)
+        )
         for row in np.flatnonzero(batch['valid']):
             ids = batch['tokens'][row, :-1]
             words = [BOUNDARY, *(experiment.tokenizer.words[i - 1] for i in ids[1:] if i)]
-            studies.append(study_selection(output, row, words, found_observations(source, batch['index'][row]),
-                                           experiment.config.model.tdm_norm))
+            studies.append(
+                study_selection(
+                    output,
+                    row,
+                    words,
+                    found_observations(source, batch['index'][row]),
+                    experiment.config.model.tdm_norm,
+                )
+            )
     return summarise(studies)
 
 
 def found_observations(source: Source, position: int) -> list[str]:
     """The pseudo-labels that are positive, No Finding left out."""
-    return [name for name, label in zip(OBSERVATIONS, source.labels[position], strict=True)
-            if label == 1 and name != 'No Finding']
+    return [
+        name
+        for name, label in zip(OBSERVATIONS, source.labels[position], strict=True)
+        if label == 1 and name != 'No Finding'
+    ]
 
 
-def study_selection(output: CamanetOutput, row: int, words: list[str], observations: list[str],
-                    norm: str) -> StudySelection:
+def study_selection(
+    output: CamanetOutput, row: int, words: list[str], observations: list[str], norm: str
+) -> StudySelection:
     """One row of a teacher-forced pass; `norm` is the configuration's tdm_norm."""
     length = len(words)
     maps: Float[np.ndarray, 'L P'] = output.cross_attention[row].mean(0)[:length]
@@ -76,8 +88,9 @@ def study_selection(output: CamanetOutput, row: int, words: list[str], observati
     weights = selection * np.maximum(output.word_similarity[row, :length], 0)
     finding = np.zeros(length, bool)
     finding[[place + 1 for name in observations for place in naming_places(words[1:], name)]] = True
-    return StudySelection(words, selection > 0.5, finding, (weights[:, None] * maps).argmax(0),
-                          output.encoding.vdm[row], output.tdm[row])
+    return StudySelection(
+        words, selection > 0.5, finding, (weights[:, None] * maps).argmax(0), output.encoding.vdm[row], output.tdm[row]
+    )
 
 
 def summarise(studies: list[StudySelection]) -> dict[str, Any]:

@@ -33,8 +33,13 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
 }
 # As the paper's tables name them; the others go by their own names.
-PRINTED_NAMES = {'base': 'Base', 'vdmae': '+VDMAE', 'camanet': '+VDMAE+VTAC', 'clip_0.1': '+VDMAE+CLIP(0.1)',
-                 'clip_0.25': '+VDMAE+CLIP(0.25)'}
+PRINTED_NAMES = {
+    'base': 'Base',
+    'vdmae': '+VDMAE',
+    'camanet': '+VDMAE+VTAC',
+    'clip_0.1': '+VDMAE+CLIP(0.1)',
+    'clip_0.25': '+VDMAE+CLIP(0.25)',
+}
 TIMED = ('base', 'camanet')  # the systems of Tables VI and VII
 SWEPT = re.compile(r'(?P<system>camanet\w*)_k(?P<k>0\.\d+)')
 PAPER_SWEEP = ('0.15', '0.20', '0.25', '0.30', '0.35')  # k of Figures 4 and 5
@@ -51,8 +56,10 @@ def system_fields(name: str) -> dict[str, Any]:
     swept = SWEPT.fullmatch(name)
     if swept and swept['system'] in SYSTEMS:
         return SYSTEMS[swept['system']] | {'loss.topk': float(swept['k'])}
-    raise ValueError(f'Expected --systems to be among {", ".join(SYSTEMS)}, or one with VTAC and a share of words such '
-                     f'as camanet_k0.15; got {name!r}.')
+    raise ValueError(
+        f'Expected --systems to be among {", ".join(SYSTEMS)}, or one with VTAC and a share of words such '
+        f'as camanet_k0.15; got {name!r}.'
+    )
 
 
 def system_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:

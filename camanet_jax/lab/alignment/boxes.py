@@ -48,14 +48,17 @@ def read_boxes(path: str | Path) -> dict[str, list[Box]]:
             found[entry['id']].append(_box(entry))
         return dict(found)
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f'Expected {path} to be a JSON list of boxes {{"id", "finding", "xywh_1024"}}, got '
-                         f'{error!r}.') from error
+        raise ValueError(
+            f'Expected {path} to be a JSON list of boxes {{"id", "finding", "xywh_1024"}}, got {error!r}.'
+        ) from error
 
 
 def _box(entry: dict[str, Any]) -> Box:
     if entry['finding'] not in FINDINGS:
-        raise ValueError(f'Expected the finding of a box to be one of {sorted(FINDINGS)}, got {entry["finding"]!r} '
-                         f'(study {entry["id"]}).')
+        raise ValueError(
+            f'Expected the finding of a box to be one of {sorted(FINDINGS)}, got {entry["finding"]!r} '
+            f'(study {entry["id"]}).'
+        )
     left, top, width, height = (float(value) / FRAME for value in entry['xywh_1024'])
     if not (width > 0 and height > 0):
         raise ValueError(f'Expected a box with an area, got {entry["xywh_1024"]} (study {entry["id"]}).')

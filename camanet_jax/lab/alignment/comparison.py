@@ -24,8 +24,11 @@ def compare_rows(rows: Rows, baseline: Rows) -> dict[str, Any]:
     names = dict.fromkeys(name for row in rows for name in row['maps'] if name != 'lesion_itself')
     found = {}
     for name in names:
-        pairs = [(row['id'], row['maps'][name], theirs[_key(row)][name]) for row in rows
-                 if name in row['maps'] and name in theirs.get(_key(row), {})]
+        pairs = [
+            (row['id'], row['maps'][name], theirs[_key(row)][name])
+            for row in rows
+            if name in row['maps'] and name in theirs.get(_key(row), {})
+        ]
         if pairs:
             found[name] = {'lesions': len(pairs)} | {measure: _compare(pairs, measure) for measure in MEASURES}
     return found
@@ -46,7 +49,9 @@ def format_comparison(found: dict[str, Any]) -> str:
         return 'no map that both have on the same lesions'
     lines = [f'{"map":<22}{"n":<6}{"measure":<10}{"value":<8}{"baseline":<10}difference [95%]']
     for name, entry in found.items():
-        lines += [f'{name:<22}{entry["lesions"]:<6}{measure:<10}{entry[measure]["value"]:<8.3f}'
-                  f'{entry[measure]["baseline"]:<10.3f}{interval(entry[measure], "difference", "+")}'
-                  for measure in MEASURES]
+        lines += [
+            f'{name:<22}{entry["lesions"]:<6}{measure:<10}{entry[measure]["value"]:<8.3f}'
+            f'{entry[measure]["baseline"]:<10.3f}{interval(entry[measure], "difference", "+")}'
+            for measure in MEASURES
+        ]
     return '\n'.join(lines)

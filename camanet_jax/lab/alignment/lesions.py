@@ -46,8 +46,9 @@ class Lesion:
         return 'any' if self.observation == ANY else OBSERVATIONS[self.observation]
 
 
-def find_lesions(split: str, records: Records, transform: Transform, side: int,
-                 boxes: dict[str, list[Box]] | None) -> list[Lesion]:
+def find_lesions(
+    split: str, records: Records, transform: Transform, side: int, boxes: dict[str, list[Box]] | None
+) -> list[Lesion]:
     """All lesions of a split that the transform leaves in the picture.
 
     Args:
@@ -74,12 +75,17 @@ def find_lesions(split: str, records: Records, transform: Transform, side: int,
 def read_masks(record: dict[str, Any]) -> list[tuple[int, int, Image.Image]]:
     """(observation, view, mask) of a record; only views that the model is given."""
     if 'masks' not in record:
-        raise ValueError(f'Expected records with lesion masks, study {record["id"]} has none. Use the synthetic data, '
-                         'or give a file of boxes (--boxes).')
+        raise ValueError(
+            f'Expected records with lesion masks, study {record["id"]} has none. Use the synthetic data, '
+            'or give a file of boxes (--boxes).'
+        )
     masks = record['masks']
     entries = zip(masks['observation'], masks['view'], masks['mask'], strict=True)
-    return [(int(observation), int(view), open_grey(mask, f'mask of {record["id"]}'))
-            for observation, view, mask in entries if view < len(record['images'])]
+    return [
+        (int(observation), int(view), open_grey(mask, f'mask of {record["id"]}'))
+        for observation, view, mask in entries
+        if view < len(record['images'])
+    ]
 
 
 def draw_boxes(record: dict[str, Any], boxes: list[Box]) -> list[tuple[int, int, Image.Image]]:

@@ -79,8 +79,9 @@ def map_side(run: TrainedRun) -> int:
     return round((patches // images.shape[1]) ** 0.5)
 
 
-def explain_studies(run: TrainedRun, source: Source, positions: Sequence[int],
-                    description: str) -> Iterator[tuple[int, ExplainedStudy]]:
+def explain_studies(
+    run: TrainedRun, source: Source, positions: Sequence[int], description: str
+) -> Iterator[tuple[int, ExplainedStudy]]:
     """Studies of a split with their positions, in batches of at most the evaluation's size."""
     config, model = run.experiment.config, run.experiment.model()
     search = jax.jit(partial(decoding.generate, model=model, **run.experiment.decoding_options()))
@@ -88,11 +89,13 @@ def explain_studies(run: TrainedRun, source: Source, positions: Sequence[int],
     size = min(config.evaluation.batch_size, len(positions))
     starts = range(0, len(positions), size)
     for start in tracked(starts, description, len(starts)):
-        chunk = list(positions[start:start + size])
+        chunk = list(positions[start : start + size])
         rows = [load(position) for position in chunk + [chunk[-1]] * (size - len(chunk))]  # filled up: one shape
         images = np.stack([row['images'] for row in rows])
-        tokens = {'generated': search(run.variables, images, jax.random.key(config.seed)).tokens[:, 0],
-                  'reference': np.stack([reference_words(row['tokens']) for row in rows])}
+        tokens = {
+            'generated': search(run.variables, images, jax.random.key(config.seed)).tokens[:, 0],
+            'reference': np.stack([reference_words(row['tokens']) for row in rows]),
+        }
         studies = explain_texts(run, images, {text: np.asarray(ids) for text, ids in tokens.items()})
         yield from zip(chunk, studies, strict=False)
 
@@ -106,6 +109,10 @@ def explain_texts(run: TrainedRun, images: Array, tokens: dict[str, Int[np.ndarr
     """Explains each study's texts."""
     model, objective, tokenizer = run.experiment.model(), run.experiment.objective(), run.experiment.tokenizer
     explained = {text: explain(run.variables, images, ids, objective, model=model) for text, ids in tokens.items()}
-    return [ExplainedStudy({text: tokenizer.decode(ids[i]).split() for text, ids in tokens.items()},
-                           {text: studies[i] for text, studies in explained.items()})
-            for i in range(len(images))]
+    return [
+        ExplainedStudy(
+            {text: tokenizer.decode(ids[i]).split() for text, ids in tokens.items()},
+            {text: studies[i] for text, studies in explained.items()},
+        )
+        for i in range(len(images))
+    ]

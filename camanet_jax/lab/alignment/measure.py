@@ -10,8 +10,9 @@ from camanet_jax.run import runtime
 from camanet_jax.run.workdir import get_config
 
 
-def measure_alignment(workdir: Path, split: str, boxes: Path | None, baseline: Path | None,
-                      data_dir: str | None) -> None:
+def measure_alignment(
+    workdir: Path, split: str, boxes: Path | None, baseline: Path | None, data_dir: str | None
+) -> None:
     """Measures one run; the baseline only where its files are not of this split."""
     rows = {}
     for folder in [workdir, *([baseline] if baseline else [])]:

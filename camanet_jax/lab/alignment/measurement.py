@@ -25,8 +25,9 @@ FEW = 30  # lesions; of fewer nothing is claimed
 Measured = list[tuple[Lesion, dict[str, np.ndarray]]]
 
 
-def measure(workdir: str | Path, split: str = 'test', boxes: str | Path | None = None,
-            config: ConfigDict | None = None) -> dict[str, Any]:
+def measure(
+    workdir: str | Path, split: str = 'test', boxes: str | Path | None = None, config: ConfigDict | None = None
+) -> dict[str, Any]:
     """Measures where the maps of a trained run lie against the lesions of a split.
 
     Args:
@@ -51,12 +52,20 @@ def measure(workdir: str | Path, split: str = 'test', boxes: str | Path | None =
     if not lesions:
         raise ValueError(f'Expected lesions in the split {split!r}, found none; --split=all looks in every split.')
     sets = by_map(measured)
-    found = {'split': split, 'lesions': len(lesions), 'lesions_by_split': dict(Counter(x.split for x in lesions)),
-             'studies': len({lesion.study_id for lesion in lesions}), 'source': 'boxes' if boxes else 'masks'}
+    found = {
+        'split': split,
+        'lesions': len(lesions),
+        'lesions_by_split': dict(Counter(x.split for x in lesions)),
+        'studies': len({lesion.study_id for lesion in lesions}),
+        'source': 'boxes' if boxes else 'masks',
+    }
     if len(lesions) < FEW:
         found['note'] = f'n = {len(lesions)} allows no claim; the intervals show how little so few lesions say.'
-    return found | {'maps': {name: summarise(chosen) for name, chosen in sets.items()},
-                    'provenance': provenance(run.experiment.config, run.step), 'rows': lesion_rows(sets)}
+    return found | {
+        'maps': {name: summarise(chosen) for name, chosen in sets.items()},
+        'provenance': provenance(run.experiment.config, run.step),
+        'rows': lesion_rows(sets),
+    }
 
 
 def measure_split(run: TrainedRun, split: str, boxes: dict[str, list[Box]] | None) -> Measured:
@@ -86,8 +95,10 @@ def lesion_rows(sets: dict[str, MapSet]) -> list[dict[str, Any]]:
     for name, chosen in sets.items():
         for lesion, scores in zip(chosen.lesions, lesion_scores(chosen), strict=True):
             rows[lesion.split, lesion.study_id, lesion.name][name] = scores
-    return [{'split': split, 'id': study, 'observation': observation, 'maps': maps}
-            for (split, study, observation), maps in rows.items()]
+    return [
+        {'split': split, 'id': study, 'observation': observation, 'maps': maps}
+        for (split, study, observation), maps in rows.items()
+    ]
 
 
 def write(workdir: str | Path, found: dict[str, Any]) -> list[Path]:

@@ -41,8 +41,14 @@ def score_maps(maps: Maps, shares: Maps, studies: Sequence[str]) -> MapScores:
     """Every measure of non-negative maps against the shares of their patches that the lesions of n studies cover."""
     maps, shares = np.asarray(maps, np.float64), np.asarray(shares, np.float64)
     every = ious(maps, shares)
-    return MapScores(pointing(maps, shares), energy(maps, shares), at_others_best(every, studies),
-                     float(THRESHOLDS[every.mean(0).argmax()]), shares.mean(-1), maps.max(-1) == maps.min(-1))
+    return MapScores(
+        pointing(maps, shares),
+        energy(maps, shares),
+        at_others_best(every, studies),
+        float(THRESHOLDS[every.mean(0).argmax()]),
+        shares.mean(-1),
+        maps.max(-1) == maps.min(-1),
+    )
 
 
 def pointing(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:

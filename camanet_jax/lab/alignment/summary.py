@@ -43,8 +43,9 @@ class MapSet:
         return score_maps(self.maps, self.shares, self.studies)
 
 
-def compare(values: Float[np.ndarray, ' n'], baseline: Float[np.ndarray, ' n'],
-            studies: Sequence[str]) -> dict[str, float]:
+def compare(
+    values: Float[np.ndarray, ' n'], baseline: Float[np.ndarray, ' n'], studies: Sequence[str]
+) -> dict[str, float]:
     """The mean over lesions, a baseline's, and their difference, with 95% intervals over studies.
 
     Lesions of one study are drawn together.
@@ -57,16 +58,26 @@ def compare(values: Float[np.ndarray, ' n'], baseline: Float[np.ndarray, ' n'],
     weights = resampling_weights(len(summands))
     low, high = bootstrap_interval(mean, weights)
     difference_low, difference_high = bootstrap_interval(difference, weights)
-    return {'value': mean.value(), 'low': low, 'high': high, 'baseline': float(np.mean(baseline)),
-            'difference': difference.value(), 'difference_low': difference_low, 'difference_high': difference_high}
+    return {
+        'value': mean.value(),
+        'low': low,
+        'high': high,
+        'baseline': float(np.mean(baseline)),
+        'difference': difference.value(),
+        'difference_low': difference_low,
+        'difference_high': difference_high,
+    }
 
 
 def summarise(measured: MapSet) -> dict[str, Any]:
     """One map's entry: every measure against chance and against other studies' maps, and means by observation."""
     scores = measured.scores()
     entry: dict[str, Any] = {
-        'lesions': len(measured.lesions), 'studies': len(set(measured.studies)), 'flat_maps': int(scores.flat.sum()),
-        'threshold': scores.threshold}
+        'lesions': len(measured.lesions),
+        'studies': len(set(measured.studies)),
+        'flat_maps': int(scores.flat.sum()),
+        'threshold': scores.threshold,
+    }
     for name in MEASURES:
         entry[name] = compare(getattr(scores, name), scores.area, measured.studies)
         entry[name]['chance'] = entry[name].pop('baseline')
@@ -85,8 +96,9 @@ def against_other_studies(measured: MapSet) -> dict[str, Any]:
     lesions = [measured.lesions[i] for i in kept]
     own, other = (MapSet(lesions, measured.maps[places]).scores() for places in (kept, giver[kept]))
     studies = [lesion.study_id for lesion in lesions]
-    return {'lesions': len(kept)} | {name: compare(getattr(own, name), getattr(other, name), studies)
-                                     for name in MEASURES}
+    return {'lesions': len(kept)} | {
+        name: compare(getattr(own, name), getattr(other, name), studies) for name in MEASURES
+    }
 
 
 def exchange(observations: Int[np.ndarray, ' n']) -> Int[np.ndarray, ' n']:

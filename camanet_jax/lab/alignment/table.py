@@ -33,9 +33,15 @@ def _line(cells: tuple[str, ...]) -> str:
 def _cells(name: str, entry: dict[str, Any], measure: str) -> tuple[str, ...]:
     """One row; the map is named on its first."""
     first, scores, others = measure == MEASURES[0], entry[measure], entry['other_studies'].get(measure)
-    return (name if first else '', str(entry['lesions']) if first else '', measure, interval(scores),
-            f'{scores["chance"]:.3f}', interval(scores, 'difference', '+'),
-            interval(others, 'difference', '+') if others else '')
+    return (
+        name if first else '',
+        str(entry['lesions']) if first else '',
+        measure,
+        interval(scores),
+        f'{scores["chance"]:.3f}',
+        interval(scores, 'difference', '+'),
+        interval(others, 'difference', '+') if others else '',
+    )
 
 
 def interval(scores: dict[str, float], name: str = 'value', sign: str = '') -> str:

@@ -1,6 +1,6 @@
 """Compile time of a run's programs, cold and with the persistent cache.
 
-    python scripts/benchmark.py compile --config=configs/demo.py
+python scripts/benchmark.py compile --config=configs/demo.py
 """
 
 import contextlib
@@ -19,8 +19,11 @@ NOTES = (
     'trace: Python to StableHLO, paid by every process. cold: XLA compiles. cached: XLA program read from a cache that '
     'the cold compilation has just written, as a second run of the same configuration does.',
 )
-CACHE_ALL = {'jax_enable_compilation_cache': True, 'jax_persistent_cache_min_compile_time_secs': 0.0,
-             'jax_persistent_cache_min_entry_size_bytes': -1}
+CACHE_ALL = {
+    'jax_enable_compilation_cache': True,
+    'jax_persistent_cache_min_compile_time_secs': 0.0,
+    'jax_persistent_cache_min_entry_size_bytes': -1,
+}
 
 
 def run(workload: Workload) -> dict[str, Any]:
@@ -28,8 +31,7 @@ def run(workload: Workload) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, cache_in(folder):
         rows = [row(name, trace) for name, trace in programs(workload).items()]
     total = {'program': 'all', **{name: sum(row[name] for row in rows) for name in rows[0] if name != 'program'}}
-    return {'workload': workload.describe(workload.config.batch_size), 'programs': [*rows, total],
-            'notes': list(NOTES)}
+    return {'workload': workload.describe(workload.config.batch_size), 'programs': [*rows, total], 'notes': list(NOTES)}
 
 
 def programs(workload: Workload) -> dict[str, Callable[[], jax.stages.Traced]]:

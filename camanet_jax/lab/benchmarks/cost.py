@@ -42,6 +42,11 @@ def gradient_cost(traced: jax.stages.Traced, compiled: jax.stages.Compiled, devi
 
 def achieved(cost: Cost, seconds: float, peaks: Peaks) -> dict[str, Any]:
     """Rates of a program that took `seconds`, as shares of the device's peaks."""
-    return {'flops': cost.flops, 'bytes': cost.bytes, 'flops_per_second': cost.flops / seconds,
-            'bytes_per_second': cost.bytes / seconds, 'matrix_peak_share': cost.flops / seconds / peaks.matrix,
-            'copy_peak_share': cost.bytes / seconds / peaks.copy}
+    return {
+        'flops': cost.flops,
+        'bytes': cost.bytes,
+        'flops_per_second': cost.flops / seconds,
+        'bytes_per_second': cost.bytes / seconds,
+        'matrix_peak_share': cost.flops / seconds / peaks.matrix,
+        'copy_peak_share': cost.bytes / seconds / peaks.copy,
+    }

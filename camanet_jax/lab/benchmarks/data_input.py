@@ -1,6 +1,6 @@
 """The input pipeline alone: images per second by number of loading workers, and whether a device would wait for it.
 
-    python scripts/benchmark.py input --config=configs/demo.py --step_seconds=0.05
+python scripts/benchmark.py input --config=configs/demo.py --step_seconds=0.05
 """
 
 import os
@@ -16,8 +16,9 @@ NOTES = (
 )
 
 
-def run(workload: Workload, repeats: int, workers: tuple[int, ...] = (), step_seconds: float | None = None
-        ) -> dict[str, Any]:
+def run(
+    workload: Workload, repeats: int, workers: tuple[int, ...] = (), step_seconds: float | None = None
+) -> dict[str, Any]:
     """Reads training batches of the configured data set, prepared on first use.
 
     Args:
@@ -35,9 +36,18 @@ def run(workload: Workload, repeats: int, workers: tuple[int, ...] = (), step_se
         changed = config.copy_and_resolve_references()
         changed.data.num_workers = number
         rows.append(row(Experiment(changed, tokenizer), source, number, repeats, step_seconds))
-    return {'workload': {'studies': config.batch_size, 'views': workload.views, 'image_size': config.data.image_size,
-                         'data': config.data.name, 'training_studies': len(source), 'cores': os.cpu_count()},
-            'workers': rows, 'notes': list(NOTES)}
+    return {
+        'workload': {
+            'studies': config.batch_size,
+            'views': workload.views,
+            'image_size': config.data.image_size,
+            'data': config.data.name,
+            'training_studies': len(source),
+            'cores': os.cpu_count(),
+        },
+        'workers': rows,
+        'notes': list(NOTES),
+    }
 
 
 def worker_numbers(cores: int) -> tuple[int, ...]:
@@ -49,8 +59,12 @@ def row(experiment: Experiment, source, workers: int, repeats: int, step_seconds
     """One number of workers."""
     config = experiment.config
     seconds = seconds_per_batch(experiment, source, workers, repeats)
-    found = {'workers': workers, 'images_per_second': config.batch_size * config.data.views / seconds,
-             'studies_per_second': config.batch_size / seconds, 'shortest_step_seconds': seconds}
+    found = {
+        'workers': workers,
+        'images_per_second': config.batch_size * config.data.views / seconds,
+        'studies_per_second': config.batch_size / seconds,
+        'shortest_step_seconds': seconds,
+    }
     if step_seconds is not None:
         found |= {'starves': seconds > step_seconds, 'device_share_busy': min(1.0, step_seconds / seconds)}
     return found

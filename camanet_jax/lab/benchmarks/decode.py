@@ -1,6 +1,6 @@
 """Report generation: encoding and beam search apart, for growing report lengths.
 
-    python scripts/benchmark.py decode --config=configs/iu_xray.py --batch_size=4
+python scripts/benchmark.py decode --config=configs/iu_xray.py --batch_size=4
 """
 
 from functools import partial
@@ -59,8 +59,10 @@ def run(workload: Workload, repeats: int, lengths: tuple[int, ...] = ()) -> dict
         'encode': encoding_time.as_dict(),
         'search': length_rows({length: timings[length] for length in lengths}),
         'split': split({**{name: timings[name] for name in loops}, 'search': search_time}),
-        'achieved': {'encode': achieved(cost_of(encode), encoding_time.median, peaks),
-                     'search': achieved(cost, search_time.median, peaks)},
+        'achieved': {
+            'encode': achieved(cost_of(encode), encoding_time.median, peaks),
+            'search': achieved(cost, search_time.median, peaks),
+        },
         'peaks': peaks.as_dict(),
         'memory': peak_memory() | program_memory(searches[lengths[-1]]),
         'notes': list(NOTES),
@@ -94,8 +96,14 @@ def search_function(workload: Workload, length: int):
 def compiled_loops(workload: Workload, length: int, variables, encoding) -> dict[str, partial]:
     """The prefixes of the search's loop, compiled, as programs without arguments."""
     model = workload.experiment.model()
-    return {part: partial(jax.jit(decode_parts.loop(model, part, beam_size(workload), length))
-                          .lower(variables, encoding).compile(), variables, encoding) for part in decode_parts.PARTS}
+    return {
+        part: partial(
+            jax.jit(decode_parts.loop(model, part, beam_size(workload), length)).lower(variables, encoding).compile(),
+            variables,
+            encoding,
+        )
+        for part in decode_parts.PARTS
+    }
 
 
 def length_rows(timings: dict[int, Timing]) -> list[dict[str, float]]:
@@ -104,8 +112,10 @@ def length_rows(timings: dict[int, Timing]) -> list[dict[str, float]]:
     for length, timing in timings.items():
         row = {'length': length, **timing.as_dict(), 'seconds_per_token': timing.median / length}
         if half := timings.get(length // 2):
-            row |= {'ratio_to_half': timing.median / half.median,
-                    'processor_ratio_to_half': timing.processor / half.processor}
+            row |= {
+                'ratio_to_half': timing.median / half.median,
+                'processor_ratio_to_half': timing.processor / half.processor,
+            }
         rows.append(row)
     return rows
 

@@ -32,6 +32,7 @@ def advance(model: Camanet, part: str, tokens, position, cache: DecoderCache, cr
 
 def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[Any, Encoding], Any]:
     """A program of (variables, encoding): `length` rounds up to `part`."""
+
     def program(variables, encoding):
         batch = len(encoding.encoded)
         cross = model.apply(variables, encoding, method='cross_projections')
@@ -50,6 +51,7 @@ def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[An
 
 def one_round(model: Camanet) -> Callable[..., Any]:
     """A program of (variables, tokens [B, N], cache, cross): a single round, for XLA to count."""
+
     def program(variables, tokens, cache, cross):
         return model.apply(variables, tokens, jnp.zeros((), jnp.int32), cache, cross, method='decode_step')
 

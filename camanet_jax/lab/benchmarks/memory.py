@@ -24,8 +24,12 @@ def program_memory(compiled: jax.stages.Compiled) -> dict[str, int]:
     plan = compiled.memory_analysis()
     arguments, temporary = plan.argument_size_in_bytes, plan.temp_size_in_bytes
     results = plan.output_size_in_bytes - plan.alias_size_in_bytes
-    return {'argument_bytes': arguments, 'result_bytes': results, 'temporary_bytes': temporary,
-            'program_bytes': arguments + results + temporary}
+    return {
+        'argument_bytes': arguments,
+        'result_bytes': results,
+        'temporary_bytes': temporary,
+        'program_bytes': arguments + results + temporary,
+    }
 
 
 def kept_arrays(loss: Callable[[Any], Any], params: Any) -> list[jax.ShapeDtypeStruct]:

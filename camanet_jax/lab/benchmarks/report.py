@@ -20,11 +20,17 @@ SCALES = ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k'))
 def provenance(config: ConfigDict) -> dict[str, Any]:
     """Versions, device, date and the resolved configuration."""
     device = jax.devices()[0]
-    return {'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-            'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})', 'host': platform.machine(),
-            'cores': os.cpu_count(), 'load_average': os.getloadavg()[0], 'python': platform.python_version(),
-            'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
-            'xla_flags': os.environ.get('XLA_FLAGS', ''), 'config': configuration.as_data(config)}
+    return {
+        'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+        'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
+        'host': platform.machine(),
+        'cores': os.cpu_count(),
+        'load_average': os.getloadavg()[0],
+        'python': platform.python_version(),
+        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'xla_flags': os.environ.get('XLA_FLAGS', ''),
+        'config': configuration.as_data(config),
+    }
 
 
 def write_json(result: dict[str, Any], path: Path) -> None:

@@ -72,11 +72,14 @@ def train_parts(work: Work, device: Hardware, studies: int, devices: int = 1) ->
         'products': studies * work.train_flops / (device.matrix * device.matrix_share),
         'maps': studies * work.train_bytes / (device.copy * device.copy_share),
         'recurrence': rounds * (ROUND_OPERATIONS + BACKWARD_OPERATIONS) * device.operation_seconds,
-        'update': 4 * UPDATE_VALUES * work.parameters / (device.copy * device.copy_share)}
+        'update': 4 * UPDATE_VALUES * work.parameters / (device.copy * device.copy_share),
+    }
     if devices == 1:
         return alone | {'gradients': 0.0, 'statistics': 0.0}
-    return alone | {'gradients': ring_seconds(4 * work.parameters, device, devices),
-                    'statistics': work.statistics * device.collective_seconds}
+    return alone | {
+        'gradients': ring_seconds(4 * work.parameters, device, devices),
+        'statistics': work.statistics * device.collective_seconds,
+    }
 
 
 def ring_seconds(size: float, device: Hardware, devices: int) -> float:
@@ -88,10 +91,12 @@ def decode_parts(work: Work, device: Hardware, studies: int) -> dict[str, float]
     """Seconds of encoding `studies` and of a search of full length; devices do not wait for each other."""
     matrix, copy = device.matrix * device.matrix_share, device.copy * device.copy_share
     operations = ROUND_OPERATIONS + work.decoder_layers * LAYER_OPERATIONS + SEARCH_OPERATIONS
-    return {'products': studies * (work.encode_flops + work.rounds * work.round_flops) / matrix,
-            'maps': studies * work.encode_bytes / copy,
-            'cache': work.rounds * (studies * work.round_bytes + work.weight_bytes) / copy,
-            'recurrence': work.rounds * operations * device.operation_seconds}
+    return {
+        'products': studies * (work.encode_flops + work.rounds * work.round_flops) / matrix,
+        'maps': studies * work.encode_bytes / copy,
+        'cache': work.rounds * (studies * work.round_bytes + work.weight_bytes) / copy,
+        'recurrence': work.rounds * operations * device.operation_seconds,
+    }
 
 
 def input_seconds(work: Work, device: Hardware, studies: int, devices: int, films_per_core: float) -> float:

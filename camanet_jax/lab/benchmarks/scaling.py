@@ -1,6 +1,6 @@
 """Predicted throughput from one device to a pod, by the model of roofline.py. Nothing is run on the devices.
 
-    python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
+python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 """
 
 import dataclasses
@@ -40,16 +40,24 @@ def run(workload: Workload, hardware: Path | None = None, films_per_core: float 
     found = HARDWARE if hardware is None else read_hardware(hardware)
     work, least = count_work(workload), least_bytes(workload)
     studies, searched = workload.config.batch_size, workload.config.evaluation.batch_size
-    training = [train_row(work, least, device, studies, devices, films_per_core)
-                for device in found for devices in DEVICES]
+    training = [
+        train_row(work, least, device, studies, devices, films_per_core) for device in found for devices in DEVICES
+    ]
     decoding = [decode_row(work, device, searched, devices, films_per_core) for device in found for devices in DEVICES]
-    return {'workload': workload.describe(studies), 'one_study': dataclasses.asdict(work), 'training': training,
-            'training_split': [{'device': device.name, **seconds(roofline.train_parts(work, device, studies, 64))}
-                               for device in found],
-            'decoding': decoding,
-            'decoding_split': [{'device': device.name, **seconds(roofline.decode_parts(work, device, searched))}
-                               for device in found],
-            'sources': {device.name: device.source for device in found}, 'notes': list(NOTES)}
+    return {
+        'workload': workload.describe(studies),
+        'one_study': dataclasses.asdict(work),
+        'training': training,
+        'training_split': [
+            {'device': device.name, **seconds(roofline.train_parts(work, device, studies, 64))} for device in found
+        ],
+        'decoding': decoding,
+        'decoding_split': [
+            {'device': device.name, **seconds(roofline.decode_parts(work, device, searched))} for device in found
+        ],
+        'sources': {device.name: device.source for device in found},
+        'notes': list(NOTES),
+    }
 
 
 def read_hardware(path: Path) -> tuple[Hardware, ...]:
@@ -58,8 +66,9 @@ def read_hardware(path: Path) -> tuple[Hardware, ...]:
         return tuple(Hardware(**fields) for fields in json.loads(path.read_text(encoding='utf8')))
     except (OSError, TypeError, json.JSONDecodeError) as error:
         names = ', '.join(field.name for field in dataclasses.fields(Hardware))
-        raise ValueError(f'Expected --hardware to name a JSON list of objects with the fields {names}; {path}: '
-                         f'{error}.') from error
+        raise ValueError(
+            f'Expected --hardware to name a JSON list of objects with the fields {names}; {path}: {error}.'
+        ) from error
 
 
 def seconds(parts: dict[str, float]) -> dict[str, float]:
@@ -67,21 +76,34 @@ def seconds(parts: dict[str, float]) -> dict[str, float]:
     return {f'{name}_seconds': value for name, value in parts.items()}
 
 
-def train_row(work: Work, least: float, device: Hardware, studies: int, devices: int, films_per_core: float
-              ) -> dict[str, Any]:
+def train_row(
+    work: Work, least: float, device: Hardware, studies: int, devices: int, films_per_core: float
+) -> dict[str, Any]:
     """One line of the training table."""
     loading = roofline.input_seconds(work, device, studies, devices, films_per_core)
     parts = roofline.train_parts(work, device, studies, devices)
     step, bound = roofline.pace(parts, loading)
     films = studies * devices * work.films
     best = roofline.best_step(work, device, studies, devices, least)
-    return {'device': device.name, 'devices': devices, 'step_seconds': step, 'images_per_second': films / step,
-            'best_images_per_second': films / best, 'input_images_per_second': films / loading, 'bound_by': bound}
+    return {
+        'device': device.name,
+        'devices': devices,
+        'step_seconds': step,
+        'images_per_second': films / step,
+        'best_images_per_second': films / best,
+        'input_images_per_second': films / loading,
+        'bound_by': bound,
+    }
 
 
 def decode_row(work: Work, device: Hardware, studies: int, devices: int, films_per_core: float) -> dict[str, Any]:
     """One line of the decoding table."""
     loading = roofline.input_seconds(work, device, studies, devices, films_per_core)
     batch, bound = roofline.pace(roofline.decode_parts(work, device, studies), loading)
-    return {'device': device.name, 'devices': devices, 'batch_seconds': batch,
-            'reports_per_second': studies * devices / batch, 'bound_by': bound}
+    return {
+        'device': device.name,
+        'devices': devices,
+        'batch_seconds': batch,
+        'reports_per_second': studies * devices / batch,
+        'bound_by': bound,
+    }

@@ -1,6 +1,6 @@
 """Start-up: seconds from the command to the first training step, with an empty compile cache and with a filled one.
 
-    python scripts/benchmark.py start --config=configs/demo.py
+python scripts/benchmark.py start --config=configs/demo.py
 """
 
 import subprocess
@@ -31,10 +31,17 @@ def run(workload: Workload, config_file: Path, flags: Sequence[str]) -> dict[str
     for split in ('train', 'val'):
         open_split(workload.config, split)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, '-m', 'camanet_jax.main', f'--config={config_file}',
-                   f'--config.compile_cache={folder}/cache', *flags]
-        rows = [{'start': name, 'seconds': seconds_to_first_step(command, Path(folder) / name)}
-                for name in ('cold', 'warm')]
+        command = [
+            sys.executable,
+            '-m',
+            'camanet_jax.main',
+            f'--config={config_file}',
+            f'--config.compile_cache={folder}/cache',
+            *flags,
+        ]
+        rows = [
+            {'start': name, 'seconds': seconds_to_first_step(command, Path(folder) / name)} for name in ('cold', 'warm')
+        ]
     described = workload.describe(workload.config.batch_size)
     del described['vocabulary_size']  # the run reads its own
     return {'workload': described, 'starts': rows, 'notes': list(NOTES)}

@@ -34,11 +34,17 @@ def count_work(workload: Workload) -> Work:
     backbone = backbone_of(workload)
     scale = least_bytes(workload) / COUNTED_LEAST
     return Work(
-        train_bytes=scale * TRAIN_VALUES + 3 * sequence_bytes(workload), encode_bytes=scale * ENCODE_VALUES,
+        train_bytes=scale * TRAIN_VALUES + 3 * sequence_bytes(workload),
+        encode_bytes=scale * ENCODE_VALUES,
         weight_bytes=value_bytes(workload) * sum(sizes[name] for name in READ_EVERY_ROUND),
-        films=workload.views, rounds=config.data.max_seq_length, decoder_layers=config.model.decoder_layers,
-        parameters=sum(sizes.values()), statistics=2 * (1 + len(backbone.blocks) + 2 * sum(backbone.blocks)),
-        train_flops=train_flops(workload), **decode_work(workload))
+        films=workload.views,
+        rounds=config.data.max_seq_length,
+        decoder_layers=config.model.decoder_layers,
+        parameters=sum(sizes.values()),
+        statistics=2 * (1 + len(backbone.blocks) + 2 * sum(backbone.blocks)),
+        train_flops=train_flops(workload),
+        **decode_work(workload),
+    )
 
 
 def train_flops(workload: Workload) -> float:
@@ -64,9 +70,11 @@ def decode_work(workload: Workload) -> dict[str, float]:
     cache = jax.eval_shape(lambda given: model.apply(given, 1, beams, length, method='empty_cache'), variables)
     tokens = jax.ShapeDtypeStruct((1, beams), jnp.int32)
     kept = jax.tree.leaves((cache.keys, cache.values, cross))
-    return {'encode_flops': flops(encode, variables, image) + flops(project, variables, encoding),
-            'round_flops': flops(decode_parts.one_round(model), variables, tokens, cache, cross),
-            'round_bytes': float(sum(leaf.size * leaf.dtype.itemsize for leaf in kept))}
+    return {
+        'encode_flops': flops(encode, variables, image) + flops(project, variables, encoding),
+        'round_flops': flops(decode_parts.one_round(model), variables, tokens, cache, cross),
+        'round_bytes': float(sum(leaf.size * leaf.dtype.itemsize for leaf in kept)),
+    }
 
 
 def flops(program: Callable[..., Any], *args: Any) -> float:
@@ -78,8 +86,10 @@ def backbone_of(workload: Workload) -> DenseNet:
     """The visual extractor, whose sizes give its bytes."""
     model = workload.experiment.model()
     if model.visual_extractor is not DenseNet:
-        raise ValueError(f'Expected a DenseNet, whose bytes are known; the configuration has '
-                         f'{model.visual_extractor.__name__}. Measure it with the `train` benchmark.')
+        raise ValueError(
+            f'Expected a DenseNet, whose bytes are known; the configuration has '
+            f'{model.visual_extractor.__name__}. Measure it with the `train` benchmark.'
+        )
     return DenseNet(**model.backbone_options)
 
 
@@ -93,7 +103,7 @@ def least_bytes(workload: Workload) -> float:
 def sequence_bytes(workload: Workload) -> float:
     """Between the products of encoder and decoder, one forward pass of a study."""
     config = workload.config.model
-    visual = workload.views * (workload.config.data.image_size // 32)**2
+    visual = workload.views * (workload.config.data.image_size // 32) ** 2
     rows = config.encoder_layers * visual + config.decoder_layers * workload.config.data.max_seq_length
     return float(LAYER_ROWS * rows * config.width * value_bytes(workload))
 

@@ -83,8 +83,16 @@ def split(through: Mapping[str, Timing]) -> list[dict[str, Any]]:
     rows, before, processor_before = [], 0.0, 0.0
     for name, timing in through.items():
         seconds = timing.median - before
-        rows.append({'part': name, 'seconds': seconds, 'share': seconds / whole.median,
-                     'processor_seconds': timing.processor - processor_before, 'through_seconds': timing.median,
-                     'through_minimum_seconds': timing.minimum, 'through_maximum_seconds': timing.maximum})
+        rows.append(
+            {
+                'part': name,
+                'seconds': seconds,
+                'share': seconds / whole.median,
+                'processor_seconds': timing.processor - processor_before,
+                'through_seconds': timing.median,
+                'through_minimum_seconds': timing.minimum,
+                'through_maximum_seconds': timing.maximum,
+            }
+        )
         before, processor_before = timing.median, timing.processor
     return rows

@@ -1,6 +1,6 @@
 """The training step: speed, time split, cost, memory.
 
-    python scripts/benchmark.py train --config=configs/iu_xray.py --batch_size=8
+python scripts/benchmark.py train --config=configs/iu_xray.py --batch_size=8
 """
 
 from functools import partial
@@ -46,8 +46,10 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     kept = sum(array.size * array.dtype.itemsize for array in kept_by_pass(workload, part_args))
     memory = peak_memory() | program_memory(compiled) | {'kept_bytes': kept}
 
-    prefixes = {name: jax.jit(program).trace(*part_args)
-                for name, program in train_parts.prefixes(workload.experiment.model()).items()}
+    prefixes = {
+        name: jax.jit(program).trace(*part_args)
+        for name, program in train_parts.prefixes(workload.experiment.model()).items()
+    }
     programs = {name: partial(program.lower().compile(), *part_args) for name, program in prefixes.items()}
     timings = measure({**programs, 'update': stepper}, repeats)
     step = timings['update']
@@ -57,8 +59,10 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     studies = config.batch_size
     return {
         'workload': workload.describe(studies) | {'accumulate': config.accumulate},
-        'speed': {'studies_per_second': studies / step.median,
-                  'images_per_second': studies * workload.views / step.median},
+        'speed': {
+            'studies_per_second': studies / step.median,
+            'images_per_second': studies * workload.views / step.median,
+        },
         'step': step.as_dict(),
         'split': split(whole_batch(timings, config.accumulate)),
         'achieved': achieved(cost, step.median, peaks),
@@ -89,8 +93,13 @@ def make_state(workload: Workload) -> TrainState:
 def step_function(workload: Workload):
     """The jitted step as `camanet_jax.train` has it."""
     experiment = workload.experiment
-    step = partial(train_step, model=experiment.model(), tx=experiment.optimiser(), mesh=workload.mesh,
-                   accumulate=workload.config.accumulate)
+    step = partial(
+        train_step,
+        model=experiment.model(),
+        tx=experiment.optimiser(),
+        mesh=workload.mesh,
+        accumulate=workload.config.accumulate,
+    )
     return jax.jit(step, donate_argnums=0, out_shardings=sharding.replicated(workload.mesh))
 
 

@@ -53,11 +53,18 @@ def loss(params, batch_stats, batch, key, objective: losses.Objective, *, model:
 
 def prefixes(model: Camanet) -> dict[str, Program]:
     """Programs of (params, batch_stats, batch, key, objective), in order."""
+
     def module_program(part):
         def program(params, batch_stats, batch, key, objective):
             del objective
-            return model.apply({'params': params, 'batch_stats': batch_stats}, batch, method=part,
-                               rngs={'dropout': key}, mutable=['batch_stats'])
+            return model.apply(
+                {'params': params, 'batch_stats': batch_stats},
+                batch,
+                method=part,
+                rngs={'dropout': key},
+                mutable=['batch_stats'],
+            )
+
         return program
 
     def loss_program(*args):
@@ -69,6 +76,7 @@ def prefixes(model: Camanet) -> dict[str, Program]:
 
 def memory_round(model: Camanet) -> Program:
     """Gradient of one round of the memory's scan: a program of (params, embedded [B, D], key)."""
+
     def one_round(params, embedded, key):
         def step(module, memory, inputs):
             return module.memory.step(memory, inputs, train=True).sum()

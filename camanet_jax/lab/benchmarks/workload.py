@@ -52,9 +52,14 @@ class Workload:
         tokens = rng.integers(1, self.vocabulary_size, (studies, data.max_seq_length), np.int32)
         tokens[:, 0] = 0
         labels = rng.integers(0, 2, (studies, len(OBSERVATIONS))).astype(np.float32)
-        made = {'images': rng.integers(0, 256, films, np.uint8), 'tokens': tokens,
-                'token_mask': np.ones(tokens.shape, np.float32), 'labels': labels, 'valid': np.ones(studies, bool),
-                'index': np.arange(studies, dtype=np.int32)}
+        made = {
+            'images': rng.integers(0, 256, films, np.uint8),
+            'tokens': tokens,
+            'token_mask': np.ones(tokens.shape, np.float32),
+            'labels': labels,
+            'valid': np.ones(studies, bool),
+            'index': np.arange(studies, dtype=np.int32),
+        }
         return sharding.put_batch(made, self.mesh)
 
     def variables(self) -> dict[str, Any]:
@@ -67,9 +72,15 @@ class Workload:
     def describe(self, studies: int) -> dict[str, Any]:
         """The shapes that decide how much work there is."""
         data = self.config.data
-        return {'studies': studies, 'views': data.views, 'image_size': data.image_size,
-                'max_seq_length': data.max_seq_length, 'vocabulary_size': self.vocabulary_size,
-                'dtype': self.config.dtype, 'devices': jax.device_count()}
+        return {
+            'studies': studies,
+            'views': data.views,
+            'image_size': data.image_size,
+            'max_seq_length': data.max_seq_length,
+            'vocabulary_size': self.vocabulary_size,
+            'dtype': self.config.dtype,
+            'devices': jax.device_count(),
+        }
 
 
 def made_leaf(leaf: jax.ShapeDtypeStruct, rng: np.random.Generator) -> np.ndarray:
@@ -80,8 +91,9 @@ def made_leaf(leaf: jax.ShapeDtypeStruct, rng: np.random.Generator) -> np.ndarra
     return (rng.standard_normal(leaf.shape, np.float32) / np.sqrt(fan_in)).astype(leaf.dtype)
 
 
-def read_workload(path: Path, *, batch_size: int | None = None, max_seq_length: int | None = None,
-                  small: bool = False, **changes: Any) -> Workload:
+def read_workload(
+    path: Path, *, batch_size: int | None = None, max_seq_length: int | None = None, small: bool = False, **changes: Any
+) -> Workload:
     """The configuration file at `path` with these changes; None leaves a field as it is.
 
     Args:
@@ -109,8 +121,9 @@ def shrink(config: ConfigDict) -> None:
     """A model and studies of seconds; a synthetic data set gets a few studies."""
     config.batch_size = config.evaluation.batch_size = SMALL_BATCH
     config.data.update(max_seq_length=16, image_size=32, resize_size=36, threshold=1)
-    config.model.update(width=16, feed_forward=16, heads=2, encoder_layers=1, decoder_layers=1, dropout=0.0,
-                        projection_dropout=0.0)
+    config.model.update(
+        width=16, feed_forward=16, heads=2, encoder_layers=1, decoder_layers=1, dropout=0.0, projection_dropout=0.0
+    )
     config.model.backbone_options = ConfigDict(dict(blocks=(1, 1), growth=4, stem=8))
     if config.data.name == 'synthetic':
         config.data.options = ConfigDict(dict(image_size=40, train_studies=8, val_studies=1, test_studies=1))

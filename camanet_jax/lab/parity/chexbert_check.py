@@ -38,8 +38,11 @@ def chexbert_values(arrays: Arrays, shapes: dict[str, list[int]], dtype: Any) ->
     with jax.default_matmul_precision('highest'):
         output = jax.jit(model.apply)(variables, ids, mask)
     logits = np.asarray(output.logits)
-    return {'cls_hidden': np.asarray(output.first_token), 'logits': np.where(np.isneginf(logits), np.nan, logits),
-            'classes': logits.argmax(-1)}
+    return {
+        'cls_hidden': np.asarray(output.first_token),
+        'logits': np.where(np.isneginf(logits), np.nan, logits),
+        'classes': logits.argmax(-1),
+    }
 
 
 def largest_number(reference: np.ndarray) -> np.ndarray:

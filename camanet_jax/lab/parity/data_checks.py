@@ -45,14 +45,18 @@ def check_tokenizer(path: Path, where: str, report: Report, data_root: Path):
 def tokenizer_values(expected: Arrays, cleaner: str, studies: list[Study]) -> dict[str, Any]:
     """What this tokenizer makes of the studies and of the given cases, by the names of the file."""
     tokenizer = Tokenizer.build(
-        [study.report for study in studies if study.split == 'train'], cleaner=cleaner, threshold=expected['threshold'])
+        [study.report for study in studies if study.split == 'train'], cleaner=cleaner, threshold=expected['threshold']
+    )
     return {
         'vocabulary': list(tokenizer.words),
-        'ids': {split: {study.id: tokenizer.encode(study.report) for study in studies if study.split == split}
-                for split in SPLITS},
+        'ids': {
+            split: {study.id: tokenizer.encode(study.report) for study in studies if study.split == split}
+            for split in SPLITS
+        },
         'cleaned_cases': [[text, tokenizer.clean(text)] for text, _ in expected['cleaned_cases']],
         'id_cases': [[text, tokenizer.encode(text)] for text, _ in expected['id_cases']],
-        'decode_cases': [[ids, tokenizer.decode(ids)] for ids, _ in expected['decode_cases']]}
+        'decode_cases': [[ids, tokenizer.decode(ids)] for ids, _ in expected['decode_cases']],
+    }
 
 
 def check_transforms(path: Path, where: str, report: Report, data_root: Path):
@@ -66,6 +70,8 @@ def check_transforms(path: Path, where: str, report: Report, data_root: Path):
         except (OSError, ValueError) as error:
             report.miss(f'{where}:{name}', f'no such image in the file or under {data_root}: {error}')
             continue
-        checks |= {f'{name}|{transform}': [Check(eval_image(image, transform, IMAGE_SIZE, RESIZE_SIZE), Identical())]
-                   for transform in EVAL_TRANSFORMS}
+        checks |= {
+            f'{name}|{transform}': [Check(eval_image(image, transform, IMAGE_SIZE, RESIZE_SIZE), Identical())]
+            for transform in EVAL_TRANSFORMS
+        }
     report.compare_file(where, arrays, checks, made)

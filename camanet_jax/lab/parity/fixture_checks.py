@@ -52,7 +52,8 @@ def vtac_maps(arrays: Arrays, variant: str, k: float) -> tuple[np.ndarray, np.nd
         similarity = vtac.cosine_similarity(jnp.asarray(words), jnp.asarray(query))
         selection = (vtac.ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
         tdm = vtac.textual_discriminative_map(
-            jnp.asarray(attention).mean(1), similarity, selection, norm=fields['tdm_norm'], weight=fields['tdm_weight'])
+            jnp.asarray(attention).mean(1), similarity, selection, norm=fields['tdm_norm'], weight=fields['tdm_weight']
+        )
         return np.asarray(tdm), np.asarray(selection) > 0
 
 
@@ -61,13 +62,17 @@ def check_optimiser(path: Path, where: str, report: Report):
     arrays = load_arrays(path)
     shown = optimiser_values(arrays)
     checks = {key: [Check(value, Close(DOUBLE.forward))] for key, value in shown.items()}
-    inputs = [f'{name}/{kind}' for name in OPTIMISER_PATHS
-              for kind in ('start', *(f'grad/{step:02}' for step in range(OPTIMISER_STEPS)))]
+    inputs = [
+        f'{name}/{kind}'
+        for name in OPTIMISER_PATHS
+        for kind in ('start', *(f'grad/{step:02}' for step in range(OPTIMISER_STEPS)))
+    ]
     report.compare_file(where, arrays, checks, inputs)
 
 
 def optimiser_values(arrays: Arrays) -> dict[str, np.ndarray]:
     """The parameters after the steps that the file shows."""
+
     def place(kind: str) -> dict[str, Any]:
         return {path: {name: jnp.asarray(arrays[f'{name}/{kind}'])} for name, path in OPTIMISER_PATHS.items()}
 
@@ -79,8 +84,9 @@ def optimiser_values(arrays: Arrays) -> dict[str, np.ndarray]:
             updates, state = update(place(f'grad/{step:02}'), state, params, rates=OPTIMISER_RATES)
             params = optax.apply_updates(params, updates)
             if step in OPTIMISER_SHOWN:
-                shown |= {f'{name}/after/{step:02}': np.asarray(params[path][name])
-                          for name, path in OPTIMISER_PATHS.items()}
+                shown |= {
+                    f'{name}/after/{step:02}': np.asarray(params[path][name]) for name, path in OPTIMISER_PATHS.items()
+                }
     return shown
 
 
@@ -92,12 +98,24 @@ def check_schedules(path: Path, where: str, report: Report):
 
 def check_schedule(schedule: dict[str, Any], where: str, report: Report):
     """One schedule: settings, and the rates [update, group] that were used."""
-    settings = ('lr_backbone', 'lr_decoder', 'warmup_epochs', 'warmup_lr', 'decay_epochs', 'decay_rate',
-                'steps_per_epoch', 'epochs', 'used')
+    settings = (
+        'lr_backbone',
+        'lr_decoder',
+        'warmup_epochs',
+        'warmup_lr',
+        'decay_epochs',
+        'decay_rate',
+        'steps_per_epoch',
+        'epochs',
+        'used',
+    )
     if odd := sorted(set(settings) ^ set(schedule)):
         raise ValueError(f'expected {", ".join(settings)}; missing or unread: {", ".join(odd)}')
     options = {key: schedule[key] for key in ('steps_per_epoch', 'warmup_epochs', 'decay_epochs', 'decay_rate')}
-    options |= {'base': LearningRates(schedule['lr_backbone'], schedule['lr_decoder']),
-                'warmup_from': schedule['warmup_lr'], 'lag': VARIANTS['official']['optimiser.schedule_lag']}
+    options |= {
+        'base': LearningRates(schedule['lr_backbone'], schedule['lr_decoder']),
+        'warmup_from': schedule['warmup_lr'],
+        'lag': VARIANTS['official']['optimiser.schedule_lag'],
+    }
     rates = [learning_rates(i, **options) for i in range(schedule['epochs'] * schedule['steps_per_epoch'])]
     report.compare(where, Check(np.array(rates), Identical()), np.array(schedule['used']))

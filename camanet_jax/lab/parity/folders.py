@@ -20,8 +20,14 @@ DATA_FIXTURES = {'tokenizer.json.gz': check_tokenizer, 'transforms.npz': check_t
 MODEL_FIXTURES = {'variants.npz': check_variants, 'chexbert.npz': check_chexbert}
 
 
-def check_parity(folders: list[Path], *, x64: bool = False, data_root: Path | None = None,
-                 json_path: Path | None = None, stream: TextIO = sys.stdout) -> bool:
+def check_parity(
+    folders: list[Path],
+    *,
+    x64: bool = False,
+    data_root: Path | None = None,
+    json_path: Path | None = None,
+    stream: TextIO = sys.stdout,
+) -> bool:
     """Compares all folders on the CPU. Returns True if something was compared and nothing missed."""
     report = Report(stream)
     with jax.default_device(jax.devices('cpu')[0]), jax.enable_x64(x64):

@@ -23,8 +23,10 @@ class SameNames(Identical):
 
 def forward_checks(values: Mapping[str, Any], tolerances: Tolerances) -> Checks:
     """Selections must be identical, the rest close to the array's largest value."""
-    return {key: [Check(value, Identical() if np.asarray(value).dtype == bool else Close(tolerances.forward))]
-            for key, value in values.items()}
+    return {
+        key: [Check(value, Identical() if np.asarray(value).dtype == bool else Close(tolerances.forward))]
+        for key, value in values.items()
+    }
 
 
 def loss_checks(terms: Mapping[str, float], tolerances: Tolerances) -> Checks:
@@ -34,13 +36,19 @@ def loss_checks(terms: Mapping[str, float], tolerances: Tolerances) -> Checks:
 
 def gradient_checks(arrays: Arrays, gradients: Mapping[str, Any], tolerances: Tolerances) -> Checks:
     """Every parameter is named once, with the norm and projection of its gradient."""
-    rows = projection_checks(arrays['grad_names'].tolist(), gradients, tolerances.gradient_norm,
-                             tolerances.gradient_projection, tolerances.floor)
+    rows = projection_checks(
+        arrays['grad_names'].tolist(),
+        gradients,
+        tolerances.gradient_norm,
+        tolerances.gradient_projection,
+        tolerances.floor,
+    )
     return {'grad_names': [Check(list(gradients), SameNames())], 'grad_norm_proj': rows}
 
 
 def projection_checks(names: list[str], found: Mapping[str, Any], norm: float, projection: float, floor: float):
     """Norms and projections [names, 2], both relative to the reference's norms."""
+
     def column(index: int, tolerance: float, part: str) -> Check:
         rule = Close(tolerance, lambda rows: rows[:, 0], floor, lambda rows: rows[:, index], names)
         return Check(actual, rule, part)
@@ -51,8 +59,10 @@ def projection_checks(names: list[str], found: Mapping[str, Any], norm: float, p
 
 def search_checks(index: int, reports: Any) -> Checks:
     """One search case: the best report's ids, and the scores of all N."""
-    return {f'search{index}/ids': [Check(reports.tokens[:, 0], Identical())],
-            f'search{index}/scores': [Check(reports.scores, Close(BEAM_SCORE, unit))]}
+    return {
+        f'search{index}/ids': [Check(reports.tokens[:, 0], Identical())],
+        f'search{index}/scores': [Check(reports.scores, Close(BEAM_SCORE, unit))],
+    }
 
 
 def statistics_checks(arrays: Arrays, statistics: Mapping[str, np.ndarray]) -> Checks:
@@ -65,15 +75,18 @@ def statistics_checks(arrays: Arrays, statistics: Mapping[str, np.ndarray]) -> C
 
 def training_checks(arrays: Arrays, rows: np.ndarray, updates: Mapping[str, Any], tolerances: Tolerances) -> Checks:
     """Losses [steps, 4] of the training steps, and all updates after them."""
+
     def steps(which: slice, tolerance: float, scale: Callable, part: str) -> Check:
         return Check(rows, Close(tolerance, lambda r: scale(r[which]), part=lambda r: r[which]), part)
 
     trajectory = [
         steps(slice(1), tolerances.forward, own_value, 'step 1'),
         steps(slice(1, 2), tolerances.second_step, tolerances.second_step_scale, 'step 2'),
-        steps(slice(2, None), tolerances.later_steps, own_value, f'steps 3 to {len(rows)}')]
-    moved = projection_checks(arrays['grad_names'].tolist(), updates, tolerances.update_norm,
-                              tolerances.update_projection, tolerances.floor)
+        steps(slice(2, None), tolerances.later_steps, own_value, f'steps 3 to {len(rows)}'),
+    ]
+    moved = projection_checks(
+        arrays['grad_names'].tolist(), updates, tolerances.update_norm, tolerances.update_projection, tolerances.floor
+    )
     together = Close(tolerances.update_total, total_norm, part=total_norm)
     return {'trajectory': trajectory, 'update_norm_proj': [Check(moved[0].actual, together, 'total norm'), *moved]}
 

@@ -17,12 +17,32 @@ from camanet_jax.lab.parity.tolerances import DOUBLE, SINGLE
 from camanet_jax.optim import LearningRates
 
 FILES = ('reference.npz', 'reference64.npz', 'paper64.npz')
-SETTINGS = ('weights_seed', 'views', 'vocab_size', 'max_seq_length', 'topk', 'lambda_', 'delta', 'weight_decay',
-            'clip_value', 'searches')
+SETTINGS = (
+    'weights_seed',
+    'views',
+    'vocab_size',
+    'max_seq_length',
+    'topk',
+    'lambda_',
+    'delta',
+    'weight_decay',
+    'clip_value',
+    'searches',
+)
 # Large arrays that a folder may do without, if its reference.json lists them under "left_out": an error in one of them
 # shows in the class logits, maps, losses and gradients, which no folder may leave out.
-MAY_BE_LEFT_OUT = {'patch_feats', 'avg_feats', 'cams', 'disc_rep', 'encoder_in', 'encoder_out', 'rm_memory',
-                   'word_embeddings', 'cross_attention', 'log_probs'}
+MAY_BE_LEFT_OUT = {
+    'patch_feats',
+    'avg_feats',
+    'cams',
+    'disc_rep',
+    'encoder_in',
+    'encoder_out',
+    'rm_memory',
+    'word_embeddings',
+    'cross_attention',
+    'log_probs',
+}
 BATCH = ('images_u8', 'report_ids', 'report_mask', 'labels')
 RATES, NAMES = 'trajectory_lr', 'grad_names'
 HELD_IN_DOUBLE = {'log_probs', 'cls_logits', 'vdm', 'tdm_official'}  # tensors of reference64.npz
@@ -62,14 +82,19 @@ def read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
-def read_case(folder: Path, settings: Mapping[str, Any], arrays: Arrays, x64: bool,
-              sizes: Mapping[str, Any] | None = None) -> Case:
+def read_case(
+    folder: Path, settings: Mapping[str, Any], arrays: Arrays, x64: bool, sizes: Mapping[str, Any] | None = None
+) -> Case:
     """The batch in `arrays` and the weights that the folder's manifest and seed give."""
     check_batch(arrays, settings)
     dtype = jnp.float64 if x64 else jnp.float32
-    batch = {'images': arrays['images_u8'], 'tokens': arrays['report_ids'].astype(np.int32),
-             'token_mask': arrays['report_mask'].astype(dtype), 'labels': arrays['labels'].astype(dtype),
-             'valid': np.ones(len(arrays['labels']), bool)}
+    batch = {
+        'images': arrays['images_u8'],
+        'tokens': arrays['report_ids'].astype(np.int32),
+        'token_mask': arrays['report_mask'].astype(dtype),
+        'labels': arrays['labels'].astype(dtype),
+        'valid': np.ones(len(arrays['labels']), bool),
+    }
     weights = draw_state_dict(read_json(folder / 'manifest.json'), settings['weights_seed'])
     return Case(settings, batch, weights, dtype, sizes or {})
 
@@ -79,8 +104,10 @@ def check_batch(arrays: Arrays, settings: Mapping[str, Any]):
     images, ids, mask, labels = (arrays[key] for key in BATCH)
     studies, longest, words = len(images), settings['max_seq_length'], settings['vocab_size']
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] != settings['views']:
-        raise ValueError(f'images_u8: expected uint8 [B, {settings["views"]}, height, width], '
-                         f'got {images.dtype} {list(images.shape)}')
+        raise ValueError(
+            f'images_u8: expected uint8 [B, {settings["views"]}, height, width], '
+            f'got {images.dtype} {list(images.shape)}'
+        )
     if ids.ndim != 2 or len(ids) != studies or not 2 <= ids.shape[1] <= longest or ids[:, 0].any():
         raise ValueError(f'report_ids: expected [{studies}, 2 to {longest}] starting with 0, got {list(ids.shape)}')
     if ids.min() < 0 or ids.max() > words:
@@ -95,8 +122,9 @@ def check_batch(arrays: Arrays, settings: Mapping[str, Any]):
         raise ValueError(f'labels: expected 0 or 1 in [{studies}, {len(OBSERVATIONS)}], got {list(labels.shape)}')
 
 
-def all_checks(case: Case, arrays: Mapping[str, Arrays], x64: bool,
-               progress: Callable[[str], Any] = lambda part: None) -> dict[str, dict[str, list[Check]]]:
+def all_checks(
+    case: Case, arrays: Mapping[str, Arrays], x64: bool, progress: Callable[[str], Any] = lambda part: None
+) -> dict[str, dict[str, list[Check]]]:
     """Computes everything: {file: {key: checks}} of every key that each file must hold.
 
     `progress` is told what is computed next: at full size each part takes minutes.
@@ -124,13 +152,17 @@ def all_checks(case: Case, arrays: Mapping[str, Arrays], x64: bool,
 def pass_checks(case: Case, variant: str, name_values, files) -> list[dict[str, list[Check]]]:
     """The evaluation-mode pass of a variant against each of `files`, pairs of arrays and tolerances."""
     output, terms, gradients = model_values.losses_and_gradients(
-        case.model(variant), case.variables, case.batch, case.objective(variant))
+        case.model(variant), case.variables, case.batch, case.objective(variant)
+    )
     values = name_values(case, output)
     checks = []
     for arrays, tolerances in files:
         held = {key: value for key, value in values.items() if arrays.file != FILES[1] or key in HELD_IN_DOUBLE}
-        checks.append(model_checks.forward_checks(held, tolerances) | model_checks.loss_checks(terms, tolerances)
-                      | model_checks.gradient_checks(arrays, gradients, tolerances))
+        checks.append(
+            model_checks.forward_checks(held, tolerances)
+            | model_checks.loss_checks(terms, tolerances)
+            | model_checks.gradient_checks(arrays, gradients, tolerances)
+        )
     return checks
 
 
@@ -139,18 +171,35 @@ def official_values(case: Case, output: Any) -> dict[str, Any]:
     encoding = output.encoding
     vdm_paper, paper = model_values.paper_maps(case, encoding)
     return {
-        'patch_feats': encoding.visual_tokens, 'avg_feats': encoding.pooled_features,
-        'cls_logits': encoding.class_logits, 'cams': encoding.cams, 'vdm': encoding.vdm,
-        'disc_rep': encoding.discriminative_representation, 'encoder_in': encoding.projected,
-        'encoder_out': encoding.encoded, 'rm_memory': output.relational_memory, 'word_embeddings': output.embedded,
-        'cross_attention': output.cross_attention, 'log_probs': output.log_probs, 'tdm_official': output.tdm,
-        'selected_official': np.asarray(output.selection) > 0, 'vdm_paper': vdm_paper, 'tdm_paper': paper.tdm,
-        'word_similarity_paper': paper.word_similarity, 'selected_paper': np.asarray(paper.selection) > 0}
+        'patch_feats': encoding.visual_tokens,
+        'avg_feats': encoding.pooled_features,
+        'cls_logits': encoding.class_logits,
+        'cams': encoding.cams,
+        'vdm': encoding.vdm,
+        'disc_rep': encoding.discriminative_representation,
+        'encoder_in': encoding.projected,
+        'encoder_out': encoding.encoded,
+        'rm_memory': output.relational_memory,
+        'word_embeddings': output.embedded,
+        'cross_attention': output.cross_attention,
+        'log_probs': output.log_probs,
+        'tdm_official': output.tdm,
+        'selected_official': np.asarray(output.selection) > 0,
+        'vdm_paper': vdm_paper,
+        'tdm_paper': paper.tdm,
+        'word_similarity_paper': paper.word_similarity,
+        'selected_paper': np.asarray(paper.selection) > 0,
+    }
 
 
 def paper_values(case: Case, output: Any) -> dict[str, Any]:
     """Tensors of the paper variant's run, by the names of paper64.npz."""
     del case
-    return {'vdm': output.encoding.vdm, 'tdm': output.tdm, 'selected': np.asarray(output.selection) > 0,
-            'word_similarity': output.word_similarity, 'log_probs': output.log_probs,
-            'cls_logits': output.encoding.class_logits}
+    return {
+        'vdm': output.encoding.vdm,
+        'tdm': output.tdm,
+        'selected': np.asarray(output.selection) > 0,
+        'word_similarity': output.word_similarity,
+        'log_probs': output.log_probs,
+        'cls_logits': output.encoding.class_logits,
+    }

@@ -78,6 +78,7 @@ def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any
     Returns:
       The model's output, the unweighted terms and 'total', and gradients by the official checkpoint's names.
     """
+
     def total(params, rest, batch):
         output = model.apply({**rest, 'params': params}, batch['images'], batch['tokens'][:, :-1], objective.counts)
         counts = losses.counts(batch)
@@ -104,7 +105,8 @@ def paper_maps(case: Case, encoding: Any):
     output = decode(case.variables, encoding, tokens, case.counts('paper'))
     paper = case.model('paper')
     vdm = jax.jit(partial(paper.apply, train=False, method='discriminate'))(
-        case.variables, encoding.visual_tokens, encoding.pooled_features, None)['vdm']
+        case.variables, encoding.visual_tokens, encoding.pooled_features, None
+    )['vdm']
     return vdm, output
 
 
@@ -114,9 +116,15 @@ def search(case: Case, beam_size: int, eos_bias: float) -> decoding.Reports:
     bias = np.array(variables['params']['vocabulary_head']['bias'])
     bias[decoding.END] += eos_bias
     variables['params']['vocabulary_head']['bias'] = bias
-    generate = jax.jit(partial(
-        decoding.generate, model=case.model('official'), max_length=case.settings['max_seq_length'],
-        beam_size=beam_size, search=decoding.make_search('beam', full_list=True)))
+    generate = jax.jit(
+        partial(
+            decoding.generate,
+            model=case.model('official'),
+            max_length=case.settings['max_seq_length'],
+            beam_size=beam_size,
+            search=decoding.make_search('beam', full_list=True),
+        )
+    )
     return generate(variables, case.batch['images'])
 
 

@@ -94,8 +94,14 @@ class Report:
         """Adds a line on something present that is not compared; it neither passes nor fails."""
         self.add(Line(name, None, None, None, None, note))
 
-    def compare_file(self, where: str, arrays: Mapping[str, Any], checks: Mapping[str, list[Check]],
-                     inputs: Collection[str] = (), left_out: Collection[str] = ()):
+    def compare_file(
+        self,
+        where: str,
+        arrays: Mapping[str, Any],
+        checks: Mapping[str, list[Check]],
+        inputs: Collection[str] = (),
+        left_out: Collection[str] = (),
+    ):
         """Compares every key of a file.
 
         Args:
@@ -136,6 +142,7 @@ class Report:
 
     def write_json(self, path: Path, **facts: Any):
         """Writes all lines; a number that is not finite becomes a string."""
+
         def plain(value):
             return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -31,8 +31,10 @@ def check_variants(path: Path, where: str, report: Report, x64: bool, sizes: Map
     case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), x64, sizes)
     checks, left_out = {}, []
     for system, fields in SYSTEMS.items():
-        part = Arrays(FILE, {key.removeprefix(f'{system}/'): value for key, value in arrays.items()
-                             if key.startswith(f'{system}/')})
+        part = Arrays(
+            FILE,
+            {key.removeprefix(f'{system}/'): value for key, value in arrays.items() if key.startswith(f'{system}/')},
+        )
         weights = draw_state_dict(manifest[system], WEIGHTS_SEED)
         found = system_checks(replace(case, weights=weights), system, fields, part)
         checks |= {f'{system}/{key}': wanted for key, wanted in found.items()}

@@ -15,9 +15,18 @@ LABELS = [[1, 0] + [0] * 12, [0, 1] + [0] * 12, [0] * 14, [1] + [0] * 13]
 CONSTANT = {'BLEU_4': 0.125, 'CIDEr': 0.5, 'clinical': {'uncertain_negative': {'micro': {'F1': 0.25}}}}
 
 
-def write_run(output: Path, system: str, seed: int, reports: list[str], probabilities: Any = None, *,
-              maps: dict[str, float] | None = None, step_seconds: tuple[float, ...] = (9.0, 1.0, 1.0),
-              test_seconds: float = 4.0, parameters: int = 1000) -> Path:
+def write_run(
+    output: Path,
+    system: str,
+    seed: int,
+    reports: list[str],
+    probabilities: Any = None,
+    *,
+    maps: dict[str, float] | None = None,
+    step_seconds: tuple[float, ...] = (9.0, 1.0, 1.0),
+    test_seconds: float = 4.0,
+    parameters: int = 1000,
+) -> Path:
     """A run with these test reports; `maps` gives the pointing of each map."""
     workdir = output / 'runs' / f'{system}-seed{seed}'
     (workdir / 'predictions').mkdir(parents=True)
@@ -32,9 +41,10 @@ def write_run(output: Path, system: str, seed: int, reports: list[str], probabil
     write(workdir / 'cost.json', {'parameters': parameters, 'test_seconds': test_seconds, 'test_studies': 4})
     lines = [{'step': i, 'epoch': 1, 'split': 'train', 'time/seconds': s} for i, s in enumerate(step_seconds, 1)]
     (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
-    entries = {name: {'lesions': 7} | {measure: {'value': value, 'chance': 0.1}
-                                       for measure in ('pointing', 'energy', 'iou')}
-               for name, value in (maps or {}).items()}
+    entries = {
+        name: {'lesions': 7} | {measure: {'value': value, 'chance': 0.1} for measure in ('pointing', 'energy', 'iou')}
+        for name, value in (maps or {}).items()
+    }
     write(workdir / 'alignment.json', {'maps': entries})
     measures = {name: dict.fromkeys(('pointing', 'energy', 'iou'), value) for name, value in (maps or {}).items()}
     lesion = {'id': 'study0', 'observation': 'Edema', 'maps': measures}
@@ -44,8 +54,10 @@ def write_run(output: Path, system: str, seed: int, reports: list[str], probabil
 
 def write_predictions(path: Path, reports: list[str], probabilities: Any = None) -> None:
     """A predictions file of the references' studies."""
-    rows = [{'id': f'study{i}', 'report': report, 'reference': reference, 'reference_full': reference}
-            for i, (report, reference) in enumerate(zip(reports, REFERENCES, strict=True))]
+    rows = [
+        {'id': f'study{i}', 'report': report, 'reference': reference, 'reference_full': reference}
+        for i, (report, reference) in enumerate(zip(reports, REFERENCES, strict=True))
+    ]
     for row, values in zip(rows, probabilities or [], strict=False):
         row['class_probabilities'] = values
     path.write_text(''.join(json.dumps(row) + '\n' for row in rows))

@@ -28,11 +28,27 @@ def without_java(monkeypatch):
 def grid(tmp_path):
     """Base writes one sentence, VDMAE half of the references and CAMANet, of which one seed has finished, all."""
     for seed in range(2):
-        write_run(tmp_path, 'base', seed, [NORMAL] * 4, maps={'words_reference': 0.2 + 0.1 * seed},
-                  step_seconds=(50.0, 2.0, 2.0), test_seconds=8.0)
-        write_run(tmp_path, 'vdmae', seed, [*REFERENCES[:2 + seed], *[NORMAL] * (2 - seed)], PROBABILITIES)
-    write_run(tmp_path, 'camanet', 0, REFERENCES, PROBABILITIES, maps={'vdm': 0.6, 'words_reference': 0.5},
-              step_seconds=(50.0, 3.0, 3.0), test_seconds=10.0, parameters=2000)
+        write_run(
+            tmp_path,
+            'base',
+            seed,
+            [NORMAL] * 4,
+            maps={'words_reference': 0.2 + 0.1 * seed},
+            step_seconds=(50.0, 2.0, 2.0),
+            test_seconds=8.0,
+        )
+        write_run(tmp_path, 'vdmae', seed, [*REFERENCES[: 2 + seed], *[NORMAL] * (2 - seed)], PROBABILITIES)
+    write_run(
+        tmp_path,
+        'camanet',
+        0,
+        REFERENCES,
+        PROBABILITIES,
+        maps={'vdm': 0.6, 'words_reference': 0.5},
+        step_seconds=(50.0, 3.0, 3.0),
+        test_seconds=10.0,
+        parameters=2000,
+    )
     write_run(tmp_path, 'camanet_k0.15', 0, [NORMAL] * 4)
     write_grid(tmp_path, ['base', 'vdmae', 'camanet', 'camanet_k0.15', 'clip_0.1'], 2)
     return tmp_path
@@ -151,8 +167,11 @@ def test_tables_follow_the_predictions_files(grid, monkeypatch):
 def csv_values(output):
     """Our values in ablation.csv."""
     rows = csv.DictReader(io.StringIO((output / 'ablation.csv').read_text()))
-    return {(row['table'], row['data_set'], row['system'], row['column']): float(row['value'])
-            for row in rows if row['source'] == 'here' and row['value'] != 'not measured'}
+    return {
+        (row['table'], row['data_set'], row['system'], row['column']): float(row['value'])
+        for row in rows
+        if row['source'] == 'here' and row['value'] != 'not measured'
+    }
 
 
 def test_the_three_files_hold_the_same_cells_and_the_page_stands_alone(grid, monkeypatch):

@@ -37,7 +37,7 @@ def test_every_system_has_a_row(tmp_path, views):
 def test_the_words_are_those_that_most_systems_wrote():
     words = common_words([system('a', OTHERS, 'base'), system('b', WORDS)], reference='clear .')
     shared = [word for word in words if word in OTHERS and word in WORDS]
-    assert words[:len(shared)] == shared and len(words) <= DRAWN
+    assert words[: len(shared)] == shared and len(words) <= DRAWN
     assert '.' not in words and len(set(words)) == len(words)
 
 

@@ -42,7 +42,11 @@ def run(output, systems=('base', 'camanet'), seeds=2, config=None):
 
 def test_seeds_are_outermost(tmp_path):
     assert [found.name for found in grid.list_runs(tmp_path, ['base', 'camanet'], 2)] == [
-        'base-seed0', 'camanet-seed0', 'base-seed1', 'camanet-seed1']
+        'base-seed0',
+        'camanet-seed0',
+        'base-seed1',
+        'camanet-seed1',
+    ]
 
 
 def test_a_finished_grid_has_nothing_to_do(tmp_path, trained_runs):
@@ -82,7 +86,10 @@ def test_a_grid_that_grows_keeps_what_it_had(tmp_path):
     grid.record_grid(tmp_path, config='configs/ablation.py', systems=['base', 'camanet'], seeds=3)
     grid.record_grid(tmp_path, config='configs/ablation.py', systems=['camanet', 'camanet_k0.15'], seeds=1)
     assert grid.read_grid(tmp_path) == {
-        'config': 'configs/ablation.py', 'systems': ['base', 'camanet', 'camanet_k0.15'], 'seeds': 3}
+        'config': 'configs/ablation.py',
+        'systems': ['base', 'camanet', 'camanet_k0.15'],
+        'seeds': 3,
+    }
 
 
 @pytest.mark.parametrize(('failed', 'code'), [([], 0), (['base-seed0'], 1)])

@@ -10,8 +10,10 @@ from PIL import Image
 
 SCRIPT = 'scripts/run_ablations.py'
 # Runs the script with a signal to itself at the Nth call of a function.
-SIGNALLED = ('import runpy, sys; sys.path.insert(0, "tests"); import signal_at; signal_at.main(*sys.argv[1:4]); '
-             f'sys.argv[:4] = ["{SCRIPT}"]; runpy.run_path("{SCRIPT}", run_name="__main__")')
+SIGNALLED = (
+    'import runpy, sys; sys.path.insert(0, "tests"); import signal_at; signal_at.main(*sys.argv[1:4]); '
+    f'sys.argv[:4] = ["{SCRIPT}"]; runpy.run_path("{SCRIPT}", run_name="__main__")'
+)
 
 
 @pytest.fixture(scope='module')
@@ -80,8 +82,9 @@ def test_comparison_draws_a_figure_a_study(finished, tmp_path):
     assert Image.open(pictures[0]).width > 1000
 
 
-@pytest.mark.parametrize(('wrong', 'message'), [
-    (['--systems=base,camant'], "got 'camant'"), (['--tables_only'], 'found no grid.json there')])
+@pytest.mark.parametrize(
+    ('wrong', 'message'), [(['--systems=base,camant'], "got 'camant'"), (['--tables_only'], 'found no grid.json there')]
+)
 def test_mistakes_end_with_one_line(arguments, tmp_path, wrong, message):
     done = run_main(*arguments, *wrong, f'--output={tmp_path}', program=(SCRIPT,))
     assert done.returncode != 0 and 'Traceback' not in done.stdout, done.stdout

@@ -15,8 +15,12 @@ def one_pass(similarity, selected, attention):
     selection = np.zeros((1, len(WORDS)))
     selection[0, selected] = 1
     return SimpleNamespace(
-        selection=selection, word_similarity=np.array([similarity]), cross_attention=np.array([[attention]]),
-        tdm=np.array([[0.0, 1.0]]), encoding=SimpleNamespace(vdm=np.array([[0.5, 1.0]])))
+        selection=selection,
+        word_similarity=np.array([similarity]),
+        cross_attention=np.array([[attention]]),
+        tdm=np.array([[0.0, 1.0]]),
+        encoding=SimpleNamespace(vdm=np.array([[0.5, 1.0]])),
+    )
 
 
 @pytest.fixture
@@ -24,8 +28,9 @@ def study():
     """Selected are "no", which looks at the second patch, and "heart", which looks at the first."""
     attention = np.full((len(WORDS), 2), 0.5)
     attention[1], attention[4] = (0.1, 0.9), (0.8, 0.2)
-    return study_selection(one_pass([0, 0.9, 0.1, 0.1, 0.4, 0, -0.5, 0], [1, 4], attention), 0, WORDS,
-                           ['Cardiomegaly'], 'word')
+    return study_selection(
+        one_pass([0, 0.9, 0.1, 0.1, 0.4, 0, -0.5, 0], [1, 4], attention), 0, WORDS, ['Cardiomegaly'], 'word'
+    )
 
 
 def test_the_maker_of_a_patch_is_the_word_with_the_largest_weighted_map(study):

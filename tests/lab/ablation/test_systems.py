@@ -36,8 +36,9 @@ def test_an_unknown_system_is_an_error_that_names_those_there_are(name):
         system_fields(name)
 
 
-@pytest.mark.parametrize(('name', 'recipe', 'own'), [
-    ('base', iu_xray, base), ('vdmae', iu_xray, vdmae), ('clip_0.1', mimic, clip)])
+@pytest.mark.parametrize(
+    ('name', 'recipe', 'own'), [('base', iu_xray, base), ('vdmae', iu_xray, vdmae), ('clip_0.1', mimic, clip)]
+)
 def test_systems_are_those_of_the_configuration_files(name, recipe, own):
     changed = recipe.get_config().copy_and_resolve_references()
     changed.update_from_flattened_dict(system_fields(name))

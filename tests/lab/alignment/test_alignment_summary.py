@@ -21,8 +21,11 @@ def lesion(study: int, observation: int, patch: int) -> Lesion:
 def lesions() -> list[Lesion]:
     """Forty, two in each of twenty studies: edema always in one place, fractures anywhere."""
     rng = np.random.default_rng(0)
-    return [make for study in range(20) for make in
-            (lesion(study, EDEMA, 5), lesion(study, FRACTURE, int(rng.integers(PATCHES))))]
+    return [
+        make
+        for study in range(20)
+        for make in (lesion(study, EDEMA, 5), lesion(study, FRACTURE, int(rng.integers(PATCHES))))
+    ]
 
 
 def perfect(lesions: list[Lesion]) -> MapSet:
@@ -90,8 +93,15 @@ def test_lesions_of_one_study_are_drawn_together():
 def rows(lesions: list[Lesion], maps: dict[str, np.ndarray]) -> list[dict]:
     """As `measure` returns them."""
     scores = {name: lesion_scores(MapSet(lesions, values)) for name, values in maps.items()}
-    return [{'split': 'test', 'id': found.study_id, 'observation': found.name,
-             'maps': {name: values[i] for name, values in scores.items()}} for i, found in enumerate(lesions)]
+    return [
+        {
+            'split': 'test',
+            'id': found.study_id,
+            'observation': found.name,
+            'maps': {name: values[i] for name, values in scores.items()},
+        }
+        for i, found in enumerate(lesions)
+    ]
 
 
 def test_systems_are_compared_on_the_lesions_and_maps_that_both_have(lesions):

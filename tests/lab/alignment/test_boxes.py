@@ -12,10 +12,12 @@ from camanet_jax.lab.alignment.boxes import Box, draw_box, read_boxes
 @pytest.fixture
 def write(tmp_path):
     """Writes a file of boxes."""
+
     def write(entries):
         path = tmp_path / 'boxes.json'
         path.write_text(entries if isinstance(entries, str) else json.dumps(entries))
         return path
+
     return write
 
 
@@ -25,17 +27,21 @@ def entry(**changes):
 
 def test_boxes_are_read_by_study_under_our_names(write):
     found = read_boxes(write([entry(), entry(finding='Cardiomegaly', view=1), entry(id='b', finding='Infiltrate')]))
-    assert found == {'a': [Box('Lung Lesion', 0, 0.25, 0.5, 0.375, 0.5625),
-                           Box('Cardiomegaly', 1, 0.25, 0.5, 0.375, 0.5625)],
-                     'b': [Box('Lung Opacity', 0, 0.25, 0.5, 0.375, 0.5625)]}
+    assert found == {
+        'a': [Box('Lung Lesion', 0, 0.25, 0.5, 0.375, 0.5625), Box('Cardiomegaly', 1, 0.25, 0.5, 0.375, 0.5625)],
+        'b': [Box('Lung Opacity', 0, 0.25, 0.5, 0.375, 0.5625)],
+    }
 
 
-@pytest.mark.parametrize('entries, message', [
-    ([entry(finding='Hernia')], "got 'Hernia' .study a"),
-    ([entry(xywh_1024=[1, 2, 0, 4])], 'a box with an area'),
-    ([{'id': 'a', 'finding': 'Mass'}], 'xywh_1024'),
-    ('no json', 'JSON list of boxes'),
-])
+@pytest.mark.parametrize(
+    'entries, message',
+    [
+        ([entry(finding='Hernia')], "got 'Hernia' .study a"),
+        ([entry(xywh_1024=[1, 2, 0, 4])], 'a box with an area'),
+        ([{'id': 'a', 'finding': 'Mass'}], 'xywh_1024'),
+        ('no json', 'JSON list of boxes'),
+    ],
+)
 def test_a_wrong_file_is_refused(write, entries, message):
     with pytest.raises(ValueError, match=message):
         read_boxes(write(entries))

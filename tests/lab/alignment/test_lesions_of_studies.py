@@ -16,8 +16,9 @@ from camanet_jax.lab.alignment.lesions import ANY, find_lesions, patch_shares
 
 WIDE, TALL = (120, 90), (70, 100)  # width, height
 SIDE = 4
-TRANSFORMS = {name: partial(eval_image, eval_transform=name, image_size=64, resize_size=72)
-              for name in ('paper', 'official')}
+TRANSFORMS = {
+    name: partial(eval_image, eval_transform=name, image_size=64, resize_size=72) for name in ('paper', 'official')
+}
 TOKENIZER = Tokenizer(('.', '<unk>'), 'iu_xray')
 
 
@@ -30,17 +31,24 @@ def png(picture: np.ndarray) -> bytes:
 def square(size: tuple[int, int], left: int, top: int, side: int = 20) -> np.ndarray:
     """White on black."""
     picture = np.zeros(size[::-1], np.uint8)
-    picture[top:top + side, left:left + side] = 255
+    picture[top : top + side, left : left + side] = 255
     return picture
 
 
 def record(films: list[np.ndarray], masks: list[tuple[str, int, np.ndarray]]) -> dict:
     """As `Records` gives it: films by view, masks as (observation, view, picture)."""
-    return {'id': 'one', 'report': 'Clear.', 'labels': np.zeros(14, np.int8), 'images': [png(film) for film in films],
-            'image_paths': ['frontal.png', 'lateral.png'][:len(films)],
-            'masks': {'observation': np.array([OBSERVATIONS.index(name) for name, _, _ in masks]),
-                      'view': np.array([view for _, view, _ in masks]),
-                      'mask': [png(mask) for _, _, mask in masks]}}
+    return {
+        'id': 'one',
+        'report': 'Clear.',
+        'labels': np.zeros(14, np.int8),
+        'images': [png(film) for film in films],
+        'image_paths': ['frontal.png', 'lateral.png'][: len(films)],
+        'masks': {
+            'observation': np.array([OBSERVATIONS.index(name) for name, _, _ in masks]),
+            'view': np.array([view for _, view, _ in masks]),
+            'mask': [png(mask) for _, _, mask in masks],
+        },
+    }
 
 
 def found(study: dict, transform, boxes=None) -> dict[str, np.ndarray]:
@@ -104,8 +112,10 @@ def test_data_without_masks_need_boxes():
 def test_shares_are_exact_where_patches_cut_pixels(side):
     mask = np.zeros((64, 64), np.uint8)
     mask[10:30, 5:44] = 255
+
     def covered(start, stop):
         return np.diff(np.clip(np.linspace(0, 64, side + 1), start, stop)) / (64 / side)
+
     np.testing.assert_allclose(patch_shares(mask, side), np.outer(covered(10, 30), covered(5, 44)), atol=1e-6)
 
 

@@ -14,23 +14,29 @@ def at(values: np.ndarray, threshold: float) -> float:
     return values[0, np.argmin(np.abs(THRESHOLDS - threshold))]
 
 
-@pytest.mark.parametrize('values, expected', [
-    ([0.9, 0.1, 0.2, 0.3], 1),
-    ([0.1, 0.9, 0.2, 0.3], 0.5),
-    ([0.1, 0.2, 0.3, 0.9], 0),
-    ([0.9, 0.9, 0.2, 0.9], 0.5),  # a tie of three: (1 + 0.5 + 0) / 3
-    ([0, 0, 0, 0], 0.4375),
-])
+@pytest.mark.parametrize(
+    'values, expected',
+    [
+        ([0.9, 0.1, 0.2, 0.3], 1),
+        ([0.1, 0.9, 0.2, 0.3], 0.5),
+        ([0.1, 0.2, 0.3, 0.9], 0),
+        ([0.9, 0.9, 0.2, 0.9], 0.5),  # a tie of three: (1 + 0.5 + 0) / 3
+        ([0, 0, 0, 0], 0.4375),
+    ],
+)
 def test_pointing_is_the_share_of_the_strongest_patch(values, expected):
     assert pointing(np.array([values], float), SHARES) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('values, expected', [
-    ([1, 0, 0, 0], 1),
-    ([0, 0, 0, 5], 0),
-    ([1, 2, 4, 1], 3 / 8),
-    ([0, 0, 0, 0], 0.4375),
-])
+@pytest.mark.parametrize(
+    'values, expected',
+    [
+        ([1, 0, 0, 0], 1),
+        ([0, 0, 0, 5], 0),
+        ([1, 2, 4, 1], 3 / 8),
+        ([0, 0, 0, 0], 0.4375),
+    ],
+)
 def test_energy_is_the_sum_inside_over_the_sum(values, expected):
     assert energy(np.array([values], float), SHARES) == pytest.approx(expected)
 

@@ -41,8 +41,11 @@ def test_every_map_of_the_full_system_is_measured(found):
 
 def test_every_lesion_of_the_data_is_there(trained, found):
     records = open_split(open_trained(trained).experiment.config, 'train').records
-    expected = {(records[i]['id'], OBSERVATIONS[int(observation)])
-                for i in range(len(records)) for observation in records[i]['masks']['observation']}
+    expected = {
+        (records[i]['id'], OBSERVATIONS[int(observation)])
+        for i in range(len(records))
+        for observation in records[i]['masks']['observation']
+    }
     rows = {(row['id'], row['observation']): row for row in found['rows'] if row['observation'] != 'any'}
     assert rows.keys() == expected and found['lesions'] == len(expected)
     assert all(row['maps'].keys() >= {'vdm', 'lesion_itself'} for row in rows.values())
@@ -70,7 +73,10 @@ def test_the_base_system_has_only_attention(trained, make_config):
     experiment = Experiment(make_config({'model.vdmae': False, 'model.vtac': False}), full.experiment.tokenizer)
     run = TrainedRun(experiment, full.variables | {'params': parts}, full.step)
     assert by_map(measure_split(run, 'train', None)).keys() - {'words_generated', 'words_read_generated'} == {
-        'words_reference', 'words_read_reference', 'lesion_itself'}
+        'words_reference',
+        'words_read_reference',
+        'lesion_itself',
+    }
 
 
 def explanation(words: int, seed: int, **maps) -> Explanation:
@@ -84,16 +90,20 @@ def test_words_that_name_the_finding_are_averaged():
     lesion = Lesion('test', 0, 'a', EDEMA, np.ones((1, 2, 2)))
     maps = ExplainedStudy(words, explained).maps(lesion)
     assert maps.keys() == {'words_generated', 'words_read_generated', 'lesion_itself'}  # the reference denies it
-    for name, rows in (('words_generated', explained['generated'].predicting_attention),
-                       ('words_read_generated', explained['generated'].reading_attention)):
+    for name, rows in (
+        ('words_generated', explained['generated'].predicting_attention),
+        ('words_read_generated', explained['generated'].reading_attention),
+    ):
         np.testing.assert_allclose(maps[name], (rows[1] + rows[3]).reshape(-1) / 2)
 
 
 def test_maps_of_everything_and_of_one_class():
     cams = np.arange(14 * 4, dtype=float).reshape(14, 1, 2, 2)
     shared = dict(vdm=np.full((1, 2, 2), 5.0), cams=cams)
-    explained = {'generated': explanation(1, 0, tdm=np.full((1, 2, 2), 6.0), **shared),
-                 'reference': explanation(1, 1, tdm=np.full((1, 2, 2), 7.0), **shared)}
+    explained = {
+        'generated': explanation(1, 0, tdm=np.full((1, 2, 2), 6.0), **shared),
+        'reference': explanation(1, 1, tdm=np.full((1, 2, 2), 7.0), **shared),
+    }
     study = ExplainedStudy({'generated': ['clear'], 'reference': ['clear']}, explained)
     one = study.maps(Lesion('test', 0, 'a', EDEMA, np.ones((1, 2, 2))))
     np.testing.assert_array_equal(one['class_map'], cams[EDEMA].reshape(-1))
@@ -116,8 +126,9 @@ def test_the_command_writes_prints_and_compares(trained, found, tmp_path):
 def test_boxes_take_the_place_of_masks(trained, tmp_path):
     studies = open_split(open_trained(trained).experiment.config, 'train').ids
     boxes = tmp_path / 'boxes.json'
-    boxes.write_text(json.dumps([{'id': study, 'finding': 'Mass', 'xywh_1024': [100, 100, 400, 400]}
-                                 for study in studies]))
+    boxes.write_text(
+        json.dumps([{'id': study, 'finding': 'Mass', 'xywh_1024': [100, 100, 400, 400]} for study in studies])
+    )
     found = measure(trained, split='all', boxes=boxes)
     assert found['lesions_by_split'] == {'train': TRAIN} and found['source'] == 'boxes'
     assert found['note'].startswith('n = 24 allows no claim')
@@ -125,10 +136,13 @@ def test_boxes_take_the_place_of_masks(trained, tmp_path):
     assert found['maps']['vdm']['pointing']['chance'] == pytest.approx(0.5 * (400 / 1024 * 36 / 32) ** 2, rel=0.02)
 
 
-@pytest.mark.parametrize('options, message', [
-    (('--workdir=nowhere',), 'Expected a run in nowhere'),
-    (('--workdir={trained}', '--boxes=none.json'), 'none.json'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (('--workdir=nowhere',), 'Expected a run in nowhere'),
+        (('--workdir={trained}', '--boxes=none.json'), 'none.json'),
+    ],
+)
 def test_a_wrong_call_is_explained(trained, options, message):
     done = run_main(*(option.format(trained=trained) for option in options), program=(SCRIPT,))
     assert done.returncode == 1 and 'Error: Expected' in done.stdout and message in done.stdout

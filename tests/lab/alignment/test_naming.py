@@ -10,19 +10,22 @@ from camanet_jax.synthetic.findings import labels_of, sample_findings
 from camanet_jax.synthetic.reports import write_report
 
 
-@pytest.mark.parametrize('text, observation, expected', [
-    ('the heart is mildly enlarged . no effusion .', 'Cardiomegaly', ['heart', 'mildly', 'enlarged']),
-    ('the heart is normal in size . no effusion .', 'Cardiomegaly', []),
-    ('there is no pleural effusion or pneumothorax .', 'Pleural Effusion', []),
-    ('no pneumothorax . a small left pleural effusion .', 'Pleural Effusion', ['effusion']),
-    ('no pneumothorax . a small left pleural effusion .', 'Pneumothorax', []),
-    ('an effusion . an effusion cannot be excluded . no effusion .', 'Pleural Effusion', ['effusion', 'effusion']),
-    ('patchy opacities consistent with pneumonia', 'Pneumonia', ['pneumonia']),
-    ('a <unk> chest port . with the catheter tip .', 'Support Devices', ['port', 'catheter']),
-    ('opacity', 'No Finding', []),
-    ('', 'Edema', []),
-    ('. .', 'Edema', []),
-])
+@pytest.mark.parametrize(
+    'text, observation, expected',
+    [
+        ('the heart is mildly enlarged . no effusion .', 'Cardiomegaly', ['heart', 'mildly', 'enlarged']),
+        ('the heart is normal in size . no effusion .', 'Cardiomegaly', []),
+        ('there is no pleural effusion or pneumothorax .', 'Pleural Effusion', []),
+        ('no pneumothorax . a small left pleural effusion .', 'Pleural Effusion', ['effusion']),
+        ('no pneumothorax . a small left pleural effusion .', 'Pneumothorax', []),
+        ('an effusion . an effusion cannot be excluded . no effusion .', 'Pleural Effusion', ['effusion', 'effusion']),
+        ('patchy opacities consistent with pneumonia', 'Pneumonia', ['pneumonia']),
+        ('a <unk> chest port . with the catheter tip .', 'Support Devices', ['port', 'catheter']),
+        ('opacity', 'No Finding', []),
+        ('', 'Edema', []),
+        ('. .', 'Edema', []),
+    ],
+)
 def test_words_of_sentences_that_assert_it(text, observation, expected):
     words = text.split()
     assert [words[place] for place in naming_places(words, observation)] == expected

@@ -37,7 +37,8 @@ def benchmark(tmp_path):
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     return lambda name, *args: script.main(
-        [name, f'--config={DEMO}', '--small', '--steps=2', '--compile_cache=off', *args])
+        [name, f'--config={DEMO}', '--small', '--steps=2', '--compile_cache=off', *args]
+    )
 
 
 def positive(*values) -> bool:
@@ -49,7 +50,14 @@ def test_train_gives_speed_split_cost_and_memory(benchmark, tmp_path, capsys):
     found = benchmark('train', '--accumulate=2', f'--json={path}')
     assert positive(*found['speed'].values(), *found['step'].values(), *found['achieved'].values())
     assert [row['part'] for row in found['split']] == [
-        'backbone', 'encoder', 'memory', 'decoder', 'loss', 'backward', 'update']
+        'backbone',
+        'encoder',
+        'memory',
+        'decoder',
+        'loss',
+        'backward',
+        'update',
+    ]
     assert positive(*(row['through_seconds'] for row in found['split']))
     assert sum(row['share'] for row in found['split']) == pytest.approx(1)
     assert positive(found['memory']['peak_bytes'], found['memory']['program_bytes'])
@@ -102,8 +110,11 @@ def test_start_times_two_runs_to_their_first_step(tmp_path):
 
 def test_a_run_that_does_not_start_says_why(tmp_path):
     with pytest.raises(ValueError, match='(?s)exit code 1:.*batch_size'):
-        startup.run(read_workload(TINY, data_dir=str(tmp_path)), TINY,
-                    [f'--config.data_dir={tmp_path}', '--config.batch_size=0'])
+        startup.run(
+            read_workload(TINY, data_dir=str(tmp_path)),
+            TINY,
+            [f'--config.data_dir={tmp_path}', '--config.batch_size=0'],
+        )
 
 
 def test_split_takes_differences():
@@ -131,8 +142,12 @@ def test_costs_of_loops_add_up():
 
 
 def test_numbers_are_shown_with_units():
-    text = report.as_text({'speed': {'images_per_second': 1234.0, 'matrix_flops_per_second': 2e12},
-                           'rows': [{'part': 'a', 'seconds': 0.0015, 'share': 0.5}, {'part': 'b', 'peak_bytes': 3e9}]})
+    text = report.as_text(
+        {
+            'speed': {'images_per_second': 1234.0, 'matrix_flops_per_second': 2e12},
+            'rows': [{'part': 'a', 'seconds': 0.0015, 'share': 0.5}, {'part': 'b', 'peak_bytes': 3e9}],
+        }
+    )
     for expected in ('1.23 k/s', '2 TFLOP/s', '1.500 ms', '50.0 %', '3 GB'):
         assert expected in text
 

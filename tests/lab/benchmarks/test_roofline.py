@@ -12,16 +12,47 @@ from camanet_jax.lab.benchmarks.study_work import count_work
 from camanet_jax.lab.benchmarks.workload import read_workload
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
-DEVICE = Hardware('made', matrix=1000, copy=100, matrix_share=0.5, copy_share=0.2, operation_seconds=0.01, link=10,
-                  collective_seconds=0.5, devices_per_host=4, cores=2, source='made')
-WORK = Work(train_flops=1000, train_bytes=40, encode_flops=100, encode_bytes=20, round_flops=10, round_bytes=4,
-            weight_bytes=60, films=2, rounds=11, decoder_layers=1, parameters=5, statistics=6)
+DEVICE = Hardware(
+    'made',
+    matrix=1000,
+    copy=100,
+    matrix_share=0.5,
+    copy_share=0.2,
+    operation_seconds=0.01,
+    link=10,
+    collective_seconds=0.5,
+    devices_per_host=4,
+    cores=2,
+    source='made',
+)
+WORK = Work(
+    train_flops=1000,
+    train_bytes=40,
+    encode_flops=100,
+    encode_bytes=20,
+    round_flops=10,
+    round_bytes=4,
+    weight_bytes=60,
+    films=2,
+    rounds=11,
+    decoder_layers=1,
+    parameters=5,
+    statistics=6,
+)
 
 
 def test_a_step_is_the_sum_of_its_kinds_of_work():
     parts = roofline.train_parts(WORK, DEVICE, studies=3)
-    assert parts == pytest.approx({'products': 3 * 1000 / 500, 'maps': 3 * 40 / 20, 'recurrence': 10 * 36 * 0.01,
-                                   'update': 9 * 4 * 5 / 20, 'gradients': 0, 'statistics': 0})
+    assert parts == pytest.approx(
+        {
+            'products': 3 * 1000 / 500,
+            'maps': 3 * 40 / 20,
+            'recurrence': 10 * 36 * 0.01,
+            'update': 9 * 4 * 5 / 20,
+            'gradients': 0,
+            'statistics': 0,
+        }
+    )
 
 
 def test_devices_add_one_all_reduce_and_the_statistics():
@@ -32,8 +63,14 @@ def test_devices_add_one_all_reduce_and_the_statistics():
 
 def test_a_search_reads_the_weights_once_a_round():
     parts = roofline.decode_parts(WORK, DEVICE, studies=3)
-    assert parts == pytest.approx({'products': 3 * (100 + 110) / 500, 'maps': 3 * 20 / 20,
-                                   'cache': 11 * (3 * 4 + 60) / 20, 'recurrence': 11 * (12 + 24 + 12) * 0.01})
+    assert parts == pytest.approx(
+        {
+            'products': 3 * (100 + 110) / 500,
+            'maps': 3 * 20 / 20,
+            'cache': 11 * (3 * 4 + 60) / 20,
+            'recurrence': 11 * (12 + 24 + 12) * 0.01,
+        }
+    )
 
 
 def test_input_is_shared_among_hosts_and_sets_the_pace_where_it_is_slower():
@@ -59,7 +96,8 @@ def test_the_command_predicts_for_every_device(tmp_path):
     path.write_text(json.dumps([dataclasses.asdict(DEVICE), dataclasses.asdict(scaling.HARDWARE[0])]))
     found = scaling.run(read_workload(CONFIGS / 'demo.py', small=True), path)
     assert [(row['device'], row['devices']) for row in found['training']] == [
-        (name, devices) for name in ('made', 'H200') for devices in scaling.DEVICES]
+        (name, devices) for name in ('made', 'H200') for devices in scaling.DEVICES
+    ]
     assert all(row['images_per_second'] < row['best_images_per_second'] for row in found['training'][-3:])
     assert all(row['reports_per_second'] > 0 for row in found['decoding'])
     assert found['one_study']['statistics'] == 14  # as tests/test_collectives.py counts them

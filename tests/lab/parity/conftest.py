@@ -16,6 +16,7 @@ def golden() -> Path:
 @pytest.fixture
 def copied(tmp_path, golden):
     """A function that copies files of the golden folder and returns the copies' folder."""
+
     def copy(*names):
         for name in names:
             shutil.copy(golden / name, tmp_path / name)

@@ -33,11 +33,14 @@ def test_an_unknown_key_or_file_is_a_miss(copied):
     change(folder / 'vtac.npz', extra=np.zeros(1))
     np.savez(folder / 'other.npz', a=np.zeros(1))
     assert {name: note.split(':')[0] for name, note in missed(report_on(folder)).items()} == {
-        'vtac.npz:extra': 'unread', 'other.npz': 'unread'}
+        'vtac.npz:extra': 'unread',
+        'other.npz': 'unread',
+    }
 
 
-@pytest.mark.parametrize(('key', 'shown'), [('p1/after/04', 'p1/after/04'), ('p0/grad/03', 'p0/after/04'),
-                                            ('p2/start', 'p2/after/00')])
+@pytest.mark.parametrize(
+    ('key', 'shown'), [('p1/after/04', 'p1/after/04'), ('p0/grad/03', 'p0/after/04'), ('p2/start', 'p2/after/00')]
+)
 def test_the_optimiser_fails_when_a_key_is_changed(copied, key, shown):
     folder = copied('optimiser.npz')
     with np.load(folder / 'optimiser.npz') as file:
@@ -70,6 +73,7 @@ def test_an_empty_folder_does_not_pass(tmp_path):
 @pytest.fixture
 def data_fixture(tmp_path, shared_dir):
     """A function that copies one of the files that need data."""
+
     def copy(name):
         shutil.copy(shared_dir / 'reference' / name, tmp_path / name)
         return tmp_path / name, shared_dir / 'data'
@@ -84,8 +88,12 @@ def test_transforms_agree_and_fail_when_changed(data_fixture):
         wrong = file['input301x517|paper'] ^ (np.arange(224) == 5)
     change(path, **{'input301x517|paper': wrong, 'input517x301': None, 'input257x390|official': None})
     assert sorted(missed(report_on(path.parent, data_root))) == [
-        'transforms.npz:input257x390|official', 'transforms.npz:input301x517|paper', 'transforms.npz:input517x301',
-        'transforms.npz:input517x301|official', 'transforms.npz:input517x301|paper']
+        'transforms.npz:input257x390|official',
+        'transforms.npz:input301x517|paper',
+        'transforms.npz:input517x301',
+        'transforms.npz:input517x301|official',
+        'transforms.npz:input517x301|paper',
+    ]
 
 
 def test_the_tokenizer_agrees_and_fails_when_changed(data_fixture):

@@ -16,10 +16,26 @@ from camanet_jax.lab.parity.report import Arrays, Report
 from camanet_jax.models import Camanet
 from camanet_jax.torch_io import weight_names
 
-SIZES = dict(width=16, feed_forward=12, heads=2, encoder_layers=1, decoder_layers=1,
-             backbone_options=dict(blocks=(1,), growth=4, stem=8))
-SETTINGS = dict(weights_seed=5, views=1, vocab_size=10, max_seq_length=8, topk=0.3, lambda_=1.0, delta=0.5,
-                weight_decay=5e-5, clip_value=0.1, searches=[{'beam_size': 2, 'eos_bias': 0.5}])
+SIZES = dict(
+    width=16,
+    feed_forward=12,
+    heads=2,
+    encoder_layers=1,
+    decoder_layers=1,
+    backbone_options=dict(blocks=(1,), growth=4, stem=8),
+)
+SETTINGS = dict(
+    weights_seed=5,
+    views=1,
+    vocab_size=10,
+    max_seq_length=8,
+    topk=0.3,
+    lambda_=1.0,
+    delta=0.5,
+    weight_decay=5e-5,
+    clip_value=0.1,
+    searches=[{'beam_size': 2, 'eos_bias': 0.5}],
+)
 
 
 @pytest.fixture
@@ -47,16 +63,31 @@ def test_searches_are_checked_and_only_large_arrays_may_be_left_out(settings_fil
 
 def batch():
     ids = np.array([[0, 3, 2, 9, 0, 0], [0, 1, 7, 4, 10, 5]], np.int32)
-    return Arrays('reference.npz', {
-        'images_u8': np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32)).astype(np.uint8), 'report_ids': ids,
-        'report_mask': np.array([[1, 1, 1, 1, 1, 0], [1] * 6], np.float32),
-        'labels': np.eye(2, 14, dtype=np.float32), 'trajectory_lr': np.array([1e-3, 2e-3])})
+    return Arrays(
+        'reference.npz',
+        {
+            'images_u8': np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32)).astype(np.uint8),
+            'report_ids': ids,
+            'report_mask': np.array([[1, 1, 1, 1, 1, 0], [1] * 6], np.float32),
+            'labels': np.eye(2, 14, dtype=np.float32),
+            'trajectory_lr': np.array([1e-3, 2e-3]),
+        },
+    )
 
 
-@pytest.mark.parametrize(('key', 'value'), [
-    ('images_u8', np.zeros((2, 2, 32, 32), np.uint8)), ('images_u8', np.zeros((2, 1, 32, 32))),
-    ('report_ids', np.full((2, 6), 1)), ('report_ids', np.array([[0, 3], [0, 11]])), ('report_mask', np.ones((2, 6))),
-    ('labels', np.full((2, 14), 0.5)), ('labels', np.zeros((1, 14))), ('trajectory_lr', np.ones(1))])
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('images_u8', np.zeros((2, 2, 32, 32), np.uint8)),
+        ('images_u8', np.zeros((2, 1, 32, 32))),
+        ('report_ids', np.full((2, 6), 1)),
+        ('report_ids', np.array([[0, 3], [0, 11]])),
+        ('report_mask', np.ones((2, 6))),
+        ('labels', np.full((2, 14), 0.5)),
+        ('labels', np.zeros((1, 14))),
+        ('trajectory_lr', np.ones(1)),
+    ],
+)
 def test_an_input_that_cannot_be_one_is_named(key, value):
     model_folder.check_batch(batch(), SETTINGS)
     with pytest.raises(ValueError, match=f'^{key}: expected'):

@@ -12,7 +12,8 @@ DRAWN = {  # name: shape, deviation around, centre
     'visual_extractor.model.conv0.weight': ((64, 3, 7, 7), (2 / 147) ** 0.5, 0),
     'visual_extractor.model.norm5.weight': ((1024,), 0.1, 1),
     'visual_extractor.model.norm5.running_mean': ((1024,), 0.1, 0),
-    'fore_back_learn.norm.gamma': ((1024,), 0.1, 1)}
+    'fore_back_learn.norm.gamma': ((1024,), 0.1, 1),
+}
 
 
 @pytest.mark.parametrize('name', DRAWN)
