@@ -5,7 +5,7 @@ code runs where one program sees the whole batch.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,15 @@ STUDIES = 'studies'
 
 def make_mesh() -> Mesh:
     """All devices in a row."""
-    return Mesh(np.array(jax.devices()), (STUDIES,))
+    return Mesh(np.array(in_process_order(jax.devices())), (STUDIES,))
+
+
+def in_process_order(devices: Iterable[jax.Device]) -> list[jax.Device]:
+    """Devices sorted by process, so that a process's rows of a batch lie together.
+
+    On TPU slices `jax.devices()` follows the torus, where neighbours may belong to different processes.
+    """
+    return sorted(devices, key=lambda device: (device.process_index, device.id))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -77,6 +85,11 @@ def inside() -> bool:
 def gather(x: jax.Array) -> jax.Array:
     """[devices, ...], what each device has here; [1, ...] where one program sees the whole batch."""
     return lax.all_gather(x, STUDIES) if inside() else x[None]
+
+
+def devices_sharing() -> int:
+    """Number of devices that the global batch is spread over here; 1 where one program sees the whole batch."""
+    return lax.axis_size(STUDIES) if inside() else 1
 
 
 def sum_over_devices(tree: Any) -> Any:

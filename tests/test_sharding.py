@@ -36,6 +36,35 @@ def test_a_step_on_eight_devices_is_the_step_of_one(compile_cache):
     assert done.returncode == 0, done.stdout
 
 
+def test_running_statistics_do_not_depend_on_the_number_of_devices():
+    code = """
+import jax, numpy as np
+from camanet_jax import sharding
+from camanet_jax.models.batch_norm import BatchNorm, moments
+
+layer = BatchNorm()
+films = np.random.default_rng(0).normal(size=(8, 1, 2, 2, 3)).astype(np.float32)
+variables = layer.init(jax.random.key(0), films, train=False)
+
+def statistics(films):
+    return layer.apply(variables, films, moments(films), train=True, mutable=['batch_stats'])[1]['batch_stats']
+
+one, eight = statistics(films), sharding.over_devices(statistics, sharding.make_mesh())(films)
+assert jax.device_count() == 8
+jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one, eight)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=os.environ | EIGHT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_process_has_its_rows_together():
+    devices = [SimpleNamespace(process_index=process, id=id) for process, id in ((1, 2), (0, 1), (1, 0), (0, 3))]
+    ordered = [(device.process_index, device.id) for device in sharding.in_process_order(devices)]
+    assert ordered == [(0, 1), (0, 3), (1, 0), (1, 2)]
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(tiny_arguments, tmp_path):
     done = run_main(f'--workdir={tmp_path / "run"}', *tiny_arguments, '--config.batch_size=12', environment=EIGHT)
     assert done.returncode != 0

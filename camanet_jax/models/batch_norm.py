@@ -116,7 +116,7 @@ class BatchNorm(nn.Module):
         if train:
             mean, variance = batch_moments
             if not self.is_initializing():
-                count = x.size // (x.shape[1] * channels)
+                count = sharding.devices_sharing() * x.size // (x.shape[1] * channels)  # the moments are global
                 running_mean.value = update_running(running_mean.value, mean)
                 running_var.value = update_running(running_var.value, variance * (count / max(count - 1, 1)))
         else:
