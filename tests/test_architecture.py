@@ -1,0 +1,56 @@
+"""Which part of the package may import which: read off the import statements, those inside functions too."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = 'camanet_jax'
+FILES = sorted((ROOT / PACKAGE).rglob('*.py'))
+TOP = '.'
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Names of the package's modules and members that a file imports, without the package's own name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf8'))):
+        if isinstance(node, ast.ImportFrom) and (node.module or '').split('.')[0] == PACKAGE:
+            yield from (f'{node.module}.{name.name}'.partition('.')[2] for name in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (name.name.partition('.')[2] for name in node.names if name.name.startswith(f'{PACKAGE}.'))
+
+
+def room(name: str) -> str:
+    """The folder of the package that a dotted name lies in; TOP for the modules beside the folders."""
+    first = name.split('.')[0]
+    return first if (ROOT / PACKAGE / first).is_dir() else TOP
+
+
+def room_of(path: Path) -> str:
+    """The folder of the package that a file lies in."""
+    return path.relative_to(ROOT / PACKAGE).parts[0] if path.parent != ROOT / PACKAGE else TOP
+
+
+EDGES = {
+    (room_of(path), room(name)): f'{path.relative_to(ROOT)} imports {name}' for path in FILES for name in imported(path)
+}
+ROOMS = sorted({room_of(path) for path in FILES} - {TOP})
+
+
+def test_the_rooms_are_found():
+    assert {'models', 'data', 'run', 'lab', 'reporting'} <= set(ROOMS) and ('lab', 'models') in EDGES
+
+
+@pytest.mark.parametrize('importer, other', [('data', 'labeling'), ('reporting', 'lab'), ('models', 'data')])
+def test_a_room_does_without_another(importer, other):
+    assert (importer, other) not in EDGES, EDGES[importer, other]
+
+
+def test_the_experiment_imports_no_preparation():
+    assert 'preparation' not in {room(name) for name in imported(ROOT / PACKAGE / 'experiment.py')}
+
+
+def test_only_scripts_import_the_lab():
+    outside = [edge for (importer, other), edge in EDGES.items() if other == 'lab' and importer != 'lab']
+    assert not outside, '\n'.join(outside)
