@@ -1,10 +1,41 @@
-"""Configurations as data: written with a run, read back, compared."""
+"""Configurations: the two variants that fill them, and configurations as data, written with a run and compared.
+
+The variants are what the paper says, and what the authors' program does where it differs. A variant only fills fields
+that a configuration left as None, so that each can be set alone; docs/method.md has a row for each.
+"""
 
 import json
 import traceback
 from typing import Any
 
 from ml_collections import ConfigDict
+
+VARIANTS = {
+    'paper': {
+        'model.vdm_norm': 'class',
+        'model.tdm_query': 'discriminative',
+        'model.tdm_word_vectors': 'embedding',
+        'model.tdm_candidates': 'words',
+        'model.tdm_norm': 'word',
+        'model.tdm_weight': 'similarity',
+        'loss.tdm_count': 'words',
+        'data.train_augment': 'paper',
+        'data.eval_transform': 'paper',
+        'optimiser.schedule_lag': 0,
+    },
+    'official': {
+        'model.vdm_norm': 'map',
+        'model.tdm_query': 'first_visual',
+        'model.tdm_word_vectors': 'decoder_input',
+        'model.tdm_candidates': 'words_and_bos',
+        'model.tdm_norm': 'map',
+        'model.tdm_weight': 'similarity',
+        'loss.tdm_count': 'official',
+        'data.train_augment': 'official',
+        'data.eval_transform': 'official',
+        'optimiser.schedule_lag': 1,
+    },
+}
 
 # Fields that say where and how fast a run works, not what it computes.
 FREE = (
@@ -27,6 +58,21 @@ ADDED = {
     'loss.extra_weights': [],
     'evaluation.metrics': [],
 }
+
+
+def fill_variant(config: ConfigDict) -> ConfigDict:
+    """Returns a locked copy of `config` whose empty fields hold what its variant says."""
+    if config.variant not in VARIANTS:
+        raise ValueError(f'Expected variant to be one of {sorted(VARIANTS)}, got {config.variant!r}.')
+    filled = config.copy_and_resolve_references()
+    with filled.unlocked():
+        for path, value in VARIANTS[config.variant].items():
+            section, field = path.split('.')
+            if filled[section][field] is None:
+                filled[section][field] = value
+        if filled.data.train_augment == 'official':
+            filled.data.train_augment = f'official_{filled.data.official_augment}'
+    return filled
 
 
 def as_data(config: ConfigDict) -> dict[str, Any]:

@@ -44,9 +44,9 @@ def main(argv: list[str]) -> int | None:
         raise app.UsageError(f'Unexpected arguments {argv[1:]}; flags are written --name=value.')
     # Imported here, because the loading workers import this module too and need none of it.
     from camanet_jax import results, train
+    from camanet_jax.configuration import fill_variant
     from camanet_jax.generate import generate
     from camanet_jax.run import runtime
-    from camanet_jax.variants import fill_variant
 
     name = Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem
     workdir = Path(WORKDIR.value or Path('runs') / name)

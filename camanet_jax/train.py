@@ -35,7 +35,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     """Trains, or goes on training, in `workdir` until the last epoch or the early stop; then scores the best epoch.
 
     Args:
-      config: resolved (`variants.fill_variant`).
+      config: resolved (`configuration.fill_variant`).
       workdir: a new folder, or one that the same configuration has begun.
     """
     sharding.log_devices()

@@ -4,7 +4,7 @@
 
 `data_dir` holds annotation.json (R2Gen's), labels.json and images/. Paper, test split: BLEU-1 0.374, BLEU-4 0.112,
 METEOR 0.145, ROUGE-L 0.279, CIDEr 0.161; one epoch took 60 minutes on an RTX6000. Other configurations change a few
-fields of this one. None means: as `variant` says (camanet_jax/variants.py).
+fields of this one. None means: as `variant` says (camanet_jax/configuration.py).
 """
 
 from ml_collections import ConfigDict, config_dict

@@ -35,11 +35,11 @@ def main(argv: list[str]) -> None:
         )
     if FROM_TORCH.value and not (CONFIG.value and OUTPUT.value):
         raise app.UsageError('--from_torch needs --config and --output.')
+    from camanet_jax.configuration import fill_variant
     from camanet_jax.run import runtime
     from camanet_jax.run.workdir import get_config
     from camanet_jax.torch_io.from_torch import convert_from_torch
     from camanet_jax.torch_io.to_torch import convert_to_torch
-    from camanet_jax.variants import fill_variant
 
     with runtime.errors_for_people():
         if FROM_TORCH.value:

@@ -18,7 +18,7 @@ import pytest
 import tiny
 from front_door import TINY, succeed
 
-from camanet_jax.variants import fill_variant
+from camanet_jax.configuration import fill_variant
 
 
 @pytest.fixture(scope='session')

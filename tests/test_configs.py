@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from front_door import ROOT
 
+from camanet_jax.configuration import VARIANTS, fill_variant
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.train_step import init_state, train_step
-from camanet_jax.variants import VARIANTS, fill_variant
 
 NAMES = sorted(path.stem for path in (ROOT / 'configs').glob('*.py') if path.stem != '__init__')
 IU_WORDS, MIMIC_WORDS = 760, 4335

@@ -5,8 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from camanet_jax.configuration import fill_variant
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.variants import fill_variant
 
 BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False}
 VDMAE = BASE | {'model.vdmae': True}

@@ -12,10 +12,10 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from camanet_jax import sharding
+from camanet_jax.configuration import fill_variant
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.variants import fill_variant
 
 PUBLISHED_VOCABULARIES = {'iu_xray': 761, 'mimic_cxr': 4336}  # rows of the authors' released checkpoints
 SMALL_VOCABULARY = 50

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from camanet_jax.configuration import VARIANTS
 from camanet_jax.lab.parity.model_values import model_fields
 from camanet_jax.lab.parity.reference_weights import read_json
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
@@ -17,7 +18,6 @@ from camanet_jax.lab.parity.tolerances import DOUBLE
 from camanet_jax.models import vtac
 from camanet_jax.models.camanet import input_mask
 from camanet_jax.optim import LearningRates, learning_rates, make_optimiser
-from camanet_jax.variants import VARIANTS
 
 VTAC_INPUTS = ('ids', 'word_vectors', 'query', 'attention')
 PROPORTIONS = ('0.15', '0.25', '0.3', '0.35')

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from camanet_jax import decoding, losses, optim
+from camanet_jax.configuration import VARIANTS
 from camanet_jax.models import Camanet
 from camanet_jax.models.vtac import SelectionCounts, selection_counts
 from camanet_jax.torch_io import weight_names
 from camanet_jax.train_step import TrainState, train_step
-from camanet_jax.variants import VARIANTS
 
 BATCH_NORM_PREFIX = 'visual_extractor.model.'
 
