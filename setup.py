@@ -13,7 +13,9 @@ setup(
     license='Apache-2.0',
     package_data={'camanet_jax.preparation': ['*.json'], 'camanet_jax.reporting': ['*.json', 'web/*']},
     python_requires='>=3.11,<3.14',
-    packages=find_packages(include=['camanet_jax', 'camanet_jax.*', 'configs']),
+    # A wheel carries the recipes as camanet_jax/recipes, since `configs` is nobody's to install globally.
+    packages=[*find_packages(include=['camanet_jax', 'camanet_jax.*']), 'camanet_jax.recipes'],
+    package_dir={'camanet_jax.recipes': 'configs'},
     install_requires=[
         'absl-py>=2.1',
         'array_record>=0.8,<0.9',

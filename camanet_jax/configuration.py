@@ -1,14 +1,18 @@
-"""Configurations: the two variants that fill them, and configurations as data, written with a run and compared.
+"""Configurations: recipes, the two variants that fill them, and configurations as data, written with a run.
 
 The variants are what the paper says, and what the authors' program does where it differs. A variant only fills fields
 that a configuration left as None, so that each can be set alone; docs/method.md has a row for each.
 """
 
 import json
+import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
+
+from camanet_jax.extensions import load_file
 
 VARIANTS = {
     'paper': {
@@ -36,6 +40,10 @@ VARIANTS = {
         'optimiser.schedule_lag': 1,
     },
 }
+
+# A wheel carries the recipes inside the package; a checkout has them beside it.
+PACKAGED = Path(__file__).parent / 'recipes'
+RECIPES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[1] / 'configs'
 
 # Fields that say where and how fast a run works, not what it computes.
 FREE = (
@@ -73,6 +81,41 @@ def fill_variant(config: ConfigDict) -> ConfigDict:
         if filled.data.train_augment == 'official':
             filled.data.train_augment = f'official_{filled.data.official_augment}'
     return filled
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Returns the file of a configuration: `name` itself, or the recipe of that name that this project ships.
+
+    Args:
+      name: a file such as my_run.py, or a recipe: 'iu_xray', or 'configs/iu_xray.py' from any folder.
+
+    Raises:
+      ValueError: there is neither.
+    """
+    path = Path(name)
+    shipped = RECIPES / f'{path.stem}.py'
+    if path.is_file():
+        return path
+    if shipped.is_file() and path.parent.name in ('', RECIPES.name, 'configs'):
+        return shipped
+    known = ', '.join(sorted(file.stem for file in RECIPES.glob('*.py')))
+    raise ValueError(f'Expected a configuration file, or one of the recipes {known} (in {RECIPES}); got {name}.')
+
+
+def recipe(name: str | Path) -> ConfigDict:
+    """Makes a configuration from a recipe of this project, by its name, or from a file of yours.
+
+    A configuration that changes another starts with it: `config = recipe('iu_xray')`.
+    """
+    path = find_recipe(name).resolve()
+    add_folder(path)
+    return load_file(path).get_config()
+
+
+def add_folder(path: Path) -> None:
+    """Makes what lies beside a configuration file importable from it, as Python does for a script."""
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)
 
 
 def as_data(config: ConfigDict) -> dict[str, Any]:

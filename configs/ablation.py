@@ -9,12 +9,12 @@ schedule are the paper's in every system, so that the variants differ in the map
 
 from ml_collections import ConfigDict
 
-from configs import demo
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """The demo's recipe, made smaller."""
-    config = demo.get_config()
+    config = recipe('demo')
     config.epochs = 6
     config.batch_size = 8
     config.data.update(views=1, extra_views='first', max_seq_length=60, eval_transform='paper')

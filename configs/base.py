@@ -5,11 +5,11 @@
 Paper, test split: BLEU-1 0.451, BLEU-4 0.159, METEOR 0.175, ROUGE-L 0.365, CIDEr 0.336.
 """
 
-from configs import iu_xray
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """IU X-Ray's recipe without the paper's additions."""
-    config = iu_xray.get_config()
+    config = recipe('iu_xray')
     config.model.update(vdmae=False, vtac=False)
     return config

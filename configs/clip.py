@@ -6,12 +6,12 @@ Weight 0.1; --config.loss.contrastive_weight=0.25 is the paper's other row. Pape
 BLEU-4 0.102, METEOR 0.138, ROUGE-L 0.278, CIDEr 0.154.
 """
 
-from configs import mimic
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """MIMIC-CXR's recipe with the contrastive loss."""
-    config = mimic.get_config()
+    config = recipe('mimic')
     config.model.update(vtac=False, contrastive=True)
     config.loss.contrastive_weight = 0.1
     return config

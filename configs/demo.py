@@ -9,12 +9,12 @@ own reports shuffled among studies.
 
 from ml_collections import ConfigDict
 
-from configs import iu_xray
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """IU X-Ray's recipe, made small."""
-    config = iu_xray.get_config()
+    config = recipe('iu_xray')
     config.seed = 0
     config.epochs = 12
     config.batch_size = 16

@@ -6,12 +6,12 @@ Paper, test split: BLEU-1 0.504, BLEU-4 0.218, METEOR 0.203, ROUGE-L 0.404, CIDE
 BLEU-4 0.155 to 0.159 on this split: compare with the constant baseline that every run prints.
 """
 
-from configs import mimic
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """MIMIC-CXR's recipe with IU X-Ray's numbers."""
-    config = mimic.get_config()
+    config = recipe('mimic')
     config.seed = 2401
     config.batch_size = 32
     config.data_dir = 'data/iu_xray'

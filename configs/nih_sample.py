@@ -7,12 +7,12 @@ and is the pattern for own data. Scores mean little here: the reports are templa
 unless `backbone_weights` names ImageNet weights. One epoch takes minutes on two CPU cores, much of it compilation.
 """
 
-from configs import mimic
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """MIMIC-CXR's recipe for some hundred studies."""
-    config = mimic.get_config()
+    config = recipe('mimic')
     config.seed = 0
     config.batch_size = 16
     config.data_dir = 'data/nih_sample'

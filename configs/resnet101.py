@@ -8,12 +8,12 @@ R2Gen's visual extractor, and a choice of the authors' program. The paper report
 
 from ml_collections import ConfigDict
 
-from configs import iu_xray
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """IU X-Ray's recipe with another visual extractor."""
-    config = iu_xray.get_config()
+    config = recipe('iu_xray')
     config.model.visual_extractor = 'camanet_jax.models.resnet:ResNet'
     config.model.backbone_options = ConfigDict(dict(blocks=(3, 4, 23, 3), stem=64))
     return config

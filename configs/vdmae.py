@@ -5,11 +5,11 @@
 Paper, test split: BLEU-1 0.473, BLEU-4 0.177, METEOR 0.189, ROUGE-L 0.402, CIDEr 0.415.
 """
 
-from configs import iu_xray
+from camanet_jax.configuration import recipe
 
 
 def get_config():
     """IU X-Ray's recipe without VTAC."""
-    config = iu_xray.get_config()
+    config = recipe('iu_xray')
     config.model.vtac = False
     return config

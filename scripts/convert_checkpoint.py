@@ -7,10 +7,13 @@
 The workdir is one of variant='official', unless --config.variant says otherwise.
 """
 
+import sys
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
+
+from camanet_jax.run.command_line import with_recipe
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'The configuration that the checkpoint was trained with.')
 FROM_TORCH = flags.DEFINE_string('from_torch', None, 'A .pth, .pt or .safetensors file.')
@@ -59,4 +62,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    app.run(main, with_recipe(sys.argv))

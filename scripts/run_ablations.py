@@ -9,10 +9,13 @@ the runs that there are anew; --compare=DIR1,DIR2,DIR3 draws studies by several 
 changed as for a single run, e.g. --config.epochs=2.
 """
 
+import sys
 from pathlib import Path
 
 from absl import app, flags
 from ml_collections import config_flags
+
+from camanet_jax.run.command_line import with_recipe
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/ablation.py.')
 SYSTEMS = flags.DEFINE_list('systems', ['base', 'vdmae', 'camanet', 'clip_0.1', 'clip_0.25'], 'What to compare.')
@@ -45,4 +48,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-    app.run(main)
+    app.run(main, with_recipe(sys.argv))

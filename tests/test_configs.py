@@ -1,6 +1,6 @@
 """Every configuration makes a model, an optimiser and a step of the right shapes; sizes are the paper's."""
 
-import importlib
+import sys
 from pathlib import Path
 
 import jax
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from front_door import ROOT
 
-from camanet_jax.configuration import VARIANTS, fill_variant
+from camanet_jax.configuration import VARIANTS, fill_variant, recipe
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.train_step import init_state, train_step
@@ -19,7 +19,7 @@ IU_WORDS, MIMIC_WORDS = 760, 4335
 
 def load(name: str, **changes):
     """A configuration by name, resolved."""
-    config = importlib.import_module(f'configs.{name}').get_config()
+    config = recipe(name)
     config.update_from_flattened_dict(changes)
     return fill_variant(config)
 
@@ -82,7 +82,7 @@ def test_parameter_counts_are_the_papers(name, words, count):
 
 @pytest.mark.parametrize('variant', VARIANTS)
 def test_a_variant_fills_only_what_is_none(variant):
-    empty = importlib.import_module('configs.mimic').get_config()
+    empty = recipe('mimic')
     empty.variant = variant
     filled = fill_variant(empty)
     for path, value in VARIANTS[variant].items():
@@ -117,3 +117,17 @@ def test_every_configuration_has_the_fields_that_others_rely_on():
         config = load(name)
         assert {'seed', 'epochs', 'batch_size', 'data_dir', 'variant'} <= set(config)
         assert Path(config.data_dir).parts[0] == 'data'
+
+
+def test_a_recipe_is_found_from_any_folder_and_its_neighbours_can_be_imported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'path', [*sys.path])
+    assert recipe('configs/base.py') == recipe('base')
+    (tmp_path / 'shorter.py').write_text('EPOCHS = 2\n')
+    (tmp_path / 'mine.py').write_text(
+        'import shorter\n\nfrom camanet_jax.configuration import recipe\n\n\n'
+        "def get_config():\n    config = recipe('base')\n    config.epochs = shorter.EPOCHS\n    return config\n"
+    )
+    assert recipe(tmp_path / 'mine.py').epochs == 2
+    with pytest.raises(ValueError, match=r'one of the recipes ablation, base, .*vdmae \(in .*\); got configs/iu.py'):
+        recipe('configs/iu.py')

@@ -111,7 +111,7 @@ def test_an_unknown_field_in_a_file_names_its_line_and_lists_those_there_are(tmp
     monkeypatch.setenv('PYTHONDONTWRITEBYTECODE', '1')  # else Python itself writes beside the file
     file = tmp_path / 'mine.py'
     file.write_text(
-        'from configs import demo\n\n\ndef get_config():\n    config = demo.get_config()\n'
+        'from camanet_jax.configuration import recipe\n\n\ndef get_config():\n    config = recipe("demo")\n'
         '    config.data.image_sice = 3\n    return config\n'
     )
     error = error_of(f'--config={file}', f'--workdir={tmp_path / "run"}')
@@ -136,7 +136,7 @@ def test_a_workdir_of_another_configuration_is_refused_with_the_differing_fields
         (['--workdir=MISSING'], 'no run in MISSING'),
         (['--workdir', 'MISSING', '--mode=evaluate'], 'no run in MISSING'),
         (['--mode=evaluate', f'--config={TINY}', '--workdir=MISSING'], 'Expected a checkpoint in MISSING, found none'),
-        (['--config=configs/nothing.py'], 'no configuration file configs/nothing.py'),
+        (['--config=configs/nothing.py'], 'Expected a configuration file, or one of the recipes ablation, '),
         ([], 'Give --config=FILE'),
         (
             [f'--config={TINY}', '--workdir=MISSING', '--config.batch_size=7', '--config.accumulate=2'],

@@ -5,7 +5,7 @@ python -m camanet_jax.main --config=tests/tiny.py --workdir=... --config.data_di
 
 from ml_collections import ConfigDict
 
-from configs import demo
+from camanet_jax.configuration import recipe
 
 TRAIN, VAL, TEST = 24, 6, 6  # studies
 STEPS_PER_EPOCH = 3
@@ -13,7 +13,7 @@ STEPS_PER_EPOCH = 3
 
 def get_config():
     """Two epochs of three steps."""
-    config = demo.get_config()
+    config = recipe('demo')
     config.epochs = 2
     config.batch_size = 8
     config.data.update(max_seq_length=16, image_size=32, resize_size=36, threshold=2)

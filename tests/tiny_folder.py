@@ -1,8 +1,7 @@
 """The tiny run on a folder of studies with one film each."""
 
+import tiny
 from ml_collections import ConfigDict
-
-from tests import tiny
 
 
 def get_config():

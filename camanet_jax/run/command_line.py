@@ -6,6 +6,8 @@ Read before the flags are parsed, and light to import, as main.py must be.
 import sys
 from pathlib import Path
 
+from camanet_jax.configuration import add_folder, find_recipe
+
 
 def flag_value(argv: list[str], name: str) -> str | None:
     """The value of --name=value or --name value; None where it is not given."""
@@ -25,6 +27,19 @@ def with_config(argv: list[str]) -> list[str]:
         return [argv[0], f'--config={Path(__file__).with_name("workdir.py")}:{workdir}', *argv[1:]]
     if config is None and not any(argument.lstrip('-').startswith('help') for argument in argv[1:]):
         sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')
-    if config is not None and not Path(config.split(':')[0]).is_file():
-        sys.exit(f'Error: no configuration file {config}. Check --config.')
-    return argv
+    return with_recipe(argv)
+
+
+def with_recipe(argv: list[str]) -> list[str]:
+    """Names the file that --config means, a recipe's from any folder; exits where there is none."""
+    config = flag_value(argv, 'config')
+    if config is None:
+        return argv
+    file, colon, argument = config.partition(':')
+    try:
+        path = find_recipe(file)
+    except ValueError as error:
+        sys.exit(f'Error: --config: {error}')
+    add_folder(path)
+    given = {config: '', f'--config={config}': '--config=', f'-config={config}': '--config='}
+    return [f'{given[word]}{path}{colon}{argument}' if word in given else word for word in argv]

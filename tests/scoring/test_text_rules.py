@@ -2,15 +2,15 @@ import json
 
 import pytest
 
+from camanet_jax.configuration import recipe
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.scoring.data_folder import DataFolder, read_data_folder
 from camanet_jax.scoring.text_rules import RECIPES, choose_rules, run_folder
-from configs import iu_xray, mimic
 
 
-@pytest.mark.parametrize('config', [iu_xray, mimic])
-def test_recipes_are_those_of_the_configurations(config):
-    data = config.get_config().data
+@pytest.mark.parametrize('name', ['iu_xray', 'mimic'])
+def test_recipes_are_those_of_the_configurations(name):
+    data = recipe(name).data
     assert RECIPES[data.cleaner] == (data.threshold, data.max_seq_length)
 
 

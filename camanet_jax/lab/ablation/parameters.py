@@ -4,19 +4,19 @@ import math
 
 import jax
 
+from camanet_jax.configuration import recipe
 from camanet_jax.lab.ablation.systems import TIMED, system_config
 from camanet_jax.lab.benchmarks.workload import PUBLISHED_VOCABULARIES, Workload
-from configs import iu_xray, mimic
 
-RECIPES = {'IU-Xray': iu_xray, 'MIMIC-CXR': mimic}
+RECIPES = {'IU-Xray': 'iu_xray', 'MIMIC-CXR': 'mimic'}
 
 
 def published_parameters() -> list[tuple[str, str, int]]:
     """Data set, system and number of parameters, with the vocabularies of the authors' checkpoints."""
     found = []
-    for data_set, recipe in RECIPES.items():
+    for data_set, name in RECIPES.items():
         for system in TIMED:
-            config = system_config(recipe.get_config(), system, 0)
+            config = system_config(recipe(name), system, 0)
             found.append((data_set, system, count(Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner]))))
     return found
 

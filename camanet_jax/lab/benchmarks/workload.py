@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from camanet_jax import sharding
-from camanet_jax.configuration import fill_variant
+from camanet_jax.configuration import fill_variant, recipe
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
@@ -103,9 +102,7 @@ def read_workload(
       small: everything as small as it goes, to try the benchmark itself.
       **changes: of top-level fields.
     """
-    if not path.is_file():
-        raise ValueError(f'Expected --config to name a configuration file, e.g. configs/iu_xray.py; {path} is none.')
-    config = runpy.run_path(str(path))['get_config']()
+    config = recipe(path)
     if small:
         shrink(config)
     if batch_size is not None:

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.configuration import as_data
+from camanet_jax.configuration import as_data, recipe
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.lab.ablation.grid import record_grid
 from camanet_jax.lab.ablation.systems import system_config
-from configs import ablation
 
 REFERENCES = ['the heart is large .', 'the lungs are clear .', 'no effusion is seen .', 'the heart is not large .']
 LABELS = [[1, 0] + [0] * 12, [0, 1] + [0] * 12, [0] * 14, [1] + [0] * 13]
@@ -30,7 +29,7 @@ def write_run(
     """A run with these test reports; `maps` gives the pointing of each map."""
     workdir = output / 'runs' / f'{system}-seed{seed}'
     (workdir / 'predictions').mkdir(parents=True)
-    write(workdir / 'config.json', as_data(system_config(ablation.get_config(), system, seed)))
+    write(workdir / 'config.json', as_data(system_config(recipe('ablation'), system, seed)))
     (workdir / 'vocabulary.json').write_text(Tokenizer.build(REFERENCES, cleaner='iu_xray', threshold=1).to_json())
     for split in ('val', 'test'):
         write_predictions(workdir / 'predictions' / f'{split}.jsonl', reports, probabilities)

@@ -5,9 +5,8 @@ import signal
 
 import pytest
 
-from camanet_jax.configuration import as_data
+from camanet_jax.configuration import as_data, recipe
 from camanet_jax.lab.ablation import ablate, grid
-from configs import ablation
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +36,7 @@ def trained_runs(monkeypatch):
 
 
 def run(output, systems=('base', 'camanet'), seeds=2, config=None):
-    return grid.run_grid(config or ablation.get_config(), grid.list_runs(output, systems, seeds), output / 'failures')
+    return grid.run_grid(config or recipe('ablation'), grid.list_runs(output, systems, seeds), output / 'failures')
 
 
 def test_seeds_are_outermost(tmp_path):
@@ -76,7 +75,7 @@ def test_sigterm_stops_the_grid_after_its_run_has_saved(tmp_path, trained_runs):
 
 def test_runs_of_another_configuration_are_not_taken_for_finished(tmp_path, trained_runs):
     run(tmp_path, seeds=1)
-    changed = ablation.get_config()
+    changed = recipe('ablation')
     changed.epochs = 99
     assert run(tmp_path, seeds=1, config=changed) == ['base-seed0', 'camanet-seed0']
     assert 'epochs: 6 in the workdir, 99 now' in (tmp_path / 'failures' / 'base-seed0.txt').read_text()
@@ -98,5 +97,5 @@ def test_the_exit_code_tells_of_failures_and_the_tables_are_written_all_the_same
     monkeypatch.setattr(ablate.runtime, 'prepare', lambda *_: None)
     monkeypatch.setattr(ablate, 'run_grid', lambda *_: failed)
     monkeypatch.setattr(ablate, 'write_tables', written.append)
-    assert ablate.run(ablation.get_config(), 'configs/ablation.py', tmp_path, ['base'], 1) == code
+    assert ablate.run(recipe('ablation'), 'configs/ablation.py', tmp_path, ['base'], 1) == code
     assert written == [tmp_path]

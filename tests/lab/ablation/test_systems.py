@@ -2,29 +2,29 @@
 
 import pytest
 
+from camanet_jax.configuration import recipe
 from camanet_jax.lab.ablation.systems import SYSTEMS, system_config, system_fields
-from configs import ablation, base, clip, iu_xray, mimic, vdmae
 
 
 def test_every_system_makes_a_configuration():
     for name in SYSTEMS:
-        assert system_config(ablation.get_config(), name, 0).model.vtac == name.startswith('camanet')
+        assert system_config(recipe('ablation'), name, 0).model.vtac == name.startswith('camanet')
 
 
 def test_seeds_follow_the_configurations_own():
-    config = ablation.get_config()
+    config = recipe('ablation')
     assert [system_config(config, 'camanet', seed).seed for seed in (0, 2)] == [config.seed, config.seed + 2]
     assert config.variant == 'paper' and config.model.vdmae  # what came in is as it was
 
 
 def test_a_share_of_words_is_part_of_the_name():
-    assert system_config(ablation.get_config(), 'camanet_k0.15', 0).loss.topk == 0.15
-    official = system_config(ablation.get_config(), 'camanet_official_k0.3', 0)
+    assert system_config(recipe('ablation'), 'camanet_k0.15', 0).loss.topk == 0.15
+    official = system_config(recipe('ablation'), 'camanet_official_k0.3', 0)
     assert official.loss.topk == 0.3 and official.variant == 'official'
 
 
 def test_official_fills_the_variants_fields():
-    config = system_config(ablation.get_config(), 'camanet_official', 0)
+    config = system_config(recipe('ablation'), 'camanet_official', 0)
     assert config.model.tdm_query == 'first_visual' and config.loss.tdm_count == 'official'
     # Images and schedule stay: the variants then share one Base.
     assert config.data.eval_transform == 'paper' and config.optimiser.schedule_lag == 0
@@ -37,9 +37,10 @@ def test_an_unknown_system_is_an_error_that_names_those_there_are(name):
 
 
 @pytest.mark.parametrize(
-    ('name', 'recipe', 'own'), [('base', iu_xray, base), ('vdmae', iu_xray, vdmae), ('clip_0.1', mimic, clip)]
+    ('name', 'changed', 'own'),
+    [('base', 'iu_xray', 'base'), ('vdmae', 'iu_xray', 'vdmae'), ('clip_0.1', 'mimic', 'clip')],
 )
-def test_systems_are_those_of_the_configuration_files(name, recipe, own):
-    changed = recipe.get_config().copy_and_resolve_references()
+def test_systems_are_those_of_the_configuration_files(name, changed, own):
+    changed = recipe(changed).copy_and_resolve_references()
     changed.update_from_flattened_dict(system_fields(name))
-    assert changed.model == own.get_config().model and changed.loss == own.get_config().loss
+    assert changed.model == recipe(own).model and changed.loss == recipe(own).loss
