@@ -14,8 +14,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration, evaluate, results, sharding
-from camanet_jax.data.iterators import BatchIterator
-from camanet_jax.data.pipeline import steps_per_epoch
+from camanet_jax.data.pipeline import BatchIterator, steps_per_epoch
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split

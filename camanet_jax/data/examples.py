@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from camanet_jax.data.image_files import DamagedImageError, open_grey
-from camanet_jax.data.records import Records
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED
+from camanet_jax.data.sources import Records
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image, train_image
 
@@ -103,7 +103,7 @@ def to_example(
     tokenizer: Tokenizer,
     max_seq_length: int,
 ) -> Example:
-    """Arrays of one record (records.py); `transform` brings each view to its size in turn.
+    """Makes arrays of one record (`sources.Records`); `transform` brings each view to its size in turn.
 
     Raises:
         DamagedImageError: an image cannot be decoded.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camanet_jax.data.records import Records
+from camanet_jax.data.sources import Records
 from camanet_jax.synthetic.chest import SyntheticChest
 from camanet_jax.synthetic.studies import make_study
 

@@ -15,8 +15,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageChops
 
 from camanet_jax.data.image_files import open_grey
-from camanet_jax.data.records import Records
 from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.data.sources import Records
 from camanet_jax.lab.alignment.boxes import Box, draw_box
 
 Transform = Callable[[Image.Image], np.ndarray]  # --> uint8 [height width]; of films and of masks
