@@ -14,6 +14,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.label_files import Labels
 from camanet_jax.labeling.label_values import IGNORED
 
+REPORTS_ARCHIVE = 'NLMCXR_reports.tgz'
 NOT_INDEXED = 'No Indexing'
 # The terms that mean each observation, as regular expressions of their first parts.
 TERMS = {
@@ -37,32 +38,52 @@ def read_openi_index(source: str | Path) -> Labels:
     """Labels 0, 1 or -1 (ignored) by Open-i's study id, e.g. CXR162, of the studies that were indexed.
 
     Args:
-      source: NLMCXR_reports.tgz, or a folder that holds its XML files.
+      source: as for `report_trees`.
 
     Raises:
-      ValueError: there are no reports in it.
+      ValueError: there are no reports, or they cannot be read.
     """
     terms = {
         f'CXR{Path(name).stem}': [element.text or '' for element in tree.iter('major')]
         for name, tree in report_trees(Path(source))
     }
-    if not terms:
-        raise ValueError(f"{source}: expected Open-i's reports (NLMCXR_reports.tgz or its XML files), found none")
-    return {name: labels_of(found) for name, found in terms.items() if NOT_INDEXED not in found}
+    return {name: labels_of(indexed) for name, indexed in terms.items() if NOT_INDEXED not in indexed}
 
 
 def report_trees(source: Path) -> Iterator[tuple[str, ElementTree.Element]]:
-    """File names and parsed reports."""
-    if source.is_dir():
-        yield from ((path.name, ElementTree.parse(path).getroot()) for path in sorted(source.rglob('*.xml')))
-        return
+    """Names and contents of Open-i's report XMLs: the one reader of them.
+
+    Args:
+      source: NLMCXR_reports.tgz, a folder that holds it, or one that holds its XMLs at any depth.
+
+    Raises:
+      ValueError: there are none, or the archive or an XML cannot be read.
+    """
+    if source.is_dir() and not (source / REPORTS_ARCHIVE).is_file():
+        files = ((str(path), path.read_bytes()) for path in sorted(source.rglob('*.xml')))
+    else:
+        files = _archived(source / REPORTS_ARCHIVE if source.is_dir() else source)
+    name = None
+    for name, content in files:
+        try:
+            yield name, ElementTree.fromstring(content)
+        except ElementTree.ParseError as error:
+            raise ValueError(f"{name}: not one of Open-i's report XMLs ({error})") from error
+    if name is None:
+        raise ValueError(f"{source}: expected Open-i's reports ({REPORTS_ARCHIVE} or its XML files), found none")
+
+
+def _archived(archive: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(source) as archive:
-            for member in archive:
+        with tarfile.open(archive, 'r|*') as members:
+            for member in members:
                 if member.name.endswith('.xml'):
-                    yield member.name, ElementTree.parse(archive.extractfile(member)).getroot()
-    except (OSError, tarfile.TarError, ElementTree.ParseError) as error:
-        raise ValueError(f'{source}: cannot be read as an archive of XML reports ({error})') from error
+                    yield member.name, members.extractfile(member).read()
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise ValueError(
+            f'{archive}: cannot be read as an archive of XML reports, or is not a whole archive ({error}); '
+            'download it again'
+        ) from error
 
 
 def labels_of(terms: Sequence[str]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 from camanet_jax.data.image_store import check_store
 from camanet_jax.data.schema import SPLITS, Study
 from camanet_jax.labeling.label_files import replaced, write_label_json
-from camanet_jax.preparation.dataset_file import write_facts
 
 LOG = logging.getLogger(__name__)
+
+FACTS_FILE = 'dataset.json'  # what a folder was made of, and how its films are stored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,10 @@ def write_study_folder(output: Path, collected: Collected, store: str) -> None:
         json.dump(annotation, file, ensure_ascii=False)
     if collected.studies[0].labels is not None:
         write_label_json(output / 'labels.json', {study.id: study.labels for study in collected.studies})
-    write_facts(output, collected.facts | {'store': store, 'studies': count_splits(collected.studies)})
+    with replaced(output / FACTS_FILE) as file:
+        facts = collected.facts | {'store': store, 'studies': count_splits(collected.studies)}
+        json.dump(facts, file, indent=2)
+        file.write('\n')
     _link_images(output / 'images', collected.images_dir)
 
 
@@ -72,3 +77,43 @@ def _link_images(link: Path, images_dir: Path) -> None:
             f'{link}: expected no such folder, or the films to be in it; they are in {images_dir}. Give '
             'another --output'
         )
+
+
+def read_store(folder: str | Path) -> str:
+    """The way to store films of this folder in records; 'original' unless its `dataset.json` says otherwise.
+
+    Raises:
+      ValueError: the file is no JSON object, or names an unknown store.
+    """
+    path = Path(folder) / FACTS_FILE
+    if not path.exists():
+        return 'original'
+    try:
+        return check_store(json.loads(path.read_text(encoding='utf-8')).get('store', 'original'))
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def require_space(needed: int, folder: Path, what: str) -> None:
+    """Logs how many bytes `what` needs in `folder` and how many are free.
+
+    Raises:
+      ValueError: there are too few.
+    """
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    LOG.info('Disk: %s need %s in %s, %s are free', what, size_text(needed), folder, size_text(free))
+    if needed > free:
+        raise ValueError(
+            f'{folder}: {what} need {size_text(needed)}, and {size_text(free)} are free; '
+            'make room, or give another folder'
+        )
+
+
+def size_text(size: float) -> str:
+    """Bytes in the unit that suits them: '12.3 GB'."""
+    units = ['B', 'kB', 'MB', 'GB', 'TB']
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        del units[0]
+    return f'{size:.0f} B' if units[0] == 'B' else f'{size:.1f} {units[0]}'

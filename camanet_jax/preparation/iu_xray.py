@@ -5,6 +5,7 @@ frontal view; of three or more films the first two of the XML's order are taken,
 """
 
 import csv
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +13,18 @@ from pathlib import Path
 from camanet_jax.data.schema import SPLITS, Study, summarise
 from camanet_jax.labeling.label_files import replaced
 from camanet_jax.preparation.folder import Collected
-from camanet_jax.preparation.iu_split import read_iu_split
-from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, OpenIReport, read_reports
-from camanet_jax.preparation.open_i_films import locate_films
+from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, OpenIReport, locate_films, read_reports
 from camanet_jax.preparation.r2gen_annotation import read_entries
 
 LOG = logging.getLogger(__name__)
 
 _VIEWS = 2
 CHOICES_FILE = 'studies_of_more_films.csv'
+
+
+def read_iu_split() -> dict[str, list[str]]:
+    """The ids of the 2,069 train, 296 val and 590 test studies, such as CXR54_IM-2145, in R2Gen's order."""
+    return json.loads(Path(__file__).with_name('iu_split.json').read_text(encoding='utf-8'))
 
 
 def collect_iu_xray(

@@ -1,8 +1,80 @@
-"""MIMIC-CXR's report texts, in the zip or unpacked."""
+"""MIMIC-CXR's report texts, in the zip or unpacked, and their FINDINGS.
 
+A report is plain text with headings of its own. A heading stands at the start of a line, usually behind one space, in
+capitals with a colon. Oddities that occur:
+ * misspelt or singular: FINDNGS, FINDING; in mixed case: 'Findings:'; alone on its line, without colon
+ * one section for both: FINDINGS AND IMPRESSION, FINDINGS/IMPRESSION: taken as FINDINGS
+ * several FINDINGS in one report (addenda, corrected readings): the last that is not empty is taken
+ * IMPRESSION in the middle of a line: it ends the FINDINGS
+ * headings within the findings (HEART:, LUNGS:): they belong to the text
+Reports without such a heading, only an unnamed paragraph, have no FINDINGS here: nothing is guessed.
+"""
+
+import dataclasses
+import difflib
 import functools
+import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+
+# Words that make a line's heading one of a section, not of an organ.
+_SECTION_WORDS = frozenset(
+    'addendum attestation clinical comment comments comparison comparisons conclusion date dictated exam examination '
+    'history impression indication indications information notification opinion procedure protocol reason '
+    'recommendation recommendations summary technique wet'.split()
+)
+_FINDINGS, _IMPRESSION = 'findings', 'impression'
+_SPELLING = 0.8  # difflib's ratio from which a word is a misspelling
+
+_HEADING = re.compile(r'^[ \t]*([A-Za-z][A-Za-z ()/,&.\-]{2,60}?)[ \t]*:', re.MULTILINE)
+_BARE_HEADING = re.compile(r'^[ \t]*(FINDINGS?|IMPRESSION)[ \t]*$', re.MULTILINE)
+_INNER_IMPRESSION = re.compile(r'(?<=\s)(IMPRESSION)[ \t]*:')
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """The FINDINGS section of one report."""
+
+    text: str  # with the report's own line breaks; '' where it has no such section
+    with_impression: bool = False  # the heading named both
+
+
+def find_findings(report: str) -> Findings:
+    """The last FINDINGS section of a report that is not empty."""
+    report = report.replace('\r\n', '\n')
+    headings = list(_section_headings(report))
+    ends = [start for start, _, _ in headings[1:]] + [len(report)]
+    found = Findings('')
+    for (_, text_start, words), end in zip(headings, ends, strict=False):
+        text = report[text_start:end].strip()
+        if _FINDINGS in words and re.search(r'\w', text.replace('_', '')):
+            found = Findings(text, with_impression=_IMPRESSION in words)
+    return found
+
+
+def _section_headings(report: str) -> Iterator[tuple[int, int, frozenset[str]]]:
+    """Where each heading and its text start, in order, and the heading's words, spelt right."""
+    matches = [match for pattern in (_HEADING, _BARE_HEADING, _INNER_IMPRESSION) for match in pattern.finditer(report)]
+    last_end = 0
+    for match in sorted(matches, key=lambda match: match.start(1)):
+        words = frozenset(map(_spelt_right, re.findall(r'[a-z]+', match.group(1).lower())))
+        if match.start(1) >= last_end and _is_section(match.group(1), words):
+            last_end = match.end()
+            yield match.start(1), match.end(), words
+
+
+def _is_section(heading: str, words: frozenset[str]) -> bool:
+    if heading.isupper():
+        return bool(words & (_SECTION_WORDS | {_FINDINGS}))
+    # In mixed case only the plain names are headings: "The findings were discussed: ..." is text.
+    return words <= {_FINDINGS, _IMPRESSION, 'and'} and heading[0].isupper()
+
+
+def _spelt_right(word: str) -> str:
+    close = difflib.get_close_matches(word, (_FINDINGS, _IMPRESSION), n=1, cutoff=_SPELLING)
+    return close[0] if close else word
+
 
 REPORTS_ARCHIVE = 'mimic-cxr-reports.zip'
 

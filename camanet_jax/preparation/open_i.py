@@ -1,14 +1,23 @@
-"""Open-i's report XMLs of IU X-Ray, from the archive or unpacked."""
+"""Open-i's reports and films of IU X-Ray, from the archives or unpacked."""
 
 import collections
 import dataclasses
+import logging
+import os
+import shutil
 import tarfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import IO
 
-REPORTS_ARCHIVE = 'NLMCXR_reports.tgz'
-_REPORTS_FOLDER = 'ecgen-radiology'  # in the archive
+from camanet_jax.labeling.openi_index import report_trees
+from camanet_jax.preparation.folder import require_space
+from camanet_jax.run.progress import Progress
+
+LOG = logging.getLogger(__name__)
+
+FILMS_ARCHIVE = 'NLMCXR_png.tgz'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,35 +66,73 @@ def read_reports(source: Path) -> list[OpenIReport]:
     Raises:
       ValueError: there are neither, or an XML cannot be read.
     """
-    reports = [_parse(name, content) for name, content in _xml_files(source)]
+    reports = [_parse(name, root) for name, root in report_trees(source)]
     return sorted(reports, key=lambda report: (len(report.name), report.name))
 
 
-def _xml_files(source: Path) -> Iterator[tuple[str, bytes]]:
-    archive = source / REPORTS_ARCHIVE
-    if archive.is_file():
-        try:
-            with tarfile.open(archive, 'r|*') as members:
-                for member in members:
-                    if member.name.endswith('.xml'):
-                        yield member.name, members.extractfile(member).read()
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise ValueError(f'{archive}: not a whole archive ({error}); download it again') from error
-        return
-    paths = list(source.rglob('*.xml'))
-    if not paths:
-        raise ValueError(f'{source}: expected {REPORTS_ARCHIVE}, or its folder {_REPORTS_FOLDER}/ with the XMLs')
-    for path in paths:
-        yield str(path), path.read_bytes()
-
-
-def _parse(name: str, content: bytes) -> OpenIReport:
-    try:
-        root = ElementTree.fromstring(content)
-        report_name = root.find('uId').get('id')
-    except (ElementTree.ParseError, AttributeError) as error:
-        raise ValueError(f"{name}: not one of Open-i's report XMLs ({error})") from error
+def _parse(name: str, root: ElementTree.Element) -> OpenIReport:
+    report_id = root.find('uId')
+    if report_id is None:
+        raise ValueError(f"{name}: not one of Open-i's report XMLs (it has no uId)")
     sections = {section.get('Label'): section.text or '' for section in root.iter('AbstractText')}
     findings = sections.get('FINDINGS', '')
     films = tuple(film.get('id') for film in root.iter('parentImage'))
-    return OpenIReport(report_name, findings if findings.strip() else '', films)
+    return OpenIReport(report_id.get('id'), findings if findings.strip() else '', films)
+
+
+def locate_films(source: Path, output: Path, wanted: Collection[str]) -> tuple[Path, dict[str, str]]:
+    """Where the wanted films are: a folder, and the path in it of each film that exists.
+
+    Films that lie below `source` are used in place. Otherwise the archive's are unpacked into `output`/images; films
+    that an earlier run has unpacked are passed over.
+
+    Args:
+      source: holds NLMCXR_png.tgz, or its PNGs at any depth.
+      output: the folder that is being prepared.
+      wanted: ids of films, such as CXR54_IM-2145-1001.
+    """
+    found = _find_pngs(source, without=output)
+    archive = source / FILMS_ARCHIVE
+    if archive.is_file() and not found.keys() >= set(wanted):
+        images_dir = output / 'images'
+        _unpack(archive, images_dir, wanted)
+        return images_dir, _find_pngs(images_dir)
+    if not found and not archive.is_file():
+        raise ValueError(f'{source}: expected {FILMS_ARCHIVE}, or its films (CXR*.png) in a folder')
+    return source, found
+
+
+def _find_pngs(folder: Path, without: Path | None = None) -> dict[str, str]:
+    paths = {}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if without is None or Path(parent, name).resolve() != without.resolve()]
+        relative = Path(parent).relative_to(folder)
+        paths |= {Path(name).stem: str(relative / name) for name in files if name.endswith('.png')}
+    return paths
+
+
+def _unpack(archive: Path, images_dir: Path, wanted: Collection[str]) -> None:
+    images_dir.mkdir(parents=True, exist_ok=True)
+    missing = set(wanted) - _find_pngs(images_dir).keys()
+    if not missing:
+        return
+    # PNGs do not shrink in an archive: its size is theirs.
+    need = archive.stat().st_size * len(missing) // len(wanted)
+    require_space(need, images_dir, f'films unpacked from {archive.name}')
+    with Progress(f'Unpacking {archive.name}', len(wanted), len(wanted) - len(missing)) as progress:
+        try:
+            with tarfile.open(archive, 'r|*') as members:
+                for member in members:
+                    film = Path(member.name)
+                    if member.isfile() and film.suffix == '.png' and film.stem in missing:
+                        _write(members.extractfile(member), images_dir / film.name)
+                        progress.advance()
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise ValueError(f'{archive}: cannot be unpacked ({error})') from error
+
+
+def _write(content: IO[bytes], path: Path) -> None:
+    unfinished = path.with_name(f'{path.name}.unfinished')
+    with unfinished.open('wb') as file:
+        shutil.copyfileobj(content, file)
+    os.replace(unfinished, path)

@@ -1,20 +1,152 @@
 """Own data: checked in one pass, then studies."""
 
+import collections
+import concurrent.futures
 import json
 import logging
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from camanet_jax.data.schema import SPLITS, Study
+from camanet_jax.data.image_files import DamagedImageError, open_grey
+from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, summarise
 from camanet_jax.labeling.label_files import VALUES, replaced
 from camanet_jax.labeling.label_values import positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
-from camanet_jax.preparation.validation import as_text, find_problems, patient_of
+from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
+
+Problems = dict[str, list[str]]  # kind -> what is wrong where
+
+
+def find_problems(
+    rows: Sequence[Row], images_dir: Path, patient_rule: str = '', decode_images: bool = True
+) -> Problems:
+    """Checks all rows for all faults.
+
+    Args:
+      rows: of `own_folder.read_rows`.
+      images_dir: what image paths are relative to.
+      patient_rule: a regular expression that finds the patient in a study id (its first group, or all of it), for data
+        without a patient column.
+      decode_images: whether every image is decoded; otherwise only looked for.
+
+    Returns:
+      The faults by kind; kinds without any are left out.
+    """
+    problems = {
+        'malformed entries': [f'{row.where}: {fault}' for row in rows for fault in _malformations(row)],
+        'empty reports': [_name(row) for row in rows if not (row.report or row.fault)],
+        'duplicate ids': _duplicate_ids(rows),
+        'patients in two splits': _split_patients(rows, patient_rule),
+        'label rows of the wrong width or value': _label_faults(rows),
+        **_image_faults(rows, images_dir, decode_images),
+    }
+    return {kind: found for kind, found in problems.items() if found}
+
+
+def as_text(problems: Problems) -> str:
+    """A line for each kind, with its first ten cases."""
+    return '\n'.join(f'  {kind}: {summarise(found, "case", "cases")}' for kind, found in problems.items())
+
+
+def patient_of(row: Row, rule: str) -> str | None:
+    """The patient's name, from the patient column or else by the rule; None where neither tells."""
+    if row.patient:
+        return row.patient
+    found = re.search(rule, row.id) if rule else None
+    return found.group(1 if found.re.groups else 0) if found else None
+
+
+def label_fault(labels: object) -> str | None:
+    """Why a row of labels is none; None where it is one."""
+    if not isinstance(labels, list | tuple):
+        return f'expected {len(OBSERVATIONS)} values, got {labels!r}'
+    if not labels:
+        return 'no row'
+    if len(labels) != len(OBSERVATIONS):
+        return f'expected {len(OBSERVATIONS)} values, got {len(labels)}'
+    unknown = sorted({str(value) for value in labels} - set(VALUES))
+    return f'expected 1, 0, -1 or empty, got {", ".join(unknown)}' if unknown else None
+
+
+def _name(row: Row) -> str:
+    return f'{row.id or "a study without id"} ({row.where})'
+
+
+def _malformations(row: Row) -> list[str]:
+    if row.fault:
+        return [row.fault]
+    faults = []
+    if not row.id:
+        faults.append('no id')
+    if row.split not in SPLITS:
+        faults.append(f'expected split as one of {", ".join(SPLITS)}, got {row.split!r}')
+    if not row.image_paths or not all(row.image_paths):
+        faults.append('no image path')
+    return faults
+
+
+def _duplicate_ids(rows: Sequence[Row]) -> list[str]:
+    places = collections.defaultdict(list)
+    for row in rows:
+        if row.id:
+            places[row.id].append(f'{row.split} {row.where}')
+    return [f'{name} in {", ".join(found)}' for name, found in places.items() if len(found) > 1]
+
+
+def _split_patients(rows: Sequence[Row], rule: str) -> list[str]:
+    splits = collections.defaultdict(dict)
+    unknown = []
+    for row in rows:
+        patient = patient_of(row, rule)
+        if patient:
+            splits[patient].setdefault(row.split, row.id)
+        elif rule and row.id:
+            unknown.append(f'{_name(row)}: the patient rule finds nothing in the id')
+    several = [
+        f'patient {patient}: ' + ', '.join(f'{split} ({name})' for split, name in found.items())
+        for patient, found in splits.items()
+        if len(found) > 1
+    ]
+    return several + unknown
+
+
+def _label_faults(rows: Sequence[Row]) -> list[str]:
+    if all(row.labels is None for row in rows):
+        return []
+    faults = ((row, label_fault(row.labels)) for row in rows if not row.fault)
+    return [f'{_name(row)}: {fault}' for row, fault in faults if fault]
+
+
+def _image_faults(rows: Sequence[Row], images_dir: Path, decode: bool) -> Problems:
+    of_study = {path: row for row in rows for path in row.image_paths if path}
+    missing = [path for path in of_study if not (images_dir / path).is_file()]
+    there = sorted(of_study.keys() - set(missing)) if decode else []
+    unreadable = []
+    with (
+        Progress('Checking images', len(there)) as progress,
+        concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+    ):
+        for path, fault in zip(there, pool.map(lambda path: _decoding_fault(images_dir / path), there), strict=True):
+            progress.advance()
+            if fault:
+                unreadable.append(f'{_name(of_study[path])}: {fault}')
+    return {'missing files': [f'{_name(of_study[path])}: {path}' for path in missing], 'unreadable images': unreadable}
+
+
+def _decoding_fault(path: Path) -> str | None:
+    try:
+        open_grey(path.read_bytes(), str(path))
+    except (DamagedImageError, OSError) as error:
+        return str(error)
+    return None
+
 
 VALIDATION_FILE = 'validation.json'
 

@@ -3,17 +3,21 @@
 import dataclasses
 import logging
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from camanet_jax.data.schema import SPLITS
-from camanet_jax.preparation.beam import beam_options
+import numpy as np
+
+from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, label_row, summarise
+from camanet_jax.labeling.label_files import Labels, read_label_csv, read_label_json
+from camanet_jax.labeling.label_values import NEGATIVE, positives
+from camanet_jax.labeling.rule_labeler import label_reports
 from camanet_jax.preparation.folder import Collected, check_output, count_splits, write_study_folder
 from camanet_jax.preparation.iu_xray import collect_iu_xray
-from camanet_jax.preparation.mimic_cxr import collect_mimic_cxr, study_number
-from camanet_jax.preparation.mimic_tables import find_table
+from camanet_jax.preparation.mimic_cxr import collect_mimic_cxr, find_table, study_number
 from camanet_jax.preparation.own_data import collect_own
 from camanet_jax.preparation.records import write_records
-from camanet_jax.preparation.study_labels import BY_RULES, label_by_rules, label_from_file, label_from_mimic_table
 
 LOG = logging.getLogger(__name__)
 
@@ -89,3 +93,75 @@ def label(collected: Collected, options: Namespace) -> Collected:
         studies = label_from_file(collected.studies, Path(options.labels), options.uncertain)
     facts = collected.facts | {'labels': options.labels, 'uncertain_labels': options.uncertain}
     return dataclasses.replace(collected, studies=studies, facts=facts)
+
+
+def beam_options(runner: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """What `tfds.download.DownloadConfig` is told for a Beam runner.
+
+    Args:
+      runner: Beam's name, e.g. 'DirectRunner', 'DataflowRunner', 'FlinkRunner'.
+      arguments: of the pipeline, as Beam's own command line takes them, e.g. '--project=...'.
+
+    Raises:
+      ValueError: Apache Beam is not installed.
+    """
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise ValueError("a Beam runner needs Apache Beam: pip install 'camanet_jax[beam]'") from error
+    return {'beam_runner': runner, 'beam_options': PipelineOptions([f'--runner={runner}', *arguments])}
+
+
+BY_RULES = 'rules'
+
+
+def label_by_rules(studies: Sequence[Study], uncertain: str) -> list[Study]:
+    """Labels read off the reports by the rule-based labeler, which needs no download."""
+    labels = positives(label_reports([study.report for study in studies]), uncertain)
+    return [_with_row(study, row) for study, row in zip(studies, labels, strict=True)]
+
+
+def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> list[Study]:
+    """Labels of a file: JSON by study id (or its first two dash-separated parts), or CSV with a column `id`.
+
+    Raises:
+      ValueError: the file is malformed, or studies are not in it.
+    """
+    if path.suffix == '.json':
+        rows = read_label_json(path)
+    else:
+        rows = _binary(read_label_csv(path), uncertain)
+    found = {study.id: label_row(study.id, rows) for study in studies}
+    if missing := [name for name, row in found.items() if row is None]:
+        raise ValueError(f'{path}: no labels of {summarise(missing, "study", "studies")}')
+    return [_with_row(study, found[study.id]) for study in studies]
+
+
+def label_from_mimic_table(
+    studies: Sequence[Study], path: Path, uncertain: str, study_number: Callable[[Study], str]
+) -> list[Study]:
+    """Labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are negative throughout, and logged.
+
+    Args:
+      studies: samples; those of one study share its row.
+      path: the table; its columns are found by name.
+      uncertain: how to count uncertain labels (`label_values.UNCERTAIN_POLICIES`).
+      study_number: gives the study_id of a sample.
+    """
+    rows = _binary(read_label_csv(path, 'study_id'), uncertain)
+    nothing = (NEGATIVE,) * len(OBSERVATIONS)
+    numbers = [study_number(study) for study in studies]
+    if missing := [number for number in dict.fromkeys(numbers) if number not in rows]:
+        LOG.warning(
+            '%s has no row, so negative labels throughout, for %s', path.name, summarise(missing, 'study', 'studies')
+        )
+    return [_with_row(study, rows.get(number, nothing)) for study, number in zip(studies, numbers, strict=True)]
+
+
+def _binary(labels: Labels, uncertain: str) -> Labels:
+    values = np.array(list(labels.values()), np.int8).reshape(-1, len(OBSERVATIONS))
+    return dict(zip(labels, map(tuple, positives(values, uncertain).tolist()), strict=True))
+
+
+def _with_row(study: Study, row: Sequence[int]) -> Study:
+    return dataclasses.replace(study, labels=tuple(int(value) for value in row))

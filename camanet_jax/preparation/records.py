@@ -10,7 +10,7 @@ from typing import Any
 
 from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.sources import prepare
-from camanet_jax.preparation import disk
+from camanet_jax.preparation.folder import require_space
 from camanet_jax.preparation.study_folder import StudyFolder
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def write_records(
     cores = processes or len(os.sched_getaffinity(0))
     if paths:
         sample = measure(paths, builder.store)
-        disk.require(_need(paths, sample, builder.store), output, 'records')
+        require_space(_need(paths, sample, builder.store), output, 'records')
         LOG.info(
             '%d images, store %r: %.1f images/s per core; about %s on %d cores',
             len(paths),

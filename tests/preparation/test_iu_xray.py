@@ -3,8 +3,7 @@ import shutil
 
 import pytest
 
-from camanet_jax.preparation.iu_split import read_iu_split
-from camanet_jax.preparation.iu_xray import check_counts, collect_iu_xray
+from camanet_jax.preparation.iu_xray import check_counts, collect_iu_xray, read_iu_split
 from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, read_reports
 
 COUNTS = ArchiveCounts(5, 4, {0: 1, 2: 2, 3: 1})

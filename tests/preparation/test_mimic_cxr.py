@@ -3,9 +3,8 @@ import zipfile
 
 import pytest
 
-from camanet_jax.preparation.mimic_cxr import collect_mimic_cxr, study_number
-from camanet_jax.preparation.mimic_tables import find_table
-from camanet_jax.preparation.study_labels import label_from_mimic_table
+from camanet_jax.preparation.mimic_cxr import collect_mimic_cxr, find_table, study_number
+from camanet_jax.preparation.prepare import label_from_mimic_table
 
 
 def samples(collected):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from camanet_jax.data.sources import open_source
-from camanet_jax.preparation import disk, records
-from camanet_jax.preparation.beam import beam_options
+from camanet_jax.preparation import folder as study_folder
+from camanet_jax.preparation import records
+from camanet_jax.preparation.prepare import beam_options
 from camanet_jax.preparation.study_folder import StudyFolder
 
 PREPARE = """
@@ -50,16 +51,16 @@ def test_a_killed_preparation_goes_on_without_redoing(make_study_folder):
 def test_disk_need_is_said_and_a_full_disk_refused(make_study_folder, caplog, monkeypatch):
     caplog.set_level('INFO')
     folder = make_study_folder()
-    size = disk.as_text(sum(path.stat().st_size for path in (folder / 'images').iterdir()))
+    size = study_folder.size_text(sum(path.stat().st_size for path in (folder / 'images').iterdir()))
     records.write_records(folder)
     assert f'records need {size}' in caplog.text and '377110 images of MIMIC-CXR-JPG' in caplog.text
-    monkeypatch.setattr(disk.shutil, 'disk_usage', lambda path: disk.shutil._ntuple_diskusage(10, 7, 3))
+    monkeypatch.setattr(study_folder.shutil, 'disk_usage', lambda path: study_folder.shutil._ntuple_diskusage(10, 7, 3))
     with pytest.raises(ValueError, match='need 1.0 kB, and 3 B are free'):
-        disk.require(1000, folder / 'not/made/yet', 'films')
+        study_folder.require_space(1000, folder / 'not/made/yet', 'films')
 
 
 def test_texts_of_sizes_and_times():
-    assert [disk.as_text(size) for size in (999, 12_345, 4.2e12)] == ['999 B', '12.3 kB', '4.2 TB']
+    assert [study_folder.size_text(size) for size in (999, 12_345, 4.2e12)] == ['999 B', '12.3 kB', '4.2 TB']
     assert [records.as_time(seconds) for seconds in (45, 720, 12000)] == ['45 s', '12 min', '3 h 20 min']
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from camanet_jax.preparation.report_sections import find_findings
+from camanet_jax.preparation.mimic_reports import find_findings
 
 
 @pytest.mark.parametrize(
