@@ -35,19 +35,19 @@ setup(
         'pillow>=12.3',
         'pycocoevalcap>=1.2,<2',
         'pydicom>=3.0.2,<4',
-        'python-gdcm>=3.2.2; platform_machine in "x86_64 AMD64 arm64"',  # compressed DICOM
         'safetensors>=0.8',
         'tensorboardX>=2.6',
         'tensorflow-datasets>=4.9.9,<5',
-        'tokenizers>=0.20',
         'tqdm>=4.66',
     ],
     extras_require={
         'beam': ['apache-beam>=2.60,<3'],
         'browser': ['axe-playwright-python>=0.1.8', 'playwright>=1.49'],
+        'chexbert': ['tokenizers>=0.20'],
         'cuda12': ['jax[cuda12]'],
         'cuda13': ['jax[cuda13]'],
+        'dicom': ['python-gdcm>=3.2.2; platform_machine in "x86_64 AMD64 arm64"'],  # compressed films
         'tpu': ['jax[tpu]'],
-        'test': ['beartype>=0.20', 'pytest>=8', 'ruff>=0.12'],
+        'test': ['camanet_jax[chexbert,dicom]', 'beartype>=0.20', 'pytest>=8', 'ruff>=0.12'],
     },
 )

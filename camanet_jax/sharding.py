@@ -120,7 +120,7 @@ def log_devices() -> None:
         'Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(), jax.process_count()
     )
     if jax.default_backend() == 'cpu' and gpu_present():
-        LOG.warning('This machine has an NVIDIA GPU, but JAX sees none: install with `pip install -e .[cuda12]`.')
+        LOG.warning('This machine has an NVIDIA GPU, but JAX sees none: pip install -e ".[cuda12]", or cuda13.')
 
 
 def gpu_present() -> bool:

@@ -144,7 +144,7 @@ def _decode(dataset: pydicom.Dataset) -> np.ndarray:
     except NotImplementedError:
         raise ValueError(
             f'its pixels are compressed as {syntax.name}, for which pydicom has no plug-in here; '
-            'python-gdcm and pylibjpeg-openjpeg read most'
+            "pip install 'camanet_jax[dicom]' reads most, pylibjpeg-openjpeg High-Throughput JPEG 2000"
         ) from None
     except Exception as error:  # as in `_read`
         raise ValueError(f'its pixels cannot be decoded ({syntax.name}, {type(error).__name__})') from None

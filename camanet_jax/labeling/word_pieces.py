@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int
-from tokenizers import BertWordPieceTokenizer
 
 # Padded lengths: few, so that few shapes are compiled, yet short reports stay cheap.
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, 512)
@@ -16,10 +15,14 @@ class WordPieces:
     """Maps reports to token ids through a vocabulary file with one word piece a line (`vocab.txt`).
 
     Raises:
-      ValueError: the file is not the vocabulary that the weights were trained with.
+      ValueError: the file is not the vocabulary that the weights were trained with, or tokenizers is not installed.
     """
 
     def __init__(self, vocabulary: str | Path, vocabulary_size: int, positions: int = 512):
+        try:
+            from tokenizers import BertWordPieceTokenizer
+        except ImportError as error:
+            raise ValueError("CheXbert needs the package tokenizers: pip install 'camanet_jax[chexbert]'") from error
         pieces = read_vocabulary(vocabulary, vocabulary_size)
         self._tokenizer = BertWordPieceTokenizer(pieces, lowercase=True)
         # [CLS], the first pieces, [SEP]: a cut report still ends in [SEP].

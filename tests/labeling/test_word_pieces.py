@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from tiny_chexbert import POSITIONS, WORDS
@@ -25,6 +27,12 @@ def named(ids):
 )
 def test_pieces(pieces, report, expected):
     assert named(pieces.ids([report])[0]) == expected
+
+
+def test_without_tokenizers_the_extra_is_named(files, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tokenizers', None)
+    with pytest.raises(ValueError, match=r'camanet_jax\[chexbert\]'):
+        WordPieces(files[1], len(WORDS), POSITIONS)
 
 
 def test_a_long_report_is_cut_and_still_ends_in_sep(pieces):
