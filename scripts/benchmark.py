@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from camanet_jax.experiment import DTYPES
-from camanet_jax.lab.benchmarks import compilation, data_input, decode, report, scaling, startup, train
+from camanet_jax.lab.benchmarks import data_input, decode, printing, scaling, startup, train
 from camanet_jax.lab.benchmarks.workload import read_workload
 from camanet_jax.run import runtime
 
@@ -78,10 +78,10 @@ def main(argv: list[str] | None = None) -> dict:
         )
         runtime.prepare(workload.config, Path('runs') / 'benchmark')
         found = measure(workload, options)
-    result = {'benchmark': options.benchmark, **found, 'provenance': report.provenance(workload.config)}
-    print(report.as_text(result))
+    result = {'benchmark': options.benchmark, **found, 'provenance': printing.provenance(workload.config)}
+    print(printing.as_text(result))
     if options.json:
-        report.write_json(result, options.json)
+        printing.write_json(result, options.json)
         print(f'Written: {options.json}')
     return result
 
@@ -98,7 +98,7 @@ def measure(workload, options: argparse.Namespace) -> dict:
         return startup.run(workload, options.config, run_flags(options))
     if options.benchmark == 'scaling':
         return scaling.run(workload, options.hardware, options.films_per_core)
-    return compilation.run(workload)
+    return startup.run_compilation(workload)
 
 
 def run_flags(options: argparse.Namespace) -> list[str]:

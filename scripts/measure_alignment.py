@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument('--baseline', type=Path, metavar='DIR', help='another run on the same data')
     parser.add_argument('--data_dir', help='where the data are now, if they have moved')
     options = parser.parse_args()
-    from camanet_jax.lab.alignment.measure import measure_alignment
+    from camanet_jax.lab.alignment.measurement import measure_alignment
     from camanet_jax.run import runtime
 
     runtime.set_up_logging()

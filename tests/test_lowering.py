@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from camanet_jax.lab.benchmarks import compilation, train
+from camanet_jax.lab.benchmarks import startup, train
 from camanet_jax.lab.benchmarks.workload import Workload, read_workload
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -42,7 +42,7 @@ def workload() -> Workload:
 @pytest.fixture(scope='module')
 def traced(workload) -> dict[str, jax.stages.Traced]:
     """Its programs; tracing is the same for every platform."""
-    return {name: trace() for name, trace in compilation.programs(workload).items()}
+    return {name: trace() for name, trace in startup.programs(workload).items()}
 
 
 def is_map(shape: tuple[int, ...]) -> bool:
@@ -97,7 +97,7 @@ def test_feature_maps_stay_bfloat16_and_in_place(traced, platform):
 
 def test_the_check_sees_float32_maps():
     small = read_workload(CONFIGS / 'demo.py', small=True)
-    found = operations(compilation.programs(small)['encode'](), 'cuda')
+    found = operations(startup.programs(small)['encode'](), 'cuda')
     assert {'convolution', 'dot_general', 'concatenate'} <= wide_maps(found)
 
 
@@ -126,7 +126,7 @@ def test_remat_keeps_less_and_repeats_no_product(workload):
         return sum(leaf.size for leaf in saved(workload) if is_map(leaf.shape))
 
     def products(workload):
-        program = compilation.programs(workload)['train_step']()
+        program = startup.programs(workload)['train_step']()
         return Counter(name for name, _ in operations(program, 'cuda') if name in ('convolution', 'dot_general'))
 
     assert kept_values(deeper(True)) < 0.7 * kept_values(deeper(False))
@@ -138,7 +138,7 @@ def test_remat_keeps_less_and_repeats_no_product(workload):
 @pytest.mark.parametrize('name', ['iu_xray', 'mimic'])
 def test_the_published_sizes_lower(name, dtype):
     full = read_workload(CONFIGS / f'{name}.py', dtype=dtype)
-    for trace in compilation.programs(full).values():
+    for trace in startup.programs(full).values():
         program = trace()
         for platform in PLATFORMS:
             assert program.lower(lowering_platforms=(platform,)).as_text()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy_bert import chexbert
 
-from camanet_jax.lab.parity.chexbert_check import check_chexbert
+from camanet_jax.lab.parity.fixture_checks import check_chexbert
 from camanet_jax.lab.parity.report import Report
 from camanet_jax.torch_io.chexbert_weights import load_chexbert, read_chexbert
 

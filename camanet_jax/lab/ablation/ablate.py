@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from camanet_jax.lab.ablation import compare_runs, report
+from camanet_jax.lab.ablation import comparison, page
 from camanet_jax.lab.ablation.grid import FAILURES, RUNS, list_runs, record_grid, run_grid
 from camanet_jax.lab.ablation.systems import system_fields
 from camanet_jax.run import runtime
@@ -30,13 +30,13 @@ def run(config: ConfigDict, file: Path, output: Path, systems: Sequence[str], se
 def write_tables(output: Path) -> int:
     """Tables from the predictions files and measurements in `output`."""
     runtime.set_up_logging()
-    LOG.info('Tables written:\n  %s', '\n  '.join(str(path) for path in report.write_report(output)))
+    LOG.info('Tables written:\n  %s', '\n  '.join(str(path) for path in page.write_page(output)))
     return 0
 
 
 def compare(workdirs: Sequence[str], output: Path, studies: int) -> int:
     """Figures of the same studies by several runs."""
     runtime.set_up_logging()
-    written = compare_runs.draw_comparisons([Path(workdir) for workdir in workdirs], output / 'compare', studies)
+    written = comparison.draw_comparisons([Path(workdir) for workdir in workdirs], output / 'compare', studies)
     LOG.info('Figures written:\n  %s', '\n  '.join(str(path) for path in written))
     return 0

@@ -9,14 +9,19 @@ import numpy as np
 from jaxtyping import UInt8
 
 from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.evaluate import SplitResult
+from camanet_jax.experiment import open_split
 from camanet_jax.explain import Explanation
+from camanet_jax.generate.reporter import Reporter
 from camanet_jax.lab.alignment.naming import naming_places
 from camanet_jax.reporting.figures import FAINTEST_MAP, MARGIN, check_words, draw_attention_bar, word_cell
 from camanet_jax.reporting.grid import GAP, Cell, draw_cell, film_height, row_height
 from camanet_jax.reporting.overlays import Scale, attention_scale, resize_film
 from camanet_jax.reporting.page import BODY, Page
 from camanet_jax.reporting.panels import draw_section
+from camanet_jax.reporting.study_figures import chosen_rows, load_images
 from camanet_jax.reporting.word_choice import FUNCTION_WORDS, important_places, text_pieces
+from camanet_jax.run.workdir import TrainedRun, open_trained
 
 FILM, COLUMN_GAP, WORDS, LABEL = 168, 24, 5, 26  # pixels; words drawn
 
@@ -28,6 +33,48 @@ class System:
     name: str
     words: Sequence[str]
     explanation: Explanation
+
+
+def draw_comparisons(workdirs: list[Path], folder: Path, studies: int) -> list[Path]:
+    """Draws studies of the test split, half of them with findings; returns the files.
+
+    Raises:
+      ValueError: a run reads other films than the first.
+    """
+    runs = [open_trained(workdir) for workdir in workdirs]
+    check_same_films(workdirs, runs)
+    experiment = runs[0].experiment
+    source = open_split(experiment.config, 'test')
+    labels = source.labels.astype(float)
+    positions = chosen_rows(SplitResult([], {}, np.zeros(0), labels, []), min(studies, len(source)))
+    films = load_images(experiment, source, positions)
+    reports = [Reporter(run).generate(films) for run in runs]
+    written = []
+    for i, position in enumerate(positions):
+        study = source.studies[position]
+        systems = [
+            System(workdir.name, found[i].words, found[i].explanation)
+            for workdir, found in zip(workdirs, reports, strict=True)
+        ]
+        path = folder / f'{study.id.replace("/", "_")}.png'
+        written.append(draw_comparison(path, films[i], systems, study_id=study.id, reference=study.report))
+    return written
+
+
+def check_same_films(workdirs: list[Path], runs: list[TrainedRun]) -> None:
+    """Raises ValueError where runs are not of the same data, made the same way."""
+
+    def films(run: TrainedRun) -> dict:
+        config = run.experiment.config
+        names = ('name', 'views', 'image_size', 'resize_size', 'eval_transform')
+        return {name: config.data[name] for name in names} | {'options': config.data.options.to_dict()}
+
+    for workdir, run in zip(workdirs, runs, strict=True):
+        if films(run) != films(runs[0]):
+            raise ValueError(
+                f'Expected runs that read the same films, got {films(runs[0])} in {workdirs[0]} and '
+                f'{films(run)} in {workdir}; compare runs of one data set and size.'
+            )
 
 
 def draw_comparison(

@@ -4,10 +4,20 @@ import statistics
 from collections.abc import Sequence
 from decimal import Decimal
 
-from camanet_jax.lab.ablation.provenance import command_for, provenance_notes
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import PRINTED_NAMES, SWEPT, printed_name
-from camanet_jax.lab.ablation.tables import HERE, NOT_MEASURED, PAPER, Row, Table, Value, mean_value, not_measured
+from camanet_jax.lab.ablation.tables import (
+    HERE,
+    NOT_MEASURED,
+    PAPER,
+    Row,
+    Table,
+    Value,
+    command_for,
+    mean_value,
+    not_measured,
+    provenance_notes,
+)
 from camanet_jax.reporting.paper import paper_table
 
 AVERAGED = ('BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')

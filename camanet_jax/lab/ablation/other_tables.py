@@ -1,16 +1,22 @@
 """Tables V to VII: what is measured beside the reports' scores."""
 
+import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+import jax
+
+from camanet_jax.configuration import recipe
 from camanet_jax.lab.ablation.language_tables import finish
-from camanet_jax.lab.ablation.parameters import published_parameters
 from camanet_jax.lab.ablation.results import Results, RunResult
-from camanet_jax.lab.ablation.systems import TIMED, printed_name
+from camanet_jax.lab.ablation.systems import TIMED, printed_name, system_config
 from camanet_jax.lab.ablation.tables import HERE, PAPER, Cell, Row, Table, mean_value, not_measured
+from camanet_jax.lab.benchmarks.workload import PUBLISHED_VOCABULARIES, Workload
 from camanet_jax.reporting.paper import paper_table
 
 SPLITS = ('val', 'test')
+
+RECIPES = {'IU-Xray': 'iu_xray', 'MIMIC-CXR': 'mimic'}
 
 
 def table_5(results: Results) -> Table:
@@ -114,3 +120,20 @@ def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
         else not_measured(results.data_set, printed_name(system), columns)
         for system in TIMED
     ]
+
+
+def published_parameters() -> list[tuple[str, str, int]]:
+    """Data set, system and number of parameters, with the vocabularies of the authors' checkpoints."""
+    found = []
+    for data_set, name in RECIPES.items():
+        for system in TIMED:
+            config = system_config(recipe(name), system, 0)
+            found.append((data_set, system, count(Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner]))))
+    return found
+
+
+def count(workload: Workload) -> int:
+    """Parameters of a configuration; running statistics do not count."""
+    model, example = workload.experiment.model(), workload.experiment.example_batch()
+    shapes = jax.eval_shape(model.init, jax.random.key(0), example['images'], example['tokens'][:, :-1])
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes['params']))

@@ -11,8 +11,7 @@ import numpy as np
 
 from camanet_jax.data.schema import UNLABELLED
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.lab.ablation.grid import list_runs, read_grid
-from camanet_jax.lab.ablation.measurements import ALIGNMENT, COST, LABELS, SELECTION
+from camanet_jax.lab.ablation.grid import ALIGNMENT, COST, LABELS, SELECTION, list_runs, read_grid
 from camanet_jax.lab.alignment.measurement import LESIONS
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.scorer import Scorer

@@ -3,11 +3,17 @@
 A lesion is everything in one study that stands for one observation, in all its views: two opacities are one lesion, and
 the parts of it in both films belong together, as do the two films' parts of a map. All lesions of a study are measured
 once more as one, since VDM and TDM do not say which finding they mean. I views.
+
+Boxes that radiologists drew take the place of masks. Their file is a JSON list of {"id", "finding", "xywh_1024":
+[left, top, width, height]}, in pixels of the original film of 1024 x 1024 (NIH ChestX-ray14's BBox list), and an
+optional "view" (0, the first film).
 """
 
 import dataclasses
+import json
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +23,33 @@ from PIL import Image, ImageChops
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Records
-from camanet_jax.lab.alignment.boxes import Box, draw_box
 
 Transform = Callable[[Image.Image], np.ndarray]  # --> uint8 [height width]; of films and of masks
 Picture = UInt8[np.ndarray, 'height width']
 ANY = -1  # in place of an observation: all lesions of a study together
+
+FRAME = 1024  # pixels, the side of the films that boxes are given in
+# ChestX-ray14's names where they are not ours.
+FINDINGS = {name: name for name in OBSERVATIONS} | {
+    'Effusion': 'Pleural Effusion',
+    'Infiltrate': 'Lung Opacity',
+    'Infiltration': 'Lung Opacity',
+    'Mass': 'Lung Lesion',
+    'Nodule': 'Lung Lesion',
+    'Pleural_Thickening': 'Pleural Other',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """A rectangle around a finding; edges as shares of the film's width and height."""
+
+    observation: str
+    view: int
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,3 +146,43 @@ def _overlap(pixels: int, side: int) -> Float[np.ndarray, 'side pixels']:
     edges, starts = np.linspace(0, pixels, side + 1), np.arange(pixels)
     shared = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
     return np.maximum(shared, 0) * side / pixels
+
+
+def read_boxes(path: str | Path) -> dict[str, list[Box]]:
+    """The boxes of a file by study id."""
+    try:
+        entries = json.loads(Path(path).read_text())
+        found = defaultdict(list)
+        for entry in entries:
+            found[entry['id']].append(_box(entry))
+        return dict(found)
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f'Expected {path} to be a JSON list of boxes {{"id", "finding", "xywh_1024"}}, got {error!r}.'
+        ) from error
+
+
+def _box(entry: dict[str, Any]) -> Box:
+    if entry['finding'] not in FINDINGS:
+        raise ValueError(
+            f'Expected the finding of a box to be one of {sorted(FINDINGS)}, got {entry["finding"]!r} '
+            f'(study {entry["id"]}).'
+        )
+    left, top, width, height = (float(value) / FRAME for value in entry['xywh_1024'])
+    if not (width > 0 and height > 0):
+        raise ValueError(f'Expected a box with an area, got {entry["xywh_1024"]} (study {entry["id"]}).')
+    return Box(FINDINGS[entry['finding']], int(entry.get('view', 0)), left, top, left + width, top + height)
+
+
+def draw_box(box: Box, size: tuple[int, int]) -> Image.Image:
+    """A mask of a film's (width, height): 255 inside; pixels that an edge cuts get their share of it."""
+    width, height = size
+    across = _covered(box.left * width, box.right * width, width)
+    down = _covered(box.top * height, box.bottom * height, height)
+    return Image.fromarray(np.rint(255 * np.outer(down, across)).astype(np.uint8))
+
+
+def _covered(start: float, stop: float, pixels: int) -> np.ndarray:
+    """How much of each pixel of a row lies between two points."""
+    edges = np.clip(np.arange(pixels + 1), start, stop)
+    return np.diff(edges)

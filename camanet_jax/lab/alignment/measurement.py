@@ -1,4 +1,4 @@
-"""Measures a run's maps on a split: from a workdir to numbers, and to the files that hold them."""
+"""Measures a run's maps on a split: from a workdir to numbers, to the files that hold them, and to printed tables."""
 
 import json
 from collections import Counter, defaultdict
@@ -11,16 +11,16 @@ from ml_collections import ConfigDict
 from camanet_jax.data.schema import SPLITS
 from camanet_jax.experiment import open_split
 from camanet_jax.generate.film_loading import film_transform
-from camanet_jax.lab.alignment.boxes import Box, read_boxes
-from camanet_jax.lab.alignment.lesions import ANY, Lesion, find_lesions
+from camanet_jax.lab.alignment.lesions import ANY, Box, Lesion, find_lesions, read_boxes
 from camanet_jax.lab.alignment.maps import MEANING, explain_studies, map_side
-from camanet_jax.lab.alignment.summary import MapSet, lesion_scores, summarise
+from camanet_jax.lab.alignment.summary import FEW, MapSet, lesion_scores, summarise
+from camanet_jax.lab.alignment.table import compare_rows, format_comparison, format_table
 from camanet_jax.results import provenance
+from camanet_jax.run import runtime
 from camanet_jax.run.metrics_log import replace_text
-from camanet_jax.run.workdir import TrainedRun, open_trained
+from camanet_jax.run.workdir import TrainedRun, get_config, open_trained
 
 SUMMARY, LESIONS = 'alignment.json', 'alignment_lesions.jsonl'
-FEW = 30  # lesions; of fewer nothing is claimed
 
 Measured = list[tuple[Lesion, dict[str, np.ndarray]]]
 
@@ -33,7 +33,7 @@ def measure(
     Args:
       workdir: of a run with a checkpoint; the best one is taken.
       split: 'train', 'val', 'test', or 'all'.
-      boxes: a file of boxes (`boxes.py`), for data without masks.
+      boxes: a file of boxes (`lesions.read_boxes`), for data without masks.
       config: replaces the recorded configuration, e.g. where the data have moved.
 
     Returns:
@@ -108,3 +108,27 @@ def write(workdir: str | Path, found: dict[str, Any]) -> list[Path]:
     rest = {name: value for name, value in found.items() if name != 'rows'}
     replace_text(summary, json.dumps(rest, indent=2) + '\n')
     return [summary, lesions]
+
+
+def measure_alignment(
+    workdir: Path, split: str, boxes: Path | None, baseline: Path | None, data_dir: str | None
+) -> None:
+    """Measures one run; the baseline only where its files are not of this split."""
+    rows = {}
+    for folder in [workdir, *([baseline] if baseline else [])]:
+        if folder == workdir or not measured(folder, split):
+            config = get_config(str(folder))
+            if data_dir:
+                config.data_dir = data_dir
+            runtime.prepare(config, folder)
+            found = measure(folder, split, boxes, config)
+            print(f'{folder}\n{format_table(found)}')
+            print('\n'.join(f'wrote {path}' for path in write(folder, found)))
+        rows[folder] = [json.loads(line) for line in (folder / LESIONS).read_text().splitlines()]
+    if baseline:
+        print(f'\n{workdir} above {baseline}\n{format_comparison(compare_rows(rows[workdir], rows[baseline]))}')
+
+
+def measured(folder: Path, split: str) -> bool:
+    """Whether a run's files of this split are there."""
+    return (folder / SUMMARY).exists() and json.loads((folder / SUMMARY).read_text())['split'] == split

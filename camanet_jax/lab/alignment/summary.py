@@ -15,6 +15,7 @@ from camanet_jax.lab.alignment.scores import MapScores, score_maps
 from camanet_jax.metrics.bootstrap import StudyStatistics, bootstrap_interval, resampling_weights
 
 MEASURES = ('pointing', 'energy', 'iou')
+FEW = 30  # lesions; of fewer nothing is claimed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,68 @@
-"""Floating-point operations and bytes of a compiled program by XLA's count, and the achieved share of the peaks.
+"""What a compiled program costs and what the device can do at best: operations, bytes, memory.
 
 XLA counts the body of a loop once, whatever the number of rounds, so loops are put together from their parts here. Its
-bytes are those that every fused operation reads and writes, caches or not: more than reaches the memory.
+bytes are those that every fused operation reads and writes, caches or not: more than reaches the memory. The peaks are
+measured: operations of a matrix product, bytes of a copy.
 """
 
+import dataclasses
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from camanet_jax.lab.benchmarks.peaks import Peaks
+from camanet_jax.lab.benchmarks.timing import measure
 
 ACCELERATOR = 'tpu'  # any: what is counted is not compiled
+LONG_ENOUGH = 0.02  # seconds after which a larger problem would not run at a higher rate
+SIDES = (512, 1024, 2048, 4096, 8192, 16384)
+MEBIBYTES = (64, 256, 1024)  # the smallest one is larger than most caches
+REPEATS = 5
+RESIDENT_UNIT = 1 if sys.platform == 'darwin' else 1024  # of ru_maxrss, in bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Peaks:
+    """Rates of one device: operations of matrix products, bytes read and written by copies, per second."""
+
+    matrix: float
+    copy: float
+
+    def as_dict(self) -> dict[str, float]:
+        """With units in the names."""
+        return {'matrix_flops_per_second': self.matrix, 'copy_bytes_per_second': self.copy}
+
+
+def measure_peaks(dtype: jnp.dtype) -> Peaks:
+    """Peaks of the first device for arrays of `dtype`, at JAX's default precision."""
+    return Peaks(matrix_peak(dtype), copy_peak())
+
+
+def matrix_peak(dtype: jnp.dtype) -> float:
+    """Best rate over square products of growing size."""
+    best = 0.0
+    for side in SIDES:
+        matrix = jax.random.normal(jax.random.key(0), (side, side), dtype)
+        seconds = measure({'product': partial(jax.jit(jnp.matmul), matrix, matrix)}, REPEATS)['product'].minimum
+        best = max(best, 2 * side**3 / seconds)
+        if seconds > LONG_ENOUGH:
+            break
+    return best
+
+
+def copy_peak() -> float:
+    """Rate of the largest array that was tried: smaller ones may stay in a cache."""
+    for size in MEBIBYTES:
+        array = jnp.ones(size * 2**20 // 4, jnp.float32)
+        # A change of sign reads and writes like a copy, which XLA would leave out.
+        seconds = measure({'copy': partial(jax.jit(jnp.negative), array)}, REPEATS)['copy'].minimum
+        if seconds > LONG_ENOUGH:
+            break
+    return 2 * array.nbytes / seconds
 
 
 class Cost(NamedTuple):
@@ -50,3 +102,30 @@ def achieved(cost: Cost, seconds: float, peaks: Peaks) -> dict[str, Any]:
         'matrix_peak_share': cost.flops / seconds / peaks.matrix,
         'copy_peak_share': cost.bytes / seconds / peaks.copy,
     }
+
+
+def peak_memory() -> dict[str, Any]:
+    """The most that was held so far: it covers everything that this process has run."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if 'peak_bytes_in_use' in stats:
+        return {'peak_bytes': stats['peak_bytes_in_use'], 'measured': 'memory of the first device'}
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RESIDENT_UNIT
+    return {'peak_bytes': resident, 'measured': 'resident memory of the process'}
+
+
+def program_memory(compiled: jax.stages.Compiled) -> dict[str, int]:
+    """What XLA planned: arguments, results that are no donated arguments, and scratch space."""
+    plan = compiled.memory_analysis()
+    arguments, temporary = plan.argument_size_in_bytes, plan.temp_size_in_bytes
+    results = plan.output_size_in_bytes - plan.alias_size_in_bytes
+    return {
+        'argument_bytes': arguments,
+        'result_bytes': results,
+        'temporary_bytes': temporary,
+        'program_bytes': arguments + results + temporary,
+    }
+
+
+def kept_arrays(loss: Callable[[Any], Any], params: Any) -> list[jax.ShapeDtypeStruct]:
+    """Arrays that the forward pass of `loss(params)` keeps for the backward pass."""
+    return jax.tree.leaves(jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params))

@@ -1,8 +1,13 @@
 """Report generation: encoding and beam search apart, for growing report lengths.
 
 python scripts/benchmark.py decode --config=configs/iu_xray.py --batch_size=4
+
+The search's loop is cut into prefixes: loops of as many rounds that each do the work of the one before and some more.
+Whole loops are timed and not single rounds, because starting a program costs more than a round on an accelerator.
+B studies, N beams, L report tokens, V vocabulary.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,12 +16,12 @@ import jax.numpy as jnp
 
 from camanet_jax import decoding, sharding
 from camanet_jax.experiment import dtype
-from camanet_jax.lab.benchmarks import decode_parts
-from camanet_jax.lab.benchmarks.cost import Cost, achieved, cost_of
-from camanet_jax.lab.benchmarks.memory import peak_memory, program_memory
-from camanet_jax.lab.benchmarks.peaks import measure_peaks
+from camanet_jax.lab.benchmarks.cost import Cost, achieved, cost_of, measure_peaks, peak_memory, program_memory
 from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import Workload
+from camanet_jax.models.camanet import Camanet, Encoding
+from camanet_jax.models.decoder import DecoderCache
+from camanet_jax.models.layers import widened
 
 NEVER = -1e4  # bias of the end's logit: no beam ends before the last token, so none stops the search early
 NOTES = (
@@ -27,6 +32,8 @@ NOTES = (
     'is what choosing words and reordering beams adds. A part can be slightly negative where it is below the noise.',
     'XLA counts a loop once: the cost is that of one round times the length, without choosing words.',
 )
+
+PARTS = ('memory', 'decoder', 'vocabulary')
 
 
 def run(workload: Workload, repeats: int, lengths: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -98,11 +105,11 @@ def compiled_loops(workload: Workload, length: int, variables, encoding) -> dict
     model = workload.experiment.model()
     return {
         part: partial(
-            jax.jit(decode_parts.loop(model, part, beam_size(workload), length)).lower(variables, encoding).compile(),
+            jax.jit(loop(model, part, beam_size(workload), length)).lower(variables, encoding).compile(),
             variables,
             encoding,
         )
-        for part in decode_parts.PARTS
+        for part in PARTS
     }
 
 
@@ -127,5 +134,46 @@ def search_cost(workload: Workload, length: int, variables, encoding) -> Cost:
     project = jax.jit(partial(model.apply, method='cross_projections')).lower(variables, encoding).compile()
     cache = model.apply(variables, studies, beams, length, method='empty_cache')
     round_args = variables, jnp.ones((studies, beams), jnp.int32), cache, project(variables, encoding)
-    one_round = jax.jit(decode_parts.one_round(model)).lower(*round_args).compile()
-    return cost_of(project).and_also(cost_of(one_round), length)
+    compiled_round = jax.jit(one_round(model)).lower(*round_args).compile()
+    return cost_of(project).and_also(cost_of(compiled_round), length)
+
+
+def advance(model: Camanet, part: str, tokens, position, cache: DecoderCache, cross):
+    """One round up to `part`. Returns the new cache and a number that depends on all that was computed."""
+    if part == 'vocabulary':
+        logits, _, cache = model.decode_step(tokens, position, cache, cross)
+        return cache, jax.nn.log_softmax(widened(logits)).max(-1).sum().astype(model.dtype)
+    embedded = model.embed(tokens[..., None], position)[..., 0, :]
+    memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
+    if part == 'memory':
+        return cache.replace(memory=memory), memory.sum()
+    decoded, _, cache = model.decoder.step(embedded, memory, cross, cache, position)
+    return cache, decoded.sum()
+
+
+def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[Any, Encoding], Any]:
+    """A program of (variables, encoding): `length` rounds up to `part`."""
+
+    def program(variables, encoding):
+        batch = len(encoding.encoded)
+        cross = model.apply(variables, encoding, method='cross_projections')
+        cache = model.apply(variables, batch, beam_size, length, method='empty_cache')
+
+        def body(position, carry):
+            cache, total = carry
+            tokens = jnp.full((batch, beam_size), 1, jnp.int32) + position % 2
+            cache, number = model.apply(variables, part, tokens, position, cache, cross, method=advance)
+            return cache, total + number
+
+        return jax.lax.fori_loop(0, length, body, (cache, jnp.zeros((), model.dtype)))
+
+    return program
+
+
+def one_round(model: Camanet) -> Callable[..., Any]:
+    """A program of (variables, tokens [B, N], cache, cross): a single round, for XLA to count."""
+
+    def program(variables, tokens, cache, cross):
+        return model.apply(variables, tokens, jnp.zeros((), jnp.int32), cache, cross, method='decode_step')
+
+    return program

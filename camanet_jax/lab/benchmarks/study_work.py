@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from camanet_jax.lab.benchmarks import decode, decode_parts, train, train_parts
+from camanet_jax.lab.benchmarks import decode, train
 from camanet_jax.lab.benchmarks.cost import flops_of
 from camanet_jax.lab.benchmarks.roofline import Work, least_values
 from camanet_jax.lab.benchmarks.workload import Workload
@@ -51,10 +51,10 @@ def train_flops(workload: Workload) -> float:
     """Of one study's gradient: XLA counts one round of the memory, the others are added."""
     model, variables = workload.experiment.model(), workload.variables()
     batch, (key, objective, _) = workload.batch(jax.device_count()), train.step_arguments(workload)
-    backward = train_parts.prefixes(model)['backward']
+    backward = train.prefixes(model)['backward']
     whole = flops(backward, variables['params'], variables['batch_stats'], batch, key, objective)
     embedded = jnp.zeros((1, workload.config.model.width), model.dtype)
-    one_round = flops(train_parts.memory_round(model), variables['params'], embedded, key)
+    one_round = flops(train.memory_round(model), variables['params'], embedded, key)
     return whole / jax.device_count() + (workload.config.data.max_seq_length - 2) * one_round
 
 
@@ -72,7 +72,7 @@ def decode_work(workload: Workload) -> dict[str, float]:
     kept = jax.tree.leaves((cache.keys, cache.values, cross))
     return {
         'encode_flops': flops(encode, variables, image) + flops(project, variables, encoding),
-        'round_flops': flops(decode_parts.one_round(model), variables, tokens, cache, cross),
+        'round_flops': flops(decode.one_round(model), variables, tokens, cache, cross),
         'round_bytes': float(sum(leaf.size * leaf.dtype.itemsize for leaf in kept)),
     }
 

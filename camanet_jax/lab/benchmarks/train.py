@@ -1,23 +1,35 @@
 """The training step: speed, time split, cost, memory.
 
 python scripts/benchmark.py train --config=configs/iu_xray.py --batch_size=8
+
+The step is cut into prefixes: programs that each do the work of the one before and some more. XLA fuses across what the
+source keeps apart, so the parts of one program cannot be timed inside it; the differences between prefixes can. A
+prefix computes in training mode: dropout on, batch statistics. B studies, D width.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from camanet_jax import sharding
+from camanet_jax import losses, sharding
 from camanet_jax.experiment import dtype
-from camanet_jax.lab.benchmarks import train_parts
-from camanet_jax.lab.benchmarks.cost import Cost, achieved, cost_of, gradient_cost
-from camanet_jax.lab.benchmarks.memory import kept_arrays, peak_memory, program_memory
-from camanet_jax.lab.benchmarks.peaks import measure_peaks
+from camanet_jax.lab.benchmarks.cost import (
+    Cost,
+    achieved,
+    cost_of,
+    gradient_cost,
+    kept_arrays,
+    measure_peaks,
+    peak_memory,
+    program_memory,
+)
 from camanet_jax.lab.benchmarks.timing import measure, split
 from camanet_jax.lab.benchmarks.workload import Workload
-from camanet_jax.train_step import TrainState, train_step
+from camanet_jax.models.camanet import Camanet, input_mask, normalise_images
+from camanet_jax.train_step import TrainState, forward, train_step
 
 NOTES = (
     'The split comes from timing jitted prefixes of the step, each with the work of the one before: a part is a '
@@ -29,6 +41,8 @@ NOTES = (
     'of it, scratch space included.',
     'XLA counts the bytes of every fused operation, caches or not: their share of the copy peak may exceed 1.',
 )
+
+Program = Callable[..., Any]
 
 
 def run(workload: Workload, repeats: int) -> dict[str, Any]:
@@ -44,17 +58,16 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     stepper()
     part_args = part_arguments(workload, variables)
     kept = sum(array.size * array.dtype.itemsize for array in kept_by_pass(workload, part_args))
-    memory = peak_memory() | program_memory(compiled) | {'kept_bytes': kept}
+    memory_use = peak_memory() | program_memory(compiled) | {'kept_bytes': kept}
 
-    prefixes = {
-        name: jax.jit(program).trace(*part_args)
-        for name, program in train_parts.prefixes(workload.experiment.model()).items()
+    traces = {
+        name: jax.jit(program).trace(*part_args) for name, program in prefixes(workload.experiment.model()).items()
     }
-    programs = {name: partial(program.lower().compile(), *part_args) for name, program in prefixes.items()}
+    programs = {name: partial(program.lower().compile(), *part_args) for name, program in traces.items()}
     timings = measure({**programs, 'update': stepper}, repeats)
     step = timings['update']
     peaks = measure_peaks(dtype(config.dtype))
-    backward = gradient_cost(prefixes['backward'], programs['backward'].func, jax.device_count())
+    backward = gradient_cost(traces['backward'], programs['backward'].func, jax.device_count())
     cost = step_cost(workload, gradient_cost(traced, compiled), backward, variables[0])
     studies = config.batch_size
     return {
@@ -67,7 +80,7 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
         'split': split(whole_batch(timings, config.accumulate)),
         'achieved': achieved(cost, step.median, peaks),
         'peaks': peaks.as_dict(),
-        'memory': memory,
+        'memory': memory_use,
         'notes': list(NOTES),
     }
 
@@ -118,8 +131,8 @@ def part_arguments(workload: Workload, variables: tuple) -> tuple:
 def kept_by_pass(workload: Workload, part_args: tuple) -> list[jax.ShapeDtypeStruct]:
     """What the forward pass over one part keeps for the backward pass, before the compiler has its say."""
     params, *others = part_args
-    loss = partial(train_parts.loss, model=workload.experiment.model())
-    return kept_arrays(lambda params: loss(params, *others)[0], params)
+    model = workload.experiment.model()
+    return kept_arrays(lambda params: loss(params, *others, model=model)[0], params)
 
 
 def whole_batch(timings: dict, parts: int) -> dict:
@@ -132,6 +145,83 @@ def step_cost(workload: Workload, step: Cost, backward: Cost, params) -> Cost:
     config, model = workload.config, workload.experiment.model()
     parts = config.accumulate
     embedded = jnp.zeros((config.batch_size // jax.device_count() // parts, config.model.width), model.dtype)
-    one_round = jax.jit(train_parts.memory_round(model)).lower(params, embedded, jax.random.key(0)).compile()
+    one_round = jax.jit(memory_round(model)).lower(params, embedded, jax.random.key(0)).compile()
     rounds = config.data.max_seq_length - 1
     return step.and_also(backward, parts - 1).and_also(cost_of(one_round), parts * (rounds - 1))
+
+
+def backbone(model: Camanet, batch: dict[str, jax.Array]):
+    """Features of the films."""
+    return model.backbone(normalise_images(batch['images'], model.dtype), train=True)
+
+
+def encoder(model: Camanet, batch: dict[str, jax.Array]):
+    """Everything visual: backbone, classifier, VDM and encoder."""
+    encoding = model.encode(batch['images'], labels=batch['labels'], train=True)
+    return encoding, encoding.decoder_input
+
+
+def memory(model: Camanet, batch: dict[str, jax.Array]):
+    """The visual side and the relational memory."""
+    embedded = model.embed(batch['tokens'][:, :-1], train=True)
+    return encoder(model, batch)[1], model.memory(embedded, train=True)
+
+
+def decoder(model: Camanet, batch: dict[str, jax.Array]):
+    """The whole pass up to the vocabulary's logits."""
+    output = model(batch['images'], batch['tokens'][:, :-1], labels=batch['labels'], train=True)
+    return output.encoding.decoder_input, output.logits
+
+
+MODULE_PARTS = {'backbone': backbone, 'encoder': encoder, 'memory': memory, 'decoder': decoder}
+
+
+def loss(params, batch_stats, batch, key, objective: losses.Objective, *, model: Camanet):
+    """The objective, and as auxiliary output the new statistics and the unweighted terms."""
+    counts = losses.counts(batch)
+    width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
+    output, batch_stats = forward(params, batch_stats, batch, key, objective, width, model=model)
+    means = {name: value.sum() / counts[name] for name, value in losses.terms(output, batch).items()}
+    return losses.total(means, objective), (batch_stats, means)
+
+
+def prefixes(model: Camanet) -> dict[str, Program]:
+    """Programs of (params, batch_stats, batch, key, objective), in order."""
+
+    def module_program(part):
+        def program(params, batch_stats, batch, key, objective):
+            del objective
+            return model.apply(
+                {'params': params, 'batch_stats': batch_stats},
+                batch,
+                method=part,
+                rngs={'dropout': key},
+                mutable=['batch_stats'],
+            )
+
+        return program
+
+    def loss_program(*args):
+        return loss(*args, model=model)
+
+    found = {name: module_program(part) for name, part in MODULE_PARTS.items()}
+    return found | {'loss': loss_program, 'backward': jax.value_and_grad(loss_program, has_aux=True)}
+
+
+def memory_round(model: Camanet) -> Program:
+    """Gradient of one round of the memory's scan: a program of (params, embedded [B, D], key)."""
+
+    def one_round(params, embedded, key):
+        def step(module, memory, inputs):
+            return module.memory.step(memory, inputs, train=True).sum()
+
+        variables = {'params': params}
+        inputs = model.apply(variables, embedded, method=lambda module, x: module.memory.project(x))
+        state = model.apply(variables, method=lambda module: module.memory.initial(len(embedded)))
+
+        def value(params, state, inputs):
+            return model.apply({'params': params}, state, inputs, method=step, rngs={'dropout': key})
+
+        return jax.grad(value, argnums=(0, 1, 2))(params, state, inputs)
+
+    return one_round

@@ -11,13 +11,13 @@ import optax
 
 from camanet_jax.configuration import VARIANTS
 from camanet_jax.lab.parity.model_values import model_fields
-from camanet_jax.lab.parity.reference_weights import read_json
+from camanet_jax.lab.parity.reference_weights import draw_state_dict, read_json
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
-from camanet_jax.lab.parity.rules import Close, Identical
-from camanet_jax.lab.parity.tolerances import DOUBLE
+from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Close, Identical
 from camanet_jax.models import vtac
 from camanet_jax.models.camanet import input_mask
 from camanet_jax.optim import LearningRates, learning_rates, make_optimiser
+from camanet_jax.torch_io.chexbert_weights import load_chexbert
 
 VTAC_INPUTS = ('ids', 'word_vectors', 'query', 'attention')
 PROPORTIONS = ('0.15', '0.25', '0.3', '0.35')
@@ -27,6 +27,9 @@ OPTIMISER_RATES = LearningRates(backbone=1e-3, decoder=2e-3)
 OPTIMISER_DECAY = 0.05
 OPTIMISER_STEPS = 60
 OPTIMISER_SHOWN = (0, 4, 19, 59)
+
+CHEXBERT_INPUTS = ('input_ids', 'attention_mask')
+CHEXBERT_SEED = 5
 
 
 def check_vtac(path: Path, where: str, report: Report):
@@ -119,3 +122,38 @@ def check_schedule(schedule: dict[str, Any], where: str, report: Report):
     }
     rates = [learning_rates(i, **options) for i in range(schedule['epochs'] * schedule['steps_per_epoch'])]
     report.compare(where, Check(np.array(rates), Identical()), np.array(schedule['used']))
+
+
+def check_chexbert(path: Path, where: str, report: Report, x64: bool):
+    """The last layer's first token, all logits and the classes read off them; the manifest lies beside `path`."""
+    arrays = load_arrays(path)
+    shapes = read_json(path.with_name(f'{path.stem}_manifest.json'))
+    values = chexbert_values(arrays, shapes, jnp.float64 if x64 else jnp.float32)
+    # Values that were computed in float32 differ from those of float64 by their own rounding.
+    exact = x64 and arrays['logits'].dtype == np.float64
+    tolerance = (DOUBLE if exact else SINGLE).forward
+    # A missing logit is NaN on both sides; where only one side lacks it, its value is the error.
+    close = Close(tolerance, scale=largest_number, part=np.nan_to_num)
+    rules = {'cls_hidden': Close(tolerance), 'logits': close, 'classes': Identical()}
+    report.compare_file(
+        where, arrays, {key: [Check(values[key], rule)] for key, rule in rules.items()}, CHEXBERT_INPUTS
+    )
+
+
+def chexbert_values(arrays: Arrays, shapes: dict[str, list[int]], dtype: Any) -> dict[str, np.ndarray]:
+    """The network's values by the file's keys."""
+    model, variables = load_chexbert(draw_state_dict(shapes, CHEXBERT_SEED), dtype)
+    ids, mask = jnp.asarray(arrays['input_ids'], jnp.int32), jnp.asarray(arrays['attention_mask']) > 0
+    with jax.default_matmul_precision('highest'):
+        output = jax.jit(model.apply)(variables, ids, mask)
+    logits = np.asarray(output.logits)
+    return {
+        'cls_hidden': np.asarray(output.first_token),
+        'logits': np.where(np.isneginf(logits), np.nan, logits),
+        'classes': logits.argmax(-1),
+    }
+
+
+def largest_number(reference: np.ndarray) -> np.ndarray:
+    """One scale for an array: its largest magnitude, missing values left out."""
+    return np.asarray(np.nanmax(np.abs(reference)) or 1.0)

@@ -8,8 +8,7 @@ import numpy as np
 from camanet_jax.lab.parity.model_values import loss_row
 from camanet_jax.lab.parity.reference_weights import projections
 from camanet_jax.lab.parity.report import Arrays, Check
-from camanet_jax.lab.parity.rules import Close, Identical, own_value, unit
-from camanet_jax.lab.parity.tolerances import BEAM_SCORE, RUNNING_STATISTICS, Tolerances
+from camanet_jax.lab.parity.rules import BEAM_SCORE, RUNNING_STATISTICS, Close, Identical, Tolerances, own_value, unit
 
 Checks = dict[str, list[Check]]
 

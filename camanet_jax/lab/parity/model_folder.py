@@ -12,8 +12,7 @@ from camanet_jax.lab.parity import model_checks, model_values
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict, read_json
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
-from camanet_jax.lab.parity.rules import Identical
-from camanet_jax.lab.parity.tolerances import DOUBLE, SINGLE
+from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Identical
 from camanet_jax.optim import LearningRates
 
 FILES = ('reference.npz', 'reference64.npz', 'paper64.npz')

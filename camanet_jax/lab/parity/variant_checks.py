@@ -13,8 +13,7 @@ from camanet_jax.lab.parity.model_folder import read_case, read_settings
 from camanet_jax.lab.parity.model_values import Case, losses_and_gradients
 from camanet_jax.lab.parity.reference_weights import draw_state_dict, read_json
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
-from camanet_jax.lab.parity.rules import Close, own_value
-from camanet_jax.lab.parity.tolerances import SINGLE
+from camanet_jax.lab.parity.rules import SINGLE, Close, own_value
 
 FILE, MANIFEST, BATCH_FOLDER = 'variants.npz', 'variants_manifest.json', 'iu_xray'
 WEIGHTS_SEED = 0

@@ -7,7 +7,7 @@ import math
 import pytest
 from hand_made import REFERENCES, write_grid, write_predictions, write_run
 
-from camanet_jax.lab.ablation import alignment_tables, language_tables, other_tables, report
+from camanet_jax.lab.ablation import alignment_tables, language_tables, other_tables, page
 from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.lab.ablation.results import RunResult, read_results
 from camanet_jax.lab.ablation.tables import HERE, Value, mean_value
@@ -148,7 +148,7 @@ def test_what_was_not_run_says_how_to_run_it(grid):
 
 def test_every_table_says_what_it_depends_on(grid, monkeypatch):
     monkeypatch.setattr(other_tables, 'published_parameters', lambda: [])
-    for table in report.all_tables(read_results(grid)):
+    for table in page.all_tables(read_results(grid)):
         notes = '\n'.join(table.notes)
         assert 'configs/ablation.py, split test, protocol cut' in notes, table.name
         assert 'camanet: paper, seeds 0, steps 100' in notes and 'Versions: jax 0.10' in notes, table.name
@@ -156,10 +156,10 @@ def test_every_table_says_what_it_depends_on(grid, monkeypatch):
 
 def test_tables_follow_the_predictions_files(grid, monkeypatch):
     monkeypatch.setattr(other_tables, 'published_parameters', lambda: [])
-    report.write_report(grid)
+    page.write_page(grid)
     before = csv_values(grid)['table_4', HERE_NAME, '+VDMAE+VTAC', 'BLEU_4']
     write_predictions(grid / 'runs' / 'camanet-seed0' / 'predictions' / 'test.jsonl', ['not'] * 4)
-    report.write_report(grid)
+    page.write_page(grid)
     after = csv_values(grid)['table_4', HERE_NAME, '+VDMAE+VTAC', 'BLEU_4']
     assert before == 1 and after < 0.01
 
@@ -176,20 +176,20 @@ def csv_values(output):
 
 def test_the_three_files_hold_the_same_cells_and_the_page_stands_alone(grid, monkeypatch):
     monkeypatch.setattr(other_tables, 'published_parameters', lambda: [])
-    report.write_report(grid)
-    page, text = ((grid / f'ablation.{kind}').read_text() for kind in ('html', 'md'))
-    for table in report.all_tables(read_results(grid)):
+    page.write_page(grid)
+    html_page, text = ((grid / f'ablation.{kind}').read_text() for kind in ('html', 'md'))
+    for table in page.all_tables(read_results(grid)):
         for line in table.lines():
             assert f'| {" | ".join(line)} |' in text
-            assert all(f'>{cell}<' in page for cell in line)
-    assert 'src="data:image/png;base64,' in page and 'http' not in page and '<link' not in page
-    assert '<code>python scripts/run_ablations.py' in page
+            assert all(f'>{cell}<' in html_page for cell in line)
+    assert 'src="data:image/png;base64,' in html_page and 'http' not in html_page and '<link' not in html_page
+    assert '<code>python scripts/run_ablations.py' in html_page
 
 
 def test_a_grid_without_a_finished_run_is_all_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(other_tables, 'published_parameters', lambda: [])
     write_grid(tmp_path, ['base', 'camanet'], 1)
-    report.write_report(tmp_path)
+    page.write_page(tmp_path)
     assert '| ablation | Base | here | not measured |' in (tmp_path / 'ablation.md').read_text()
 
 

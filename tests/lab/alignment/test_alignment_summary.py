@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.lab.alignment.comparison import compare_rows, format_comparison
 from camanet_jax.lab.alignment.lesions import Lesion
 from camanet_jax.lab.alignment.summary import MEASURES, MapSet, compare, exchange, lesion_scores, summarise
+from camanet_jax.lab.alignment.table import compare_rows, format_comparison
 
 PATCHES = 16
 EDEMA, FRACTURE = OBSERVATIONS.index('Edema'), OBSERVATIONS.index('Fracture')

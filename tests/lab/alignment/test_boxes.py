@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.lab.alignment.boxes import Box, draw_box, read_boxes
+from camanet_jax.lab.alignment.lesions import Box, draw_box, read_boxes
 
 
 @pytest.fixture

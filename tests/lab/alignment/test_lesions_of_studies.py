@@ -11,8 +11,7 @@ from camanet_jax.data.examples import to_example
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
-from camanet_jax.lab.alignment.boxes import Box
-from camanet_jax.lab.alignment.lesions import ANY, find_lesions, patch_shares
+from camanet_jax.lab.alignment.lesions import ANY, Box, find_lesions, patch_shares
 
 WIDE, TALL = (120, 90), (70, 100)  # width, height
 SIDE = 4

@@ -9,9 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from camanet_jax.lab.benchmarks import decode, report, startup
-from camanet_jax.lab.benchmarks.cost import Cost
-from camanet_jax.lab.benchmarks.peaks import Peaks
+from camanet_jax.lab.benchmarks import decode, printing, startup
+from camanet_jax.lab.benchmarks.cost import Cost, Peaks
 from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import read_workload
 
@@ -142,7 +141,7 @@ def test_costs_of_loops_add_up():
 
 
 def test_numbers_are_shown_with_units():
-    text = report.as_text(
+    text = printing.as_text(
         {
             'speed': {'images_per_second': 1234.0, 'matrix_flops_per_second': 2e12},
             'rows': [{'part': 'a', 'seconds': 0.0015, 'share': 0.5}, {'part': 'b', 'peak_bytes': 3e9}],

@@ -12,9 +12,8 @@ from camanet_jax.lab.ablation.alignment_tables import alignment_table, claim_tab
 from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, table_4
 from camanet_jax.lab.ablation.other_tables import table_5, table_6, table_7
-from camanet_jax.lab.ablation.provenance import SCRIPT
 from camanet_jax.lab.ablation.results import Results, read_results
-from camanet_jax.lab.ablation.tables import NOT_MEASURED, Table, Value
+from camanet_jax.lab.ablation.tables import NOT_MEASURED, SCRIPT, Table, Value
 from camanet_jax.run.metrics_log import replace_text
 
 TITLE = "Ablation of CAMANet beside the paper's values"
@@ -26,7 +25,7 @@ th:nth-child(-n+3),td:nth-child(-n+3){text-align:left} tr.here{background:#eef5f
 p{color:#444;font-size:13px;margin:.4rem 0} code{background:#f2f2f2;padding:.1rem .25rem} h2{margin-top:2.5rem}"""
 
 
-def write_report(output: Path) -> list[Path]:
+def write_page(output: Path) -> list[Path]:
     """Writes `output`/ablation.md, .csv, .html and the plot; returns the files."""
     results = read_results(output)
     tables = all_tables(results)
