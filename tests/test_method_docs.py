@@ -51,6 +51,11 @@ def test_what_the_page_names_is_there(file, name):
     assert not name or name in set(defined(body))
 
 
+def test_every_folder_of_the_package_has_its_line():
+    folders = {path.parent.name for path in PACKAGE.glob('*/__init__.py')} - {'models'}
+    assert set(re.findall(r'^\| `(\w+)/` \|', TEXT, re.MULTILINE)) == folders
+
+
 def test_every_equation_has_a_function_and_a_test():
     rows = re.findall(r'^\| (\([\d(), ]+\)) \|[^|]*\| (`.*?) \| (`tests/.*) \|$', TEXT, re.MULTILINE)
     numbers = [int(number) for cell, *_ in rows for number in re.findall(r'\d+', cell)]

@@ -112,7 +112,7 @@ def test_a_wrong_hardware_file_is_refused_with_the_fields(tmp_path):
 
 @pytest.mark.slow
 def test_this_projects_cpu_figures_follow():
-    """README: full size, float32, two cores, whose peaks were measured with the same script."""
+    """Full size, float32, two cores, whose peaks were measured with the same script (docs/scaling.md)."""
     cpu = Hardware('CPU', 229e9, 10e9, 1, 1, 2e-6, 1e9, 0, 1, 2, 'scripts/benchmark.py')
     work = count_work(read_workload(CONFIGS / 'iu_xray.py'))
     step = sum(roofline.train_parts(work, cpu, studies=4).values())
