@@ -52,26 +52,24 @@ def evaluate_step(
     variables: Any,
     batch: dict[str, Array],
     key: Array,
-    objective: losses.Objective,
     *,
     model: Camanet,
     decoding_options: dict[str, Any],
-    extra_losses: losses.ExtraLosses = losses.NO_LOSSES,
+    table: losses.Losses = losses.LOSSES,
 ) -> dict[str, Any]:
     """Reports, class probabilities and loss sums of one batch."""
     encoding = model.apply(variables, batch['images'], method='encode')
     reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
     inputs = batch['tokens'][:, :-1]
     width = input_mask(inputs).sum(1).max()
-    output = model.apply(variables, encoding, inputs, objective.counts, width, method='decode')
+    output = model.apply(variables, encoding, inputs, width, method='decode')
     found = {
         'tokens': reports.tokens[:, 0],
         'scores': reports.scores[:, 0],
         'valid': batch['valid'],
         'index': batch['index'],
         'labels': batch['labels'],
-        'counts': losses.counts(batch, extra_losses),
-        'sums': {name: value.sum() for name, value in losses.terms(output, batch, extra_losses).items()},
+        'losses': (losses.sums(output, batch, table), losses.denominators(batch, table)),
     }
     if encoding.class_logits is not None:
         found['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
@@ -83,13 +81,12 @@ class Evaluator:
 
     def __init__(self, experiment: Experiment, mesh: Mesh):
         self.experiment, self.mesh = experiment, mesh
-        self.objective = experiment.objective()
         self.extra_metrics = experiment.extra_metrics()
         step = partial(
             evaluate_step,
             model=experiment.model(),
             decoding_options=experiment.decoding_options(),
-            extra_losses=experiment.extra_losses(),
+            table=experiment.loss_table(),
         )
         self._step = jax.jit(step, out_shardings=replicated(mesh))
 
@@ -98,7 +95,7 @@ class Evaluator:
         batches = self.experiment.eval_batches(source)
         key = jax.random.key(self.experiment.config.seed)
         running = (
-            self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i), self.objective)
+            self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i))
             for i, batch in enumerate(batches)
         )
         found, rows = [], []
@@ -122,12 +119,9 @@ class Evaluator:
 
         order = np.argsort(join('index'))
         rows = [rows[i] for i in order]
-        means = {
-            name: float(sum(part['sums'][name] for part in found) / sum(part['counts'][name] for part in found))
-            for name in found[0]['sums']
-        }
+        means = losses.means(*jax.tree.map(lambda *parts: sum(parts), *(part['losses'] for part in found)))
         skipped = sorted(set(source.ids) - {row['id'] for row in rows})
-        return SplitResult(rows, means, join('tokens')[order], join('labels')[order], skipped)
+        return SplitResult(rows, jax.tree.map(float, means), join('tokens')[order], join('labels')[order], skipped)
 
     def rows(self, part: dict[str, Any], source: Source) -> list[dict[str, Any]]:
         """A batch's lines of the predictions file; METEOR is asked about them already."""
@@ -213,8 +207,3 @@ def shuffled(rows: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     giver = np.empty_like(order)
     giver[order] = np.roll(order, 1)  # a cycle: nobody keeps the own report
     return [row | {'report': rows[giver[i]]['report']} for i, row in enumerate(rows)]
-
-
-def as_variables(state: Any) -> dict[str, Any]:
-    """A TrainState's parameters and statistics as the model takes them."""
-    return {'params': state.params, 'batch_stats': state.batch_stats}

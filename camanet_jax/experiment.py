@@ -21,7 +21,6 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source, open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.models import Camanet
-from camanet_jax.models.vtac import selection_counts
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +53,8 @@ class Experiment:
         return Camanet(
             vocabulary_size=len(self.tokenizer) + 1,
             cam_classes=classes,
+            topk=self.config.loss.topk,
+            tdm_count=self.config.loss.tdm_count,
             dtype=dtype(self.config.dtype),
             param_dtype=param_dtype(self.config.dtype),
             **fields,
@@ -77,22 +78,15 @@ class Experiment:
             lag=o.schedule_lag,
         )
 
-    def objective(self) -> losses.Objective:
-        """Weights of the terms, and VTAC's counts for reports of this length."""
-        loss = self.config.loss
-        # A generated report may fill all positions behind BOS.
-        counts = selection_counts(loss.topk, self.config.data.max_seq_length + 1, loss.tdm_count)
-        return losses.Objective(
-            loss.pseudo_label_weight,
-            loss.vtac_weight,
-            loss.contrastive_weight,
-            counts,
-            dict(zip(self._extra_losses(), map(float, loss.extra_weights), strict=True)),
-        )
+    def loss_table(self) -> losses.Losses:
+        """The table of losses, with those that the configuration adds."""
+        extra = {called: extensions.find('loss.extra', name) for called, name in self._extra_losses().items()}
+        return losses.LOSSES | {called: losses.extra_loss(function) for called, function in extra.items()}
 
-    def extra_losses(self) -> losses.ExtraLosses:
-        """The losses that the configuration adds, by what they are called."""
-        return {called: extensions.find('loss.extra', name) for called, name in self._extra_losses().items()}
+    def loss_weights(self) -> dict[str, float]:
+        """Weights of the losses in the total."""
+        extra = zip(self._extra_losses(), map(float, self.config.loss.extra_weights), strict=True)
+        return losses.weights(self.config.loss) | dict(extra)
 
     def extra_metrics(self) -> dict[str, Metric]:
         """The metrics that the configuration adds, by what they are called."""
@@ -101,7 +95,7 @@ class Experiment:
     def check(self) -> None:
         """Raises ValueError where the configuration names what is not there."""
         self.model()
-        self.extra_losses()
+        self.loss_table()
         self.extra_metrics()
 
     def decoding_options(self, **changes: Any) -> dict[str, Any]:
@@ -152,7 +146,7 @@ class Experiment:
         if len(names) != len(weights):
             raise ValueError(f'Expected a weight for each of loss.extra={names}, got loss.extra_weights={weights}.')
         found = extensions.by_call('loss.extra', names)
-        if taken := sorted(found.keys() & set(losses.TERMS)):
+        if taken := sorted(found.keys() & losses.LOSSES.keys()):
             raise ValueError(f'loss.extra: {taken[0]} is the name of a term already; rename yours.')
         return found
 

@@ -13,7 +13,6 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Array, Float, Int
 
-from camanet_jax.losses import Objective
 from camanet_jax.models import Camanet, CamanetOutput
 
 
@@ -44,17 +43,15 @@ class Explanation:
 
 
 @partial(jax.jit, static_argnames='model')
-def teacher_forced(variables: Any, images: Array, tokens: Array, objective: Objective, *, model: Camanet):
+def teacher_forced(variables: Any, images: Array, tokens: Array, *, model: Camanet):
     """One evaluation-mode pass; see `Camanet.__call__`."""
-    return model.apply(variables, images, tokens, objective.counts)
+    return model.apply(variables, images, tokens)
 
 
-def explain(
-    variables: Any, images: Array, tokens: Int[Array, 'B L'], objective: Objective, *, model: Camanet
-) -> list[Explanation]:
+def explain(variables: Any, images: Array, tokens: Int[Array, 'B L'], *, model: Camanet) -> list[Explanation]:
     """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width]."""
     tokens = np.asarray(tokens)
-    output = jax.device_get(teacher_forced(variables, images, as_read(tokens), objective, model=model))
+    output = jax.device_get(teacher_forced(variables, images, as_read(tokens), model=model))
     return [explain_study(output, i, tokens[i], images.shape[1]) for i in range(len(tokens))]
 
 

@@ -1,13 +1,12 @@
-"""The terms of the objective, per study, named as in the paper (equations 17 to 19; SPEC section 6).
+"""The objective (equation 19): a table of losses, one row each, and their sums, means and total.
 
-B studies, P visual tokens, Y observations, L report tokens, V vocabulary, D width. A term is a sum over studies divided
-by a count over the whole global batch; counts are taken separately, so that accumulated or sharded batches give the
-same loss as one large batch.
+B studies, P visual tokens, Y observations, L report tokens, V vocabulary, D width. The mean of a loss is its sum over
+studies, divided by a count over the whole global batch. Sums and counts are taken separately, so that accumulated or
+sharded batches give the same loss as one large batch.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,29 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 from camanet_jax import sharding
 from camanet_jax.models.layers import widened
 from camanet_jax.models.outputs import CamanetOutput
-from camanet_jax.models.vtac import SelectionCounts
 
 Batch = Mapping[str, Array]
-# Functions of output and batch that give one value per study, by the names under which they are logged.
-ExtraLosses = Mapping[str, Callable[[CamanetOutput, Batch], Array]]
-NO_LOSSES: ExtraLosses = MappingProxyType({})
-TERMS = 'report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'
-
-
-class Objective(NamedTuple):
-    """Numbers of the objective that may change without recompiling the step.
-
-    Attributes:
-      pseudo_label_weight: lambda of equation 19. vtac_weight: delta. contrastive_weight: of the CLIP ablation.
-      counts: how many words VTAC selects (`vtac.selection_counts`), which holds k.
-      extra_weights: of the losses that a configuration adds, by name.
-    """
-
-    pseudo_label_weight: float
-    vtac_weight: float
-    contrastive_weight: float
-    counts: SelectionCounts
-    extra_weights: Mapping[str, float] = {}
 
 
 def report_nll(
@@ -75,7 +53,7 @@ token_nll.defvjp(token_nll_forward, token_nll_backward)
 
 
 def pseudo_label_bce(class_logits: Float[Array, 'B Y'], labels: Float[Array, 'B Y']) -> Float[Array, ' B']:
-    """Binary cross-entropy of each study's pseudo-labels, summed over its observations; NaN labels count nothing."""
+    """Binary cross-entropy of each study's pseudo-labels, summed over its observations; NaN labels are ignored."""
     known = ~jnp.isnan(labels)
     return (optax.sigmoid_binary_cross_entropy(widened(class_logits), jnp.nan_to_num(labels)) * known).sum(-1)
 
@@ -100,52 +78,116 @@ def contrastive(image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Fl
     return sum(both) / 2
 
 
-def counts(batch: Batch, extra: ExtraLosses = NO_LOSSES) -> dict[str, Array]:
-    """What each term is divided by: target tokens, pseudo-labels, studies with a positive pseudo-label, studies."""
-    raw = {
-        'report_nll': (batch['token_mask'][:, 1:] * batch['valid'][:, None]).sum(),
-        'pseudo_label_bce': (~jnp.isnan(batch['labels']) * batch['valid'][:, None]).sum(),
-        'vtac_mse': positive(batch).sum(),
-        **dict.fromkeys(('contrastive', *extra), batch['valid'].sum()),
-    }
-    return {name: jnp.maximum(count, 1) for name, count in raw.items()}
+def target_tokens(batch: Batch) -> Float[Array, ' B']:
+    """Number of each report's target tokens."""
+    return batch['token_mask'][:, 1:].sum(-1)
+
+
+def known_labels(batch: Batch) -> Int[Array, ' B']:
+    """Number of each study's pseudo-labels."""
+    return (~jnp.isnan(batch['labels'])).sum(-1)
 
 
 def positive(batch: Batch) -> Bool[Array, ' B']:
     """Studies with at least one positive pseudo-label."""
-    return (batch['labels'] > 0).any(-1) & batch['valid']
+    return (batch['labels'] > 0).any(-1)
 
 
-def terms(output: CamanetOutput, batch: Batch, extra: ExtraLosses = NO_LOSSES) -> dict[str, Float[Array, ' B']]:
-    """Each term of this system, and each of `extra`, for each study; zero where a study does not count."""
+def studies(batch: Batch) -> Bool[Array, ' B']:
+    """Every study that is one."""
+    return batch['valid']
+
+
+class Loss(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+      equation: where the paper has it.
+      per_study: gives one value for each study.
+      inputs: its arguments, from the model's output and the batch. A system that lacks one of them has no such loss.
+      denominator: what each study adds to the number that the sum is divided by; a study that adds 0 is left out.
+      weight: the field of `config.loss` that holds its weight in the total; None for 1.
+    """
+
+    equation: str
+    per_study: Callable[..., Array]
+    inputs: Callable[[CamanetOutput, Batch], tuple[Any, ...]]
+    denominator: Callable[[Batch], Array]
+    weight: str | None
+
+
+Losses = Mapping[str, Loss]
+LOSSES: Losses = {
+    'report_nll': Loss(
+        '18',
+        report_nll,
+        lambda output, batch: (output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]),
+        target_tokens,
+        None,
+    ),
+    'pseudo_label_bce': Loss(
+        'in 19',
+        pseudo_label_bce,
+        lambda output, batch: (output.encoding.class_logits, batch['labels']),
+        known_labels,
+        'pseudo_label_weight',
+    ),
+    'vtac_mse': Loss('17', vtac_mse, lambda output, batch: (output.tdm, output.encoding.vdm), positive, 'vtac_weight'),
+    'contrastive': Loss(
+        'section IV-G',
+        contrastive,
+        lambda output, batch: (output.image_embedding, output.text_embedding, output.contrastive_scale),
+        studies,
+        'contrastive_weight',
+    ),
+}
+
+
+def extra_loss(per_study: Callable[[CamanetOutput, Batch], Array]) -> Loss:
+    """The row of a loss that a configuration adds, a mean over studies; `config.loss.extra_weights` has its weight."""
+    return Loss('', per_study, lambda output, batch: (output, batch), studies, None)
+
+
+def weights(config: Mapping[str, Any]) -> dict[str, float]:
+    """Weights of the table's losses from the fields of `config.loss`."""
+    return {name: 1.0 if loss.weight is None else float(config[loss.weight]) for name, loss in LOSSES.items()}
+
+
+def counted(name: str, loss: Loss, values: Array, batch: Batch) -> Float[Array, ' B']:
+    """Values per study, 0 where a study does not count or only pads the batch."""
     valid = batch['valid']
-    found = {'report_nll': report_nll(output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]) * valid}
-    if output.encoding.vdm is not None:
-        found['pseudo_label_bce'] = pseudo_label_bce(output.encoding.class_logits, batch['labels']) * valid
-    if output.tdm is not None:
-        found['vtac_mse'] = vtac_mse(output.tdm, output.encoding.vdm) * positive(batch)
-    if output.contrastive_scale is not None:
-        loss = contrastive(output.image_embedding, output.text_embedding, output.contrastive_scale)
-        found['contrastive'] = loss * valid
-    return found | {name: extra_term(name, loss(output, batch), valid) for name, loss in extra.items()}
-
-
-def extra_term(name: str, values: Array, valid: Bool[Array, ' B']) -> Float[Array, ' B']:
-    """What an extra loss returned, without the rows that only pad the batch."""
     if jnp.shape(values) != valid.shape:
         raise ValueError(
             f'loss.extra, {name}: expected one value for each of {len(valid)} studies, got shape {jnp.shape(values)}.'
         )
-    return jnp.where(valid, values, 0)
+    return jnp.where((loss.denominator(batch) > 0) & valid, values, 0)
 
 
-def total(means: dict[str, Array], objective: Objective) -> Array:
-    """The objective (equation 19) from the unweighted terms."""
-    weights = {
-        'report_nll': 1.0,
-        'pseudo_label_bce': objective.pseudo_label_weight,
-        'vtac_mse': objective.vtac_weight,
-        'contrastive': objective.contrastive_weight,
-        **objective.extra_weights,
+def terms(output: CamanetOutput, batch: Batch, losses: Losses = LOSSES) -> dict[str, Float[Array, ' B']]:
+    """The losses that this system has, for each study."""
+    inputs = {name: loss.inputs(output, batch) for name, loss in losses.items()}
+    return {
+        name: counted(name, losses[name], losses[name].per_study(*given), batch)
+        for name, given in inputs.items()
+        if all(value is not None for value in given)
     }
+
+
+def sums(output: CamanetOutput, batch: Batch, losses: Losses = LOSSES) -> dict[str, Array]:
+    """The losses that this system has, summed over studies."""
+    return {name: values.sum() for name, values in terms(output, batch, losses).items()}
+
+
+def denominators(batch: Batch, losses: Losses = LOSSES) -> dict[str, Array]:
+    """What each sum is divided by: target tokens, pseudo-labels, studies with a positive pseudo-label, studies."""
+    return {name: (loss.denominator(batch) * batch['valid']).sum() for name, loss in losses.items()}
+
+
+def means(sums: Mapping[str, Array], denominators: Mapping[str, Array]) -> dict[str, Array]:
+    """The unweighted losses; 0 where nothing counts."""
+    return {name: value / (denominators[name] + (denominators[name] == 0)) for name, value in sums.items()}
+
+
+def total(means: Mapping[str, Array], weights: Mapping[str, Array | float]) -> Array:
+    """The objective (equation 19) from the unweighted losses."""
     return sum(weights[name] * value for name, value in means.items())

@@ -17,7 +17,6 @@ from jax.sharding import Mesh
 
 from camanet_jax import sharding
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.evaluate import as_variables
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import has_checkpoint
 from camanet_jax.run.workdir import open_trained
@@ -71,7 +70,7 @@ def variable_shapes(experiment: Experiment) -> dict[str, Any]:
     """The model's variables as shapes."""
     model, tx = experiment.model(), experiment.optimiser()
     state = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
-    return as_variables(state)
+    return state.variables
 
 
 def backbone_weights(file: Path, shapes: dict[str, Any]) -> InitialWeights:
@@ -151,7 +150,7 @@ def with_initial_weights(state: TrainState, weights: InitialWeights | None, mesh
     if weights is None:
         return state
     merged: dict[str, dict[str, Any]] = {'params': {}, 'batch_stats': {}}
-    for (collection, path), fresh in flatten(as_variables(state)).items():
+    for (collection, path), fresh in flatten(state.variables).items():
         value = weights.values.get((collection, path))
         if value is not None:
             value = value if path not in WORD_AXES else merge_words(np.array(fresh), value, WORD_AXES[path], weights)

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from camanet_jax import configuration, evaluate, results, sharding
+from camanet_jax import configuration, results, sharding
 from camanet_jax.data.pipeline import BatchIterator, steps_per_epoch
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
@@ -93,7 +93,7 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     if best.best_step != int(state.step):
         state = training.checkpoints.restore_state(training.state_template(), best.best_step)
     training.checkpoints.close()
-    results.write_results(workdir, training.evaluator, evaluate.as_variables(state), best.best_step)
+    results.write_results(workdir, training.evaluator, state.variables, best.best_step)
 
 
 def run_steps(
@@ -110,7 +110,7 @@ def run_steps(
                 break
             batch = sharding.put_batch(next(training.batches), training.mesh)
             rates = training.experiment.learning_rates(step, epoch_steps)
-            state, metrics = training.step_function(state, batch, training.key, training.objective, rates)
+            state, metrics = training.step_function(state, batch, training.key, training.weights, rates)
             records.add(step + 1, metrics, rates)
             stopping = stop.requested(step)  # asked once: a signal that comes later is for the next step
             epoch_ends = (step + 1) % epoch_steps == 0
@@ -148,7 +148,7 @@ class Training:
     epoch_steps: int
 
     def __post_init__(self):
-        self.objective = self.experiment.objective()
+        self.weights = self.experiment.loss_weights()
 
     def state_template(self) -> Any:
         """Shapes and places of a state, for restoring one."""
@@ -175,7 +175,7 @@ class Training:
     def validate(self, state: TrainState, step: int, log: MetricsLog) -> None:
         """Scores the validation split, logs it and tells the selection."""
         began, epoch = time.monotonic(), step // self.epoch_steps
-        result = self.evaluator.run(evaluate.as_variables(state), self.val_source, f'Validating epoch {epoch}')
+        result = self.evaluator.run(state.variables, self.val_source, f'Validating epoch {epoch}')
         scores = self.evaluator.language_scores(result)
         better = self.checkpoints.selection.update(scores['selection_score'], step, epoch)
         extra = self.evaluator.extra_scores(result.rows)
@@ -200,7 +200,7 @@ def make_training(
     model, tx, key = experiment.model(), experiment.optimiser(), jax.random.key(config.seed)
     everywhere = sharding.replicated(mesh)
     step = partial(
-        train_step, model=model, tx=tx, accumulate=config.accumulate, extra_losses=experiment.extra_losses(), mesh=mesh
+        train_step, model=model, tx=tx, accumulate=config.accumulate, table=experiment.loss_table(), mesh=mesh
     )
     make_state = partial(init_state, model, tx, key, experiment.example_batch())
     return Training(

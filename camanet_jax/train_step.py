@@ -6,7 +6,7 @@ dicts as `camanet_jax.data.pipeline` makes them.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +22,17 @@ from camanet_jax.optim import LearningRates
 
 
 class TrainState(struct.PyTreeNode):
-    """What training carries from step to step: updates made, parameters, running statistics, optimiser state."""
+    """State carried from step to step: updates made, parameters, running statistics, optimiser state."""
 
     step: Array
     params: Any
     batch_stats: Any
     opt_state: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Parameters and running statistics as the model takes them."""
+        return {'params': self.params, 'batch_stats': self.batch_stats}
 
 
 def init_state(model: Camanet, tx: optax.GradientTransformation, key: Array, batch: dict[str, Any]) -> TrainState:
@@ -38,14 +43,16 @@ def init_state(model: Camanet, tx: optax.GradientTransformation, key: Array, bat
     return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
 
 
-def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_width, *, model: Camanet):
-    """Training-mode pass. Returns the model's output and the new running statistics."""
+def forward(variables, batch, key, width, *, model: Camanet):
+    """Training-mode pass. Returns the model's output and the new running statistics.
+
+    `width` is the longest input of the global batch.
+    """
     output, changed = model.apply(
-        {'params': params, 'batch_stats': batch_stats},
+        variables,
         batch['images'],
         batch['tokens'][:, :-1],
-        objective.counts,
-        batch_width,
+        width,
         labels=batch['labels'],
         train=True,
         rngs={'dropout': key},
@@ -54,17 +61,37 @@ def forward(params, batch_stats, batch, key, objective: losses.Objective, batch_
     return output, changed.get('batch_stats', {})  # none without BatchNorm
 
 
+class WholeBatch(NamedTuple):
+    """What every device and accumulated part must know of the global batch.
+
+    Attributes:
+      denominators: of each loss (`losses.denominators`).
+      studies: their number.
+      width: tokens of the longest input.
+    """
+
+    denominators: dict[str, Array]
+    studies: Array
+    width: Array
+
+    @classmethod
+    def of(cls, batch: dict[str, Array], table: losses.Losses) -> 'WholeBatch':
+        """Counts a batch."""
+        width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
+        return cls(losses.denominators(batch, table), batch['valid'].sum(), width)
+
+
 def train_step(
     state: TrainState,
     batch: dict[str, Array],
     key: Array,
-    objective: losses.Objective,
+    weights: dict[str, float],
     rates: LearningRates,
     *,
     model: Camanet,
     tx: optax.GradientTransformationExtraArgs,
     accumulate: int = 1,
-    extra_losses: losses.ExtraLosses = losses.NO_LOSSES,
+    table: losses.Losses = losses.LOSSES,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One update.
@@ -73,69 +100,55 @@ def train_step(
       state: donated by the caller's jit.
       batch: the global batch.
       key: the run's root key; the step's own is folded in.
-      objective, rates: traced numbers.
+      weights, rates: traced numbers: weights of the losses and learning rates.
       accumulate: parts that the batch is cut into, one after the other, to save memory. Losses and gradients are those
         of the whole batch, but BatchNorm normalises each part by itself.
-      extra_losses: further terms; their weights are in `objective`. They see the studies of one device.
+      table: the losses; those that a configuration adds see the studies of one device.
       mesh: the devices that share the batch; None for one.
 
     Returns:
-      The new state and the unweighted terms, norms and shares of this step.
+      The new state and the unweighted losses, norms and shares of this step.
     """
     key = jax.random.fold_in(key, state.step)
-    counts = losses.counts(batch, extra_losses)
-    width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
-    make = partial(gradients, model=model, accumulate=accumulate, extra_losses=extra_losses)
+    make = partial(gradients, model=model, accumulate=accumulate, table=table)
     grads, batch_stats, metrics = sharding.over_devices(make, mesh)(
-        batch, state.params, state.batch_stats, key, objective, counts, width
+        batch, state.variables, key, weights, WholeBatch.of(batch, table)
     )
 
     updates, opt_state = tx.update(grads, state.opt_state, state.params, rates=rates)
     params = optax.apply_updates(state.params, updates)
     metrics |= {
-        'loss': losses.total({n: metrics[n] for n in metrics if n in counts}, objective),
+        'loss': losses.total({name: metrics[name] for name in metrics if name in table}, weights),
         'gradient_norm': optax.tree.norm(grads),
         'update_norm': optax.tree.norm(updates),
     }
     return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
 
-def gradients(
-    batch,
-    params,
-    batch_stats,
-    key,
-    objective: losses.Objective,
-    counts,
-    width,
-    *,
-    model: Camanet,
-    accumulate: int,
-    extra_losses: losses.ExtraLosses,
-):
+def gradients(batch, variables, key, weights, whole: WholeBatch, *, model: Camanet, accumulate: int, table):
     """Gradients of the objective, new running statistics and metrics; `batch` is this device's share."""
 
     def part_loss(params, batch_stats, part, part_key):
-        output, batch_stats = forward(params, batch_stats, part, part_key, objective, width, model=model)
-        terms = losses.terms(output, part, extra_losses)
-        means = {name: value.sum() / counts[name] for name, value in terms.items()}
-        return losses.total(means, objective), (batch_stats, means | shares(output, part, counts))
+        variables = {'params': params, 'batch_stats': batch_stats}
+        output, batch_stats = forward(variables, part, part_key, whole.width, model=model)
+        means = losses.means(losses.sums(output, part, table), whole.denominators)
+        return losses.total(means, weights), (batch_stats, means | shares(output, part, whole.studies))
 
-    gradient = jax.grad(part_loss, has_aux=True)
+    gradient, start = jax.grad(part_loss, has_aux=True), (variables['params'], variables['batch_stats'])
     if accumulate == 1:
-        grads, (batch_stats, metrics) = gradient(params, batch_stats, batch, key)
+        grads, (batch_stats, metrics) = gradient(*start, batch, key)
     else:
-        grads, batch_stats, metrics = accumulated(gradient, params, batch_stats, batch, key, accumulate)
+        grads, batch_stats, metrics = accumulated(gradient, *start, batch, key, accumulate)
     grads, metrics = sharding.sum_over_devices((grads, metrics))
     return grads, batch_stats, metrics
 
 
-def shares(output, batch, counts) -> dict[str, Array]:
-    """Diagnostics summed over studies: the share of studies whose VDM is empty."""
+def shares(output, batch, studies: Array) -> dict[str, Array]:
+    """The share of studies whose VDM is empty: this part's contribution."""
     if output.encoding.vdm is None:
         return {}
     empty = ~output.encoding.present.any(-1) & batch['valid']
-    return {'empty_vdm_share': empty.sum() / counts['contrastive']}
+    return {'empty_vdm_share': empty.sum() / studies}
 
 
 def accumulated(gradient, params, batch_stats, batch, key, parts: int):

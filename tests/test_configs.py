@@ -59,7 +59,7 @@ def test_a_step_keeps_the_state_and_gives_scalars(name):
         state,
         batch,
         jax.random.key(0),
-        found.objective(),
+        found.loss_weights(),
         found.learning_rates(0, 10),
     )
     assert new == state

@@ -87,7 +87,7 @@ def test_reports_are_written_without_the_losses_and_metrics(mine, make_experimen
     experiment = make_experiment(
         {'loss.extra': ('gone.py:f',), 'loss.extra_weights': (0.5,), 'evaluation.metrics': ('gone.py:g',)}
     )
-    assert experiment.objective().extra_weights == {'f': 0.5}
+    assert experiment.loss_weights()['f'] == 0.5
     experiment.model()
     with pytest.raises(ValueError, match='gone.py cannot be loaded'):
         experiment.check()
@@ -100,13 +100,12 @@ def test_an_extra_loss_joins_terms_counts_and_total():
         'token_mask': np.ones((3, 4)),
         'tokens': np.zeros((3, 4), int),
     }
-    extra = {'mine': lambda output, batch: jnp.array([1.0, 2.0, jnp.nan])}
-    assert losses.counts(batch, extra)['mine'] == 2 and 'mine' not in losses.counts(batch)
-    np.testing.assert_array_equal(losses.extra_term('mine', extra['mine'](None, batch), batch['valid']), [1, 2, 0])
-    objective = losses.Objective(1.0, 1.0, 1.0, None, {'mine': 0.5})
-    assert losses.total({'report_nll': 10.0, 'mine': 3.0}, objective) == 11.5
+    extra = {'mine': losses.extra_loss(lambda output, batch: jnp.array([1.0, 2.0, jnp.nan]))}
+    assert losses.denominators(batch, extra)['mine'] == 2 and 'mine' not in losses.denominators(batch)
+    np.testing.assert_array_equal(losses.terms(object(), batch, extra)['mine'], [1, 2, 0])
+    assert losses.total({'report_nll': 10.0, 'mine': 3.0}, {'report_nll': 1.0, 'mine': 0.5}) == 11.5
     with pytest.raises(ValueError, match=r'loss.extra, mine: expected one value for each of 3 studies, got shape \(\)'):
-        losses.extra_term('mine', jnp.array(1.0), batch['valid'])
+        losses.terms(object(), batch, {'mine': losses.extra_loss(lambda output, batch: jnp.array(1.0))})
 
 
 def test_layercam_is_the_activation_weighted_by_positive_gradients():

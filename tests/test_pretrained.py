@@ -8,7 +8,6 @@ import pytest
 
 from camanet_jax import pretrained, sharding, train
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.evaluate import as_variables
 from camanet_jax.experiment import Experiment
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
 from camanet_jax.run import workdir
@@ -37,13 +36,13 @@ def fresh_state(experiment, seed=0):
 def initialised(experiment, weights, seed=0):
     """Our variables after initialisation, by collection and path."""
     state = with_initial_weights(fresh_state(experiment, seed), weights, sharding.make_mesh())
-    return {key: np.asarray(value) for key, value in weight_names.flatten(as_variables(state)).items()}
+    return {key: np.asarray(value) for key, value in weight_names.flatten(state.variables).items()}
 
 
 @pytest.fixture
 def backbone(make_experiment):
     """A backbone's arrays under torchvision's names, its classifier with them."""
-    names = weight_names.state_dict(as_variables(fresh_state(make_experiment(), seed=9)))
+    names = weight_names.state_dict(fresh_state(make_experiment(), seed=9).variables)
     found = {
         name.replace('visual_extractor.model.', 'features.'): value + 1
         for name, value in names.items()
@@ -94,7 +93,7 @@ def test_an_unfit_densenet_file_is_one_error_that_lists_both_sides(tmp_path, mak
 
 def test_words_are_matched_and_new_ones_are_drawn(make_experiment, monkeypatch):
     old, new = make_experiment(), make_experiment({'init_from': 'old'}, ('.', '<unk>', 'effusion', 'heart', 'lungs'))
-    source = workdir.TrainedRun(old, as_variables(fresh_state(old, seed=5)), step=3)
+    source = workdir.TrainedRun(old, fresh_state(old, seed=5).variables, step=3)
     monkeypatch.setattr(pretrained, 'open_trained', lambda folder: source)
     monkeypatch.setattr(pretrained, 'has_checkpoint', lambda folder: True)
     found, fresh = initialised(new, read_initial_weights(new)), initialised(new, None)

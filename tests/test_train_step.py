@@ -15,7 +15,6 @@ from flax import linen as nn
 
 from camanet_jax import losses, sharding
 from camanet_jax.models import Camanet
-from camanet_jax.models.vtac import selection_counts
 from camanet_jax.optim import LearningRates, make_optimiser
 from camanet_jax.train_step import init_state, train_step
 
@@ -46,11 +45,13 @@ MODEL = Camanet(
     projection_dropout=0.0,
     visual_extractor=Patches,
     tdm_candidates='words_and_bos',
+    tdm_count='official',  # depends on the width of the batch, which parts must not change
     vdm_classes='labels',
     dtype=jnp.float64,
     param_dtype=jnp.float64,
 )
 TX = make_optimiser()
+WEIGHTS = losses.weights({'pseudo_label_weight': 1.0, 'vtac_weight': 0.5, 'contrastive_weight': 0.7})
 # What depends on the other studies of a batch, or on a study's place in it.
 SHARED = MODEL.clone(dropout=0.3, projection_dropout=0.3, contrastive=True)
 
@@ -75,12 +76,6 @@ def batch() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.fixture(scope='module')
-def objective() -> losses.Objective:
-    """The official counts depend on the width of the batch, which parts must not change."""
-    return losses.Objective(1.0, 0.5, 0.0, selection_counts(0.3, LENGTH, 'official'))
-
-
 @pytest.fixture(autouse=True)
 def double():
     """In double precision, sums in another order agree to many digits."""
@@ -88,7 +83,7 @@ def double():
         yield
 
 
-def step(batch, objective, *, model: Camanet = MODEL, accumulate: int = 1, devices: int | None = None):
+def step(batch, *, model: Camanet = MODEL, accumulate: int = 1, devices: int | None = None):
     """One step from a fresh state, on the first `devices` or all; returns the new state and the metrics."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), (sharding.STUDIES,))
     function = jax.jit(
@@ -97,28 +92,27 @@ def step(batch, objective, *, model: Camanet = MODEL, accumulate: int = 1, devic
     )
     make = jax.jit(lambda: init_state(model, TX, jax.random.key(1), batch), out_shardings=sharding.replicated(mesh))
     return jax.device_get(
-        function(make(), sharding.put_batch(batch, mesh), jax.random.key(2), objective, LearningRates(1e-3, 2e-3))
+        function(make(), sharding.put_batch(batch, mesh), jax.random.key(2), WEIGHTS, LearningRates(1e-3, 2e-3))
     )
 
 
-def test_parts_and_devices_make_the_step_of_the_whole_batch(batch, objective):
-    state, metrics = step(batch, objective, accumulate=2)
-    whole_state, whole_metrics = step(batch, objective, devices=1)
+def test_parts_and_devices_make_the_step_of_the_whole_batch(batch):
+    state, metrics = step(batch, accumulate=2)
+    whole_state, whole_metrics = step(batch, devices=1)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9), metrics, whole_metrics)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=0, atol=1e-8), state.params, whole_state.params)
 
 
 @pytest.mark.skipif(jax.device_count() == 1, reason='test_sharding.py runs it with eight devices')
-def test_devices_draw_and_compare_as_one(batch, objective):
-    objective = objective._replace(contrastive_weight=0.7)
-    state, metrics = step(batch, objective, model=SHARED)
-    one_state, one_metrics = step(batch, objective, model=SHARED, devices=1)
+def test_devices_draw_and_compare_as_one(batch):
+    state, metrics = step(batch, model=SHARED)
+    one_state, one_metrics = step(batch, model=SHARED, devices=1)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9), metrics, one_metrics)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=0, atol=1e-8), state.params, one_state.params)
 
 
 def test_the_parts_differ_in_what_their_terms_are_divided_by(batch):
     """Else the mean of parts' means would be the mean of the whole, and the test above could not fail."""
-    first, second = (losses.counts({name: value[part::2] for name, value in batch.items()}) for part in range(2))
+    first, second = (losses.denominators({name: value[part::2] for name, value in batch.items()}) for part in range(2))
     for name in ('report_nll', 'pseudo_label_bce', 'vtac_mse'):
         assert first[name] != second[name], name

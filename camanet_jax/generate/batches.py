@@ -90,7 +90,7 @@ class ReportWriter:
         filled = np.zeros((size, *films[0].shape), np.uint8)
         filled[: len(films)] = films
         key = jax.random.key(self._config.seed)
-        return self._search(self._run.variables, filled, key, self._run.experiment.objective(), beam_size=beam_size)
+        return self._search(self._run.variables, filled, key, beam_size=beam_size)
 
     def _finish(self, batch: list[Loaded], found: Any) -> Iterator[Loaded]:
         found, row = jax.device_get(found), 0
@@ -120,12 +120,12 @@ class ReportWriter:
     def _search(self):
         """Reports of films, and the teacher-forced pass that explains the best of each: one compiled function."""
 
-        def search(variables, films, key, objective, beam_size):
+        def search(variables, films, key, beam_size):
             whole = {'full_list': True} if self._config.search.name == 'beam' else {}  # all beams, for the alternatives
             options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)
             encoding = self._model.apply(variables, films, method='encode')
             reports = decoding.decode_reports(variables, encoding, key, model=self._model, **options)
             read = as_read(reports.tokens[:, 0])
-            return reports, self._model.apply(variables, encoding, read, objective.counts, method='decode')
+            return reports, self._model.apply(variables, encoding, read, method='decode')
 
         return jax.jit(search, static_argnames='beam_size')

@@ -24,11 +24,11 @@ from camanet_jax.models.outputs import CamanetOutput, Encoding
 from camanet_jax.models.relational_memory import RelationalMemory
 from camanet_jax.models.vdm import class_activation_maps, visual_discriminative_map
 from camanet_jax.models.vtac import (
-    SelectionCounts,
     cosine_similarity,
     number_selected,
     ranks,
     same_for_same_word,
+    selection_counts,
     soft_selection,
     textual_discriminative_map,
 )
@@ -82,6 +82,7 @@ class Camanet(nn.Module):
       vdm_classes: which classes count as present in training; in evaluation always 'predicted'.
       vdm_norm, tdm_*: the differences between paper and official program, SPEC sections 4 and 5.
       tdm_selection: 'rank', or 'soft' with `tdm_temperature`.
+      topk: k, the share of a report's words that VTAC selects; `tdm_count`: how it is rounded.
       dtype: of the computation; `param_dtype`: of the parameters.
     """
 
@@ -112,10 +113,14 @@ class Camanet(nn.Module):
     tdm_weight: Literal['similarity', 'none'] = 'similarity'
     tdm_selection: Literal['rank', 'soft'] = 'rank'
     tdm_temperature: float = 0.1
+    topk: float = 0.3
+    tdm_count: Literal['words', 'official'] = 'words'
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
     def setup(self):
+        if self.vtac and not self.vdmae:
+            raise ValueError('vtac=True compares the TDM with the VDM and needs vdmae=True; set vtac=False with it.')
         kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         self.backbone = self.visual_extractor(**self.backbone_options, **kinds)
         channels = self.backbone.channels
@@ -193,15 +198,13 @@ class Camanet(nn.Module):
         self,
         encoding: Encoding,
         tokens: Int[Array, 'B L'],
-        counts: SelectionCounts | None = None,
         batch_width: Int[Array, ''] | None = None,
         *,
         train: bool = False,
     ) -> CamanetOutput:
-        """Teacher-forced pass over `tokens` (BOS first).
+        """Teacher-forced pass over `tokens` (BOS first): equation 4 for every token, and the TDM.
 
-        `counts` are VTAC's tables (`vtac.selection_counts`), needed where the system has VTAC; without them no TDM is
-        made. `batch_width` is the longest input of the global batch, by default of this one.
+        `batch_width` is the longest input of the global batch, by default of this one.
         """
         valid = input_mask(tokens)
         embedded = self.embed(tokens, train=train)
@@ -210,14 +213,14 @@ class Camanet(nn.Module):
         causal = valid[:, None] & jnp.tril(jnp.ones((length, length), bool))
         decoded, attention = self.decoder(embedded, memory, encoding.decoder_input, causal, train=train)
         found = {}
-        if self.vtac and self.vdmae and counts is not None:
+        if self.vtac:
             width = valid.sum(1).max() if batch_width is None else batch_width
-            found |= self.consistency(encoding, tokens, embedded, attention, counts, width)
+            found |= self.consistency(encoding, tokens, embedded, attention, width)
         if self.contrastive:
             found |= self.contrast(encoding, decoded, valid)
         return CamanetOutput(encoding, embedded, memory, decoded, attention, self.vocabulary_head(decoded), **found)
 
-    def consistency(self, encoding, tokens, embedded, attention, counts, width) -> dict[str, Array]:
+    def consistency(self, encoding, tokens, embedded, attention, width) -> dict[str, Array]:
         """VTAC's word selection and TDM (equations 13 to 16)."""
         candidates = tokens > 0 if self.tdm_candidates == 'words' else input_mask(tokens)
         query = encoding.encoded[:, 0 if self.tdm_query == 'discriminative' else 1]
@@ -225,6 +228,7 @@ class Camanet(nn.Module):
         similarity = cosine_similarity(widened(words), widened(query))
         if self.tdm_word_vectors == 'embedding':
             similarity = same_for_same_word(similarity, tokens)
+        counts = selection_counts(self.topk, tokens.shape[1], self.tdm_count)
         selected = number_selected(counts, candidates, width)
         if self.tdm_selection == 'soft':
             selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)
@@ -249,7 +253,6 @@ class Camanet(nn.Module):
         self,
         images: Array,
         tokens: Array,
-        counts: SelectionCounts | None = None,
         batch_width: Array | None = None,
         *,
         labels: Array | None = None,
@@ -257,7 +260,7 @@ class Camanet(nn.Module):
     ):
         """Films [B, I, height, width] and input tokens [B, L] to a `CamanetOutput`; see `encode` and `decode`."""
         encoding = self.encode(images, labels=labels, train=train)
-        return self.decode(encoding, tokens, counts, batch_width, train=train)
+        return self.decode(encoding, tokens, batch_width, train=train)
 
     def cross_projections(self, encoding: Encoding):
         """Cross-attention keys and values of every decoder layer, computed once per study."""

@@ -2,7 +2,7 @@
 
 B studies, P visual tokens, L report tokens, D width. Row j of an attention map is the one whose input is token j.
 Selection works by rank on static shapes; how many words are selected comes from tables made on the host, so that the
-rounding is exact and k can change without recompiling.
+rounding is exact.
 """
 
 import math

@@ -96,14 +96,14 @@ def explained(
     """The studies' data for the viewer, batch by batch; all batches have one size, so that one pass is compiled."""
     size = experiment.config.evaluation.batch_size
     places = {study_id: place for place, study_id in enumerate(source.ids)}
-    model, objective = experiment.model(), experiment.objective()
+    model = experiment.model()
     starts = range(0, len(rows), size)
     for start in tracked(starts, 'Explaining reports', len(starts)):
         batch = rows[start : start + size]
         positions = [places[row['id']] for row in batch]
         films = load_images(experiment, source, positions)
         filled = np.resize(films, (size, *films.shape[1:]))
-        found = explain(variables, filled, word_ids(batch, experiment, size), objective, model=model)
+        found = explain(variables, filled, word_ids(batch, experiment, size), model=model)
         yield [
             row_data(row, source.labels[place], *seen)
             for row, place, *seen in zip(batch, positions, films, found, strict=False)

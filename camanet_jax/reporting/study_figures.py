@@ -21,7 +21,7 @@ def draw_studies(folder: Path, evaluator: Evaluator, variables: Any, source: Sou
         return []
     positions = [source.ids.index(result.rows[row]['id']) for row in rows]
     images = load_images(experiment, source, positions)
-    found = explain(variables, images, result.tokens[rows], evaluator.objective, model=experiment.model())
+    found = explain(variables, images, result.tokens[rows], model=experiment.model())
     written = []
     for row, films, explanation in zip(rows, images, found, strict=True):
         line = result.rows[row]

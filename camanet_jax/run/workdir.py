@@ -18,7 +18,6 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.evaluate import as_variables
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, has_checkpoint
 from camanet_jax.run.metrics_log import replace_text
@@ -124,4 +123,4 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None) -> Train
     shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
     state = checkpoints.restore_state(sharding.on_devices(shapes, sharding.make_mesh()), step)
     checkpoints.close()
-    return TrainedRun(experiment, as_variables(state), step)
+    return TrainedRun(experiment, state.variables, step)

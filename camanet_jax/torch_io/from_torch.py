@@ -12,7 +12,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration
-from camanet_jax.evaluate import as_variables
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints
 from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir
@@ -113,7 +112,7 @@ def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
     """A state at step 0 with the checkpoint's weights and a fresh optimiser."""
     model, tx = experiment.model(), experiment.optimiser()
     shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
-    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, as_variables(shapes)))
+    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, shapes.variables))
     params = variables['params']
     return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
 

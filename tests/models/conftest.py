@@ -9,7 +9,6 @@ import pytest
 from quick_modules import draw_variables, quick
 
 from camanet_jax.models import Camanet, CamanetOutput
-from camanet_jax.models.vtac import SelectionCounts, selection_counts
 
 TINY = dict(
     vocabulary_size=11,
@@ -30,13 +29,12 @@ class Tiny(NamedTuple):
     model: Camanet
     variables: dict[str, Any]
     batch: dict[str, np.ndarray]
-    counts: SelectionCounts
 
     def run(self, model: Camanet | None = None):
         """One pass over the batch, as NumPy arrays."""
         apply = quick((model or self.model).apply)
         with jax.enable_x64(True):
-            output = apply(self.variables, self.batch['images'], self.batch['tokens'][:, :-1], self.counts)
+            output = apply(self.variables, self.batch['images'], self.batch['tokens'][:, :-1])
         return jax.tree.map(np.asarray, output)
 
 
@@ -53,9 +51,8 @@ def tiny() -> Tiny:
     }
     with jax.enable_x64(True):
         model = Camanet(**TINY, dtype=jnp.float64, param_dtype=jnp.float64)
-        counts = selection_counts(0.3, tokens.shape[1] - 1)
-        variables = draw_variables(model, batch['images'], tokens[:, :-1], counts, seed=4)
-    return Tiny(model, variables, batch, counts)
+        variables = draw_variables(model, batch['images'], tokens[:, :-1], seed=4)
+    return Tiny(model, variables, batch)
 
 
 @pytest.fixture(scope='session')

@@ -14,7 +14,7 @@ from quick_modules import quick
 
 from camanet_jax import losses
 from camanet_jax.models import camanet
-from camanet_jax.models.vtac import number_selected
+from camanet_jax.models.vtac import number_selected, selection_counts
 
 STEP = 1e-6  # larger ones cross kinks of ReLUs
 WEIGHTS = {'report_nll': (1, 0, 0), 'pseudo_label_bce': (0, 1, 0), 'vtac_mse': (0, 0, 1), 'total': (1, 1, 0.5)}
@@ -24,9 +24,9 @@ VARIANTS = {'paper': {}, 'soft': {'tdm_selection': 'soft', 'tdm_temperature': 0.
 def mean_terms(tiny, model, params):
     """The three terms of the objective."""
     batch = tiny.batch
-    output = model.apply(tiny.variables | {'params': params}, batch['images'], batch['tokens'][:, :-1], tiny.counts)
-    counts, terms = losses.counts(batch), losses.terms(output, batch)
-    return jnp.stack([terms[name].sum() / counts[name] for name in WEIGHTS if name != 'total'])
+    output = model.apply(tiny.variables | {'params': params}, batch['images'], batch['tokens'][:, :-1])
+    means = losses.means(losses.sums(output, batch), losses.denominators(batch))
+    return jnp.stack([means[name] for name in WEIGHTS if name != 'total'])
 
 
 @pytest.fixture(scope='module', params=VARIANTS)
@@ -44,7 +44,7 @@ def hold_what_has_no_gradient(monkeypatch, tiny, model):
     candidates = tiny.batch['tokens'][:, :-1] > 0
     thresholds = []
     for scores, allowed, count in zip(
-        output.word_similarity, candidates, number_selected(tiny.counts, candidates, 7), strict=True
+        output.word_similarity, candidates, number_selected(selection_counts(model.topk, 7), candidates, 7), strict=True
     ):
         descending = np.sort(scores[allowed])[::-1]
         thresholds.append([(descending[count - 1] + descending[count]) / 2])

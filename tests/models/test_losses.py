@@ -37,7 +37,7 @@ def test_observations_without_a_label_count_nowhere(tiny, output, double):
     logits = np.asarray(output.encoding.class_logits)
     expected = losses.pseudo_label_bce(logits[:, known], tiny.batch['labels'][:, known])
     np.testing.assert_allclose(losses.terms(output, batch)['pseudo_label_bce'], expected, rtol=1e-10)
-    assert losses.counts(batch)['pseudo_label_bce'] == 3 * len(known)
+    assert losses.denominators(batch)['pseudo_label_bce'] == 3 * len(known)
 
 
 def test_vtac_mse_is_a_mean_over_places(rng, double):
@@ -54,7 +54,7 @@ def test_contrastive_is_the_mean_of_both_directions(rng, double):
 
 
 def test_means_count_targets_pseudo_labels_and_studies(tiny, output, double):
-    counts = losses.counts(tiny.batch)
+    counts = losses.denominators(tiny.batch)
     assert {name: float(count) for name, count in counts.items()} == {
         'report_nll': 6 + 4 + 7,
         'pseudo_label_bce': 3 * 5,
@@ -67,23 +67,35 @@ def test_means_count_targets_pseudo_labels_and_studies(tiny, output, double):
 
 def test_rows_that_only_pad_the_batch_count_nowhere(tiny, output, double):
     batch = tiny.batch | {'valid': np.array([True, True, False])}
-    terms, counts = losses.terms(output, batch), losses.counts(batch)
+    terms, counts = losses.terms(output, batch), losses.denominators(batch)
     assert all(term[2] == 0 for term in terms.values())
     assert counts['report_nll'] == 6 + 4 and counts['pseudo_label_bce'] == 2 * 5 and counts['vtac_mse'] == 1
 
 
 def test_a_batch_without_positive_labels_has_zero_mse(tiny, output, double):
     batch = tiny.batch | {'labels': np.zeros((3, 5))}
-    mean = losses.terms(output, batch)['vtac_mse'].sum() / losses.counts(batch)['vtac_mse']
-    assert mean == 0
+    assert losses.means(losses.sums(output, batch), losses.denominators(batch))['vtac_mse'] == 0
 
 
-def test_the_total_weights_each_term_once(tiny):
-    objective = losses.Objective(2.0, 0.5, 0.1, tiny.counts)
+def test_a_batch_without_positive_labels_leaves_the_mse_of_a_split_as_it_is(tiny, output, double):
+    unlabelled = tiny.batch | {'labels': np.zeros((3, 5))}
+    sums, counts = (
+        {name: value + other[name] for name, value in one.items()}
+        for one, other in (
+            (losses.sums(output, tiny.batch), losses.sums(output, unlabelled)),
+            (losses.denominators(tiny.batch), losses.denominators(unlabelled)),
+        )
+    )
+    mean = losses.means(losses.sums(output, tiny.batch), losses.denominators(tiny.batch))['vtac_mse']
+    assert losses.means(sums, counts)['vtac_mse'] == mean > 0
+
+
+def test_the_total_weights_each_term_once():
+    weights = losses.weights({'pseudo_label_weight': 2.0, 'vtac_weight': 0.5, 'contrastive_weight': 0.1})
     means = {
         name: jnp.float32(value)
         for name, value in zip(
             ('report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'), (1, 10, 100, 1000), strict=True
         )
     }
-    np.testing.assert_allclose(losses.total(means, objective), 1 + 20 + 50 + 100)
+    np.testing.assert_allclose(losses.total(means, weights), 1 + 20 + 50 + 100)

@@ -11,7 +11,6 @@ from front_door import TINY, run_main, succeed
 
 from camanet_jax import train
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.evaluate import as_variables
 from camanet_jax.experiment import Experiment
 from camanet_jax.generate import reporter
 from camanet_jax.run import workdir
@@ -55,7 +54,7 @@ def official(make_config):
         weights = {
             name: rng.normal(size=value.shape).astype(np.float32)
             for name, value in weight_names.state_dict(
-                jax.tree.map(lambda x: np.empty(x.shape, bool), as_variables(state))
+                jax.tree.map(lambda x: np.empty(x.shape, bool), state.variables)
             ).items()
         }
         return complete_state_dict(weights, fresh_buffers(weights, 34))

@@ -46,12 +46,10 @@ def measure_selection(workdir: Path) -> dict[str, Any]:
     """Of a trained run with VTAC, over the references of the test split."""
     run = open_trained(workdir)
     experiment = run.experiment
-    source, model, objective = open_split(experiment.config, 'test'), experiment.model(), experiment.objective()
+    source, model = open_split(experiment.config, 'test'), experiment.model()
     studies = []
     for batch in experiment.eval_batches(source):
-        output = jax.device_get(
-            teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], objective, model=model)
-        )
+        output = jax.device_get(teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], model=model))
         for row in np.flatnonzero(batch['valid']):
             ids = batch['tokens'][row, :-1]
             words = [BOUNDARY, *(experiment.tokenizer.words[i - 1] for i in ids[1:] if i)]

@@ -107,8 +107,8 @@ def reference_words(tokens: Int[np.ndarray, ' L']) -> Int[np.ndarray, ' L']:
 
 def explain_texts(run: TrainedRun, images: Array, tokens: dict[str, Int[np.ndarray, 'B L']]) -> list[ExplainedStudy]:
     """Explains each study's texts."""
-    model, objective, tokenizer = run.experiment.model(), run.experiment.objective(), run.experiment.tokenizer
-    explained = {text: explain(run.variables, images, ids, objective, model=model) for text, ids in tokens.items()}
+    model, tokenizer = run.experiment.model(), run.experiment.tokenizer
+    explained = {text: explain(run.variables, images, ids, model=model) for text, ids in tokens.items()}
     return [
         ExplainedStudy(
             {text: tokenizer.decode(ids[i]).split() for text, ids in tokens.items()},

@@ -50,9 +50,9 @@ def count_work(workload: Workload) -> Work:
 def train_flops(workload: Workload) -> float:
     """Of one study's gradient: XLA counts one round of the memory, the others are added."""
     model, variables = workload.experiment.model(), workload.variables()
-    batch, (key, objective, _) = workload.batch(jax.device_count()), train.step_arguments(workload)
+    batch, (key, weights, _) = workload.batch(jax.device_count()), train.step_arguments(workload)
     backward = train.prefixes(model)['backward']
-    whole = flops(backward, variables['params'], variables['batch_stats'], batch, key, objective)
+    whole = flops(backward, variables['params'], variables['batch_stats'], batch, key, weights)
     embedded = jnp.zeros((1, workload.config.model.width), model.dtype)
     one_round = flops(train.memory_round(model), variables['params'], embedded, key)
     return whole / jax.device_count() + (workload.config.data.max_seq_length - 2) * one_round

@@ -117,9 +117,9 @@ def step_function(workload: Workload):
 
 
 def step_arguments(workload: Workload) -> tuple:
-    """Key, objective and learning rates."""
+    """Key, weights of the losses and learning rates."""
     experiment = workload.experiment
-    return jax.random.key(workload.config.seed), experiment.objective(), experiment.learning_rates(0, 1000)
+    return jax.random.key(workload.config.seed), experiment.loss_weights(), experiment.learning_rates(0, 1000)
 
 
 def part_arguments(workload: Workload, variables: tuple) -> tuple:
@@ -176,21 +176,20 @@ def decoder(model: Camanet, batch: dict[str, jax.Array]):
 MODULE_PARTS = {'backbone': backbone, 'encoder': encoder, 'memory': memory, 'decoder': decoder}
 
 
-def loss(params, batch_stats, batch, key, objective: losses.Objective, *, model: Camanet):
-    """The objective, and as auxiliary output the new statistics and the unweighted terms."""
-    counts = losses.counts(batch)
+def loss(params, batch_stats, batch, key, weights, *, model: Camanet):
+    """The objective, and as auxiliary output the new statistics and the unweighted losses."""
     width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
-    output, batch_stats = forward(params, batch_stats, batch, key, objective, width, model=model)
-    means = {name: value.sum() / counts[name] for name, value in losses.terms(output, batch).items()}
-    return losses.total(means, objective), (batch_stats, means)
+    output, batch_stats = forward({'params': params, 'batch_stats': batch_stats}, batch, key, width, model=model)
+    means = losses.means(losses.sums(output, batch), losses.denominators(batch))
+    return losses.total(means, weights), (batch_stats, means)
 
 
 def prefixes(model: Camanet) -> dict[str, Program]:
-    """Programs of (params, batch_stats, batch, key, objective), in order."""
+    """Programs of (params, batch_stats, batch, key, weights), in order."""
 
     def module_program(part):
-        def program(params, batch_stats, batch, key, objective):
-            del objective
+        def program(params, batch_stats, batch, key, weights):
+            del weights
             return model.apply(
                 {'params': params, 'batch_stats': batch_stats},
                 batch,

@@ -15,7 +15,6 @@ import numpy as np
 from camanet_jax import decoding, losses, optim
 from camanet_jax.configuration import VARIANTS
 from camanet_jax.models import Camanet
-from camanet_jax.models.vtac import SelectionCounts, selection_counts
 from camanet_jax.torch_io import weight_names
 from camanet_jax.train_step import TrainState, train_step
 
@@ -24,8 +23,8 @@ BATCH_NORM_PREFIX = 'visual_extractor.model.'
 
 def model_fields(variant: str) -> dict[str, Any]:
     """The fields of the model that a variant sets."""
-    prefix = 'model.'
-    return {path.removeprefix(prefix): value for path, value in VARIANTS[variant].items() if path.startswith(prefix)}
+    paths = {path.split('.')[1]: path for path in VARIANTS[variant] if path.startswith(('model.', 'loss.'))}
+    return {name: VARIANTS[variant][path] for name, path in paths.items()}
 
 
 @dataclass(frozen=True)
@@ -49,21 +48,19 @@ class Case:
     def model(self, variant: str, **fields: Any) -> Camanet:
         """The model of this case."""
         kinds = {'dtype': self.dtype, 'param_dtype': self.dtype}
-        fields = {**model_fields(variant), **self.sizes, **fields}
+        fields = {'topk': self.settings['topk'], **model_fields(variant), **self.sizes, **fields}
         return Camanet(vocabulary_size=self.settings['vocab_size'] + 1, **kinds, **fields)
 
-    def counts(self, variant: str) -> SelectionCounts:
-        """How many words each report selects."""
-        length = self.batch['tokens'].shape[1] - 1
-        return selection_counts(self.settings['topk'], length, VARIANTS[variant]['loss.tdm_count'])
-
-    def objective(self, variant: str) -> losses.Objective:
-        """The weights of the losses."""
-        return losses.Objective(self.settings['lambda_'], self.settings['delta'], 0.0, self.counts(variant))
+    def loss_weights(self, **changes: float) -> dict[str, float]:
+        """The weights of the losses, with `changes` by field of the configuration."""
+        fields = dict(
+            pseudo_label_weight=self.settings['lambda_'], vtac_weight=self.settings['delta'], contrastive_weight=0.0
+        )
+        return losses.weights(fields | changes)
 
     def load(self, model: Camanet) -> dict[str, Any]:
         """The weights as `model`'s variables."""
-        inputs = self.batch['images'], self.batch['tokens'][:, :-1], self.counts('official')
+        inputs = self.batch['images'], self.batch['tokens'][:, :-1]
         return weight_names.load_variables(self.weights, jax.eval_shape(model.init, jax.random.key(0), *inputs))
 
     @cached_property
@@ -72,7 +69,7 @@ class Case:
         return self.load(self.model('official'))
 
 
-def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any], objective: losses.Objective):
+def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any], weights: Mapping[str, float]):
     """An evaluation-mode pass and the gradient of the total loss.
 
     Returns:
@@ -80,10 +77,9 @@ def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any
     """
 
     def total(params, rest, batch):
-        output = model.apply({**rest, 'params': params}, batch['images'], batch['tokens'][:, :-1], objective.counts)
-        counts = losses.counts(batch)
-        means = {name: values.sum() / counts[name] for name, values in losses.terms(output, batch).items()}
-        return losses.total(means, objective), (output, means)
+        output = model.apply({**rest, 'params': params}, batch['images'], batch['tokens'][:, :-1])
+        means = losses.means(losses.sums(output, batch), losses.denominators(batch))
+        return losses.total(means, weights), (output, means)
 
     rest = {name: tree for name, tree in variables.items() if name != 'params'}
     evaluate = jax.jit(jax.value_and_grad(total, has_aux=True))
@@ -102,7 +98,7 @@ def paper_maps(case: Case, encoding: Any):
     fields = {name: value for name, value in model_fields('paper').items() if name.startswith('tdm_')}
     model, tokens = case.model('official', **fields), case.batch['tokens'][:, :-1]
     decode = jax.jit(partial(model.apply, method='decode'))
-    output = decode(case.variables, encoding, tokens, case.counts('paper'))
+    output = decode(case.variables, encoding, tokens)
     paper = case.model('paper')
     vdm = jax.jit(partial(paper.apply, train=False, method='discriminate'))(
         case.variables, encoding.visual_tokens, encoding.pooled_features, None
@@ -142,7 +138,7 @@ def train(case: Case, rates: optim.LearningRates, steps: int):
     step = jax.jit(partial(train_step, model=model, tx=tx))
     rows, statistics = [], {}
     for i in range(steps):
-        state, metrics = step(state, dict(case.batch), jax.random.key(0), case.objective('official'), rates)
+        state, metrics = step(state, dict(case.batch), jax.random.key(0), case.loss_weights(), rates)
         rows.append(loss_row(metrics, 'loss'))
         if i == 0:
             statistics = weight_names.state_dict({'batch_stats': state.batch_stats})

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax import losses
 from camanet_jax.lab.parity.model_checks import gradient_checks
 from camanet_jax.lab.parity.model_folder import read_case, read_settings
 from camanet_jax.lab.parity.model_values import Case, losses_and_gradients
@@ -44,8 +43,8 @@ def check_variants(path: Path, where: str, report: Report, x64: bool, sizes: Map
 def system_checks(case: Case, system: str, fields: Mapping[str, Any], arrays: Arrays) -> dict[str, list[Check]]:
     """The checks of one system by the names of its keys."""
     model = case.model('official', **fields)
-    objective = losses.Objective(case.settings['lambda_'], 0.0, CLIP_WEIGHT, case.counts('official'))
-    output, terms, gradients = losses_and_gradients(model, case.load(model), case.batch, objective)
+    weights = case.loss_weights(vtac_weight=0.0, contrastive_weight=CLIP_WEIGHT)
+    output, terms, gradients = losses_and_gradients(model, case.load(model), case.batch, weights)
     named = {'ce': terms['report_nll']}
     if system == 'clip':
         named |= {'clip_loss': terms['contrastive'], f'total_{CLIP_WEIGHT}': terms['total']}
