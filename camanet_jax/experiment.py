@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
-from camanet_jax.data.examples import ExampleLoader
+from camanet_jax.data.examples import ExampleLoader, LoadOptions
 from camanet_jax.data.image_store import why_originals
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source, open_source
@@ -65,18 +65,9 @@ class Experiment:
         return optim.make_optimiser(self.config.optimiser.clip_value, self.config.optimiser.weight_decay)
 
     def learning_rates(self, update: int, steps_per_epoch: int) -> optim.LearningRates:
-        """Of one update, counted from 0."""
-        o = self.config.optimiser
-        return optim.learning_rates(
-            update,
-            base=optim.LearningRates(o.lr_backbone, o.lr_decoder),
-            steps_per_epoch=steps_per_epoch,
-            warmup_epochs=o.warmup_epochs,
-            warmup_from=o.warmup_from,
-            decay_epochs=o.decay_epochs,
-            decay_rate=o.decay_rate,
-            lag=o.schedule_lag,
-        )
+        """Learning rates of one update, counted from 0."""
+        schedule = optim.Schedule(**{name: self.config.optimiser[name] for name in optim.Schedule._fields})
+        return schedule.rates(update, steps_per_epoch)
 
     def loss_table(self) -> losses.Losses:
         """The table of losses, with those that the configuration adds."""
@@ -110,10 +101,10 @@ class Experiment:
         return pipeline.train_batches(
             source,
             self.tokenizer,
+            self.load_options(),
             batch_size=self.config.batch_size,
             seed=self.config.seed,
-            augment=self.config.data.train_augment,
-            **self._loading(),
+            **processes(),
         )
 
     def eval_batches(self, source: Source) -> pipeline.EvalBatches:
@@ -121,16 +112,19 @@ class Experiment:
         return pipeline.eval_batches(
             source,
             self.tokenizer,
+            self.load_options(),
             batch_size=self.config.evaluation.batch_size,
-            eval_transform=self.config.data.eval_transform,
-            **self._loading(),
+            **processes(),
         )
 
     def study_loader(self, source: Source) -> Callable[[int], dict[str, Any]]:
         """Loads single studies, by position, as the evaluation does."""
-        data = self.config.data
-        loader = ExampleLoader(source.records, self.tokenizer, data.max_seq_length, data.image_size, data.resize_size)
-        return functools.partial(loader.evaluate, eval_transform=data.eval_transform)
+        options = dataclasses.replace(self.load_options(), on_damaged_image='raise')
+        return ExampleLoader(source.records, self.tokenizer, options).evaluate
+
+    def load_options(self) -> LoadOptions:
+        """Options of everything that loads studies."""
+        return LoadOptions(**{field.name: self.config.data[field.name] for field in dataclasses.fields(LoadOptions)})
 
     def example_batch(self) -> dict[str, np.ndarray]:
         """One row with the shapes of a batch, from which parameters get theirs."""
@@ -150,12 +144,10 @@ class Experiment:
             raise ValueError(f'loss.extra: {taken[0]} is the name of a term already; rename yours.')
         return found
 
-    def _loading(self) -> dict[str, Any]:
-        data = self.config.data
-        names = ('image_size', 'resize_size', 'max_seq_length', 'num_workers', 'prefetch', 'on_damaged_image')
-        return {name: data[name] for name in names} | dict(
-            process_index=jax.process_index(), process_count=jax.process_count()
-        )
+
+def processes() -> dict[str, int]:
+    """This process and the number of those that share each batch."""
+    return dict(process_index=jax.process_index(), process_count=jax.process_count())
 
 
 def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> None:

@@ -35,28 +35,28 @@ class AmsgradState(NamedTuple):
     largest: Any
 
 
-def learning_rates(
-    update: int,
-    *,
-    base: LearningRates,
-    steps_per_epoch: int,
-    warmup_epochs: int = 0,
-    warmup_from: float = 5e-6,
-    decay_epochs: int = 50,
-    decay_rate: float = 0.8,
-    lag: int = 0,
-) -> LearningRates:
-    """Linear warm-up per update, then step decay counted from the end of the warm-up.
+class Schedule(NamedTuple):
+    """Linear warm-up per update, then step decay counted from the end of the warm-up; fields of `config.optimiser`.
 
-    `lag=1` is the official program, whose update i uses the schedule's value at max(i - 1, 0).
-    Computed on the host in double precision; the step receives the numbers.
+    `schedule_lag=1` is the official program, whose update i uses the schedule's value at max(i - 1, 0).
     """
-    time = max(update - lag, 0)
-    warmup = warmup_epochs * steps_per_epoch
-    if time < warmup:
-        return LearningRates(*(warmup_from + time * ((rate - warmup_from) / warmup) for rate in base))
-    decays = (time - warmup) // (decay_epochs * steps_per_epoch)
-    return LearningRates(*(rate * decay_rate**decays for rate in base))
+
+    lr_backbone: float
+    lr_decoder: float
+    warmup_epochs: int
+    warmup_from: float
+    decay_epochs: int
+    decay_rate: float
+    schedule_lag: int = 0
+
+    def rates(self, update: int, steps_per_epoch: int) -> LearningRates:
+        """Learning rates of an update, counted from 0; computed on the host in double precision."""
+        base = LearningRates(self.lr_backbone, self.lr_decoder)
+        time, warmup = max(update - self.schedule_lag, 0), self.warmup_epochs * steps_per_epoch
+        if time < warmup:
+            return LearningRates(*(self.warmup_from + time * ((rate - self.warmup_from) / warmup) for rate in base))
+        decays = (time - warmup) // (self.decay_epochs * steps_per_epoch)
+        return LearningRates(*(rate * self.decay_rate**decays for rate in base))
 
 
 def map_paths(function, params):

@@ -24,30 +24,45 @@ NONE = -1  # the position of no study
 
 
 @dataclasses.dataclass(frozen=True)
-class ExampleLoader:
-    """Loads examples by position; a plain value, so that a worker can be sent it."""
+class LoadOptions:
+    """How studies are loaded, by the names of `config.data`.
 
-    records: Records
-    tokenizer: Tokenizer
+    Attributes:
+      image_size: height and width of the images, pixels; resize_size: short side before the crop, pixels.
+      max_seq_length: ids per report, the leading 0 included.
+      train_augment: a name for `transforms.train_image`; eval_transform: one for `transforms.eval_image`.
+      num_workers: processes that load; 0 loads in threads of this one.
+      prefetch: batches (per worker) made ahead of time.
+      on_damaged_image: 'raise', or 'skip' a study with an image that cannot be decoded: in training the next study
+        takes its place, and the skipped ones are logged and counted; in evaluation its row is not valid.
+    """
+
+    image_size: int
+    resize_size: int
     max_seq_length: int
-    image_size: int  # pixels, height and width
-    resize_size: int  # pixels, short side before the crop
-    on_damaged_image: str = 'raise'  # or 'skip'
+    train_augment: str
+    eval_transform: str
+    num_workers: int
+    prefetch: int = 4
+    on_damaged_image: str = 'raise'
 
     def __post_init__(self):
         if self.on_damaged_image not in ('raise', 'skip'):
             got = repr(self.on_damaged_image)
             raise ValueError(f"on_damaged_image must be 'raise' or 'skip', got {got}")
 
-    def train(self, position: int, rng: np.random.Generator, *, augment: str) -> Example:
+
+@dataclasses.dataclass(frozen=True)
+class ExampleLoader:
+    """Loads examples by position; a plain value, so that a worker can be sent it."""
+
+    records: Records
+    tokenizer: Tokenizer
+    options: LoadOptions
+
+    def train(self, position: int, rng: np.random.Generator) -> Example:
         """The study at `position`, augmented; the next whole one where its images are damaged."""
-        vary = functools.partial(
-            train_image,
-            rng=rng,
-            augment=augment,
-            image_size=self.image_size,
-            resize_size=self.resize_size,
-        )
+        vary = functools.partial(train_image, rng=rng, augment=self.options.train_augment, **self._sizes())
         for offset in range(len(self.records)):
             candidate = (position + offset) % len(self.records)
             example = self._load(candidate, vary)
@@ -55,28 +70,26 @@ class ExampleLoader:
                 return example | {'damaged': np.int32(position if offset else NONE)}
         raise ValueError('every study has a damaged image')
 
-    def evaluate(self, position: int, *, eval_transform: str) -> Example:
+    def evaluate(self, position: int) -> Example:
         """The study at `position`; a row that is not valid beyond the last or where damaged."""
         if position >= len(self.records):
             return self._empty(damaged=NONE)
-        settle = functools.partial(
-            eval_image,
-            eval_transform=eval_transform,
-            image_size=self.image_size,
-            resize_size=self.resize_size,
-        )
+        settle = functools.partial(eval_image, eval_transform=self.options.eval_transform, **self._sizes())
         example = self._load(position, settle)
         if example is None:
             return self._empty(damaged=position)
         return example | {'damaged': np.int32(NONE)}
 
+    def _sizes(self) -> dict[str, int]:
+        return {'image_size': self.options.image_size, 'resize_size': self.options.resize_size}
+
     def _load(self, position: int, transform: Transform) -> Example | None:
         """The example, or None where an image is damaged and such studies are skipped."""
         record = self.records[position]
         try:
-            example = to_example(record, transform, self.tokenizer, self.max_seq_length)
+            example = to_example(record, transform, self.tokenizer, self.options.max_seq_length)
         except DamagedImageError as error:
-            if self.on_damaged_image == 'skip':
+            if self.options.on_damaged_image == 'skip':
                 return None
             raise DamagedImageError(
                 f'study {record["id"]}: {error} (replace the file and remove '
@@ -85,11 +98,11 @@ class ExampleLoader:
         return example | {'valid': np.True_, 'index': np.int32(position)}
 
     def _empty(self, *, damaged: int) -> Example:
-        side = self.image_size
+        side, length = self.options.image_size, self.options.max_seq_length
         return {
             'images': np.zeros((self.records.views, side, side), np.uint8),
-            'tokens': np.zeros(self.max_seq_length, np.int32),
-            'token_mask': np.zeros(self.max_seq_length, np.float32),
+            'tokens': np.zeros(length, np.int32),
+            'token_mask': np.zeros(length, np.float32),
             'labels': np.zeros(len(OBSERVATIONS), np.float32),
             'valid': np.False_,
             'index': np.int32(NONE),

@@ -11,7 +11,6 @@ where L+1 = max_seq_length. A process gets its share of B: the global batch is t
 one after the other, and is the same for any number of processes and of workers.
 """
 
-import functools
 import logging
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import grain
 import numpy as np
 from absl import flags
 
-from camanet_jax.data.examples import NONE, ExampleLoader
+from camanet_jax.data.examples import NONE, ExampleLoader, LoadOptions
 from camanet_jax.data.sources import Source
 from camanet_jax.data.tokenizer import Tokenizer
 
@@ -39,11 +38,11 @@ class BatchIterator(Iterator[Batch]):
     or processes, and the batches that follow are bit-identical to an unbroken run's.
     """
 
-    def __init__(self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int):
+    def __init__(self, batches: grain.MapDataset, source: Source, options: LoadOptions):
         self._batches = batches
         self._source = source
-        self._num_workers = num_workers
-        self._prefetch = prefetch
+        self._num_workers = options.num_workers
+        self._prefetch = options.prefetch
         self._position = 0
         self._running: Any = None  # Grain's iterator, started by the first `next`
         self.skipped: set[str] = set()  # ids of the studies passed over so far
@@ -106,91 +105,64 @@ class BatchIterator(Iterator[Batch]):
 class EvalBatches:
     """A split's batches; every iteration over it starts anew."""
 
-    def __init__(self, batches: grain.MapDataset, source: Source, *, num_workers: int, prefetch: int):
+    def __init__(self, batches: grain.MapDataset, source: Source, options: LoadOptions):
         self._batches = batches
         self._source = source
-        self._options = {'num_workers': num_workers, 'prefetch': prefetch}
+        self._options = options
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> BatchIterator:
-        return BatchIterator(self._batches, self._source, **self._options)
+        return BatchIterator(self._batches, self._source, self._options)
 
 
 def train_batches(
     source: Source,
     tokenizer: Tokenizer,
+    options: LoadOptions,
     *,
     batch_size: int,
     seed: int,
-    image_size: int,
-    resize_size: int,
-    augment: str,
-    max_seq_length: int,
-    num_workers: int,
-    prefetch: int = 4,
     process_index: int = 0,
     process_count: int = 1,
-    on_damaged_image: str = 'raise',
 ) -> BatchIterator:
     """Endless training batches: every epoch a fresh order, its incomplete last batch dropped.
 
     Args:
-        source: The train split.
-        tokenizer: Made from the train split's reports.
-        batch_size: Studies in the global batch.
-        seed: Decides the order of every epoch and all augmentation.
-        image_size: Height and width of the images, pixels.
-        resize_size: Short side before the crop, pixels.
-        augment: A name for `transforms.train_image`.
-        max_seq_length: Ids per report, the leading 0 included.
-        num_workers: Processes that load; 0 loads in threads of this one.
-        prefetch: Batches (per worker) made ahead of time.
-        process_index: Which of the processes this is.
-        process_count: Processes that share each batch.
-        on_damaged_image: 'raise', or 'skip' to put the next study in the place of one with an
-            image that cannot be decoded; skipped studies are logged and counted.
+      source: the train split.
+      tokenizer: made from the train split's reports.
+      options: see `LoadOptions`.
+      batch_size: studies in the global batch.
+      seed: decides the order of every epoch and all augmentation.
+      process_index: which of the `process_count` processes that share each batch this is.
     """
     share = _share(batch_size, process_index, process_count)
     steps = steps_per_epoch(source, batch_size)
-    loader = ExampleLoader(source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image)
     order = grain.MapDataset.range(len(source)).seed(seed).shuffle()[: steps * batch_size]
     order = order.repeat(_ENDLESS_EPOCHS)
     # Randomness is drawn by place in the endless order, before processes and workers share it out.
-    examples = order.random_map(functools.partial(loader.train, augment=augment))
+    examples = order.random_map(ExampleLoader(source.records, tokenizer, options).train)
     batches = examples.batch(share)[process_index::process_count]
-    return BatchIterator(batches, source, num_workers=num_workers, prefetch=prefetch)
+    return BatchIterator(batches, source, options)
 
 
 def eval_batches(
     source: Source,
     tokenizer: Tokenizer,
+    options: LoadOptions,
     *,
     batch_size: int,
-    eval_transform: str,
-    image_size: int,
-    resize_size: int,
-    max_seq_length: int,
-    num_workers: int,
-    prefetch: int = 4,
     process_index: int = 0,
     process_count: int = 1,
-    on_damaged_image: str = 'raise',
 ) -> EvalBatches:
-    """The studies once, in order; the last batch is filled up with rows that are not valid.
-
-    Args: as for `train_batches`, and
-        eval_transform: 'paper' or 'official' (`transforms.eval_image`).
-        on_damaged_image: 'raise', or 'skip' to mark a study with a damaged image as not valid.
-    """
+    """The studies once, in order; the last batch is filled up with rows that are not valid. As `train_batches`."""
     share = _share(batch_size, process_index, process_count)
-    loader = ExampleLoader(source.records, tokenizer, max_seq_length, image_size, resize_size, on_damaged_image)
     steps = -(-len(source) // batch_size)
-    evaluate = functools.partial(loader.evaluate, eval_transform=eval_transform)
-    examples = grain.MapDataset.range(steps * batch_size).map(evaluate)
+    examples = grain.MapDataset.range(steps * batch_size)
+    examples = examples.map(ExampleLoader(source.records, tokenizer, options).evaluate)
     batches = examples.batch(share)[process_index::process_count]
-    return EvalBatches(batches, source, num_workers=num_workers, prefetch=prefetch)
+    return EvalBatches(batches, source, options)
 
 
 def steps_per_epoch(source: Source, batch_size: int) -> int:

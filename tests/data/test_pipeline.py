@@ -1,31 +1,37 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from camanet_jax.data import pipeline
+from camanet_jax.data.examples import LoadOptions
 from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.sources import open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
 
-SIZES = {'image_size': 24, 'resize_size': 32, 'max_seq_length': 9}
+OPTIONS = LoadOptions(24, 32, 9, 'paper', 'paper', num_workers=0)
 
 
 def open_folder(folder, split='train', **options):
     return open_source(name='study_folder', data_dir=folder, split=split, views=2, **options)
 
 
-def train_batches(source, **changes):
+def make_batches(make, source, changes, **arguments):
+    """With each change where it belongs: an option of loading, or an argument."""
     tokenizer = Tokenizer.build(source.reports, cleaner='iu_xray', threshold=1)
-    options = {'batch_size': 4, 'seed': 3, 'augment': 'paper', 'num_workers': 0, **SIZES}
-    return pipeline.train_batches(source, tokenizer, **options | changes)
+    options = {name: changes[name] for name in changes.keys() & {field.name for field in dataclasses.fields(OPTIONS)}}
+    arguments |= {name: changes[name] for name in changes.keys() - options.keys()}
+    return make(source, tokenizer, dataclasses.replace(OPTIONS, **options), **arguments)
+
+
+def train_batches(source, **changes):
+    return make_batches(pipeline.train_batches, source, changes, batch_size=4, seed=3)
 
 
 def eval_batches(source, **changes):
-    tokenizer = Tokenizer.build(source.reports, cleaner='iu_xray', threshold=1)
-    options = {'batch_size': 4, 'eval_transform': 'paper', 'num_workers': 0, **SIZES}
-    return pipeline.eval_batches(source, tokenizer, **options | changes)
+    return make_batches(pipeline.eval_batches, source, changes, batch_size=4)
 
 
 def take(iterator, count):
@@ -202,9 +208,9 @@ def test_real_films_resume_with_workers(shared_dir, tmp_path):
         views=1,
         cache_dir=tmp_path,
     )
-    iterator = train_batches(source, batch_size=32, augment='official_mimic', num_workers=2)
+    iterator = train_batches(source, batch_size=32, train_augment='official_mimic', num_workers=2)
     batches = take(iterator, 20)  # beyond the first epoch of 15
     iterator.close()
-    again = train_batches(source, batch_size=32, augment='official_mimic')
+    again = train_batches(source, batch_size=32, train_augment='official_mimic')
     again.set_state({'next_batch': 14})
     assert_same(take(again, 6), batches[14:])

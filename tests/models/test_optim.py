@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from camanet_jax.optim import LearningRates, learning_rates, make_optimiser, scale_by_amsgrad
+from camanet_jax.optim import LearningRates, Schedule, make_optimiser, scale_by_amsgrad
 
 RATES = LearningRates(backbone=1e-2, decoder=3e-2)
 
@@ -67,16 +67,7 @@ def test_the_first_step_in_float32_is_the_learning_rate():
 @pytest.mark.parametrize('lag', [0, 1])
 def test_warm_up_and_decay(lag):
     def rates(update):
-        return learning_rates(
-            update,
-            base=LearningRates(5e-5, 1e-4),
-            steps_per_epoch=4,
-            warmup_epochs=2,
-            warmup_from=5e-6,
-            decay_epochs=3,
-            decay_rate=0.8,
-            lag=lag,
-        )
+        return Schedule(5e-5, 1e-4, 2, 5e-6, 3, 0.8, lag).rates(update, steps_per_epoch=4)
 
     assert rates(0) == (5e-6, 5e-6)
     np.testing.assert_allclose(rates(4 + lag), (2.75e-5, 5.25e-5))

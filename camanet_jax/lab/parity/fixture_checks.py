@@ -16,7 +16,7 @@ from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
 from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Close, Identical
 from camanet_jax.models import vtac
 from camanet_jax.models.camanet import input_mask
-from camanet_jax.optim import LearningRates, learning_rates, make_optimiser
+from camanet_jax.optim import LearningRates, Schedule, make_optimiser
 from camanet_jax.torch_io.chexbert_weights import load_chexbert
 
 VTAC_INPUTS = ('ids', 'word_vectors', 'query', 'attention')
@@ -114,13 +114,10 @@ def check_schedule(schedule: dict[str, Any], where: str, report: Report):
     )
     if odd := sorted(set(settings) ^ set(schedule)):
         raise ValueError(f'expected {", ".join(settings)}; missing or unread: {", ".join(odd)}')
-    options = {key: schedule[key] for key in ('steps_per_epoch', 'warmup_epochs', 'decay_epochs', 'decay_rate')}
-    options |= {
-        'base': LearningRates(schedule['lr_backbone'], schedule['lr_decoder']),
-        'warmup_from': schedule['warmup_lr'],
-        'lag': VARIANTS['official']['optimiser.schedule_lag'],
-    }
-    rates = [learning_rates(i, **options) for i in range(schedule['epochs'] * schedule['steps_per_epoch'])]
+    fields = {key: schedule['warmup_lr' if key == 'warmup_from' else key] for key in Schedule._fields[:-1]}
+    wanted = Schedule(**fields, schedule_lag=VARIANTS['official']['optimiser.schedule_lag'])
+    epoch_steps = schedule['steps_per_epoch']
+    rates = [wanted.rates(i, epoch_steps) for i in range(schedule['epochs'] * epoch_steps)]
     report.compare(where, Check(np.array(rates), Identical()), np.array(schedule['used']))
 
 
