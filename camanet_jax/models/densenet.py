@@ -14,8 +14,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from camanet_jax.models.batch_norm import BatchNorm, moments, relu
-from camanet_jax.models.convolution import conv_general_dilated
-from camanet_jax.models.pooling import max_pool
+from camanet_jax.models.cpu import conv_general_dilated, max_pool
 
 # What `remat` keeps of a layer, beside its inputs: the products, and the statistics, which cross between devices.
 KEPT = jax.checkpoint_policies.save_only_these_names('kept')

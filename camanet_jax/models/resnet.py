@@ -12,8 +12,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from camanet_jax.models.batch_norm import BatchNorm, moments, relu
-from camanet_jax.models.convolution import conv_general_dilated
-from camanet_jax.models.pooling import max_pool
+from camanet_jax.models.cpu import conv_general_dilated, max_pool
 
 EXPANSION = 4  # a bottleneck's output is so many times as wide as its 3x3 convolution
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from camanet_jax.models.convolution import conv_general_dilated
+from camanet_jax.models.cpu import conv_general_dilated
 
 
 def gradients(convolution, side, size, stride, padding, dtype):

@@ -1,12 +1,13 @@
-"""Convolution whose gradient by its weights is fast on CPU too.
+"""A convolution and a pooling that give XLA's results, with gradients that are fast on CPU too.
 
-XLA's CPU backend transposes whole maps for this gradient, which for large maps costs several times the products
-themselves. Here it is a sum over films of matrix products, each film small enough for the cache. Accelerators keep
-XLA's.
+XLA's CPU backend transposes whole maps for a convolution's gradient by its weights, which costs several times the
+products themselves: here it is a sum over films of matrix products, each film small enough for the cache (accelerators
+keep XLA's). XLA's gradient of a windowed maximum (select-and-scatter) runs serially on CPU: here each gradient goes to
+the first largest value of its window, as XLA's and PyTorch's do, with nine shifted selections.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from camanet_jax.models.layers import widened
+
+SHIFTS = tuple(product(range(3), range(3)))  # row-major: the order in which equal values are told apart
 
 
 def conv_general_dilated(
@@ -75,3 +78,44 @@ def patches(
         ],
         -2,
     )
+
+
+def windows(x: Float[Array, '... height width C']) -> list[Array]:
+    """The nine values of every window, [..., height / 2, width / 2, C] each."""
+    *batch, height, width, channels = x.shape
+    padded = jnp.pad(x, [(0, 0)] * len(batch) + [(1, 1), (1, 1), (0, 0)], constant_values=-jnp.inf)
+    stride = (*(1 for _ in batch), 2, 2, 1)
+    rows, columns = 2 * ((height - 1) // 2) + 1, 2 * ((width - 1) // 2) + 1
+    return [
+        lax.slice(padded, (*(0 for _ in batch), i, j, 0), (*batch, i + rows, j + columns, channels), stride)
+        for i, j in SHIFTS
+    ]
+
+
+@jax.custom_vjp
+def max_pool(x: Float[Array, '... height width C']) -> Float[Array, '... height_out width_out C']:
+    """Largest value of every 3x3 window, stride 2, padding 1."""
+    return reduce(jnp.maximum, windows(x))
+
+
+def max_pool_forward(x):
+    """Saves the input and the maxima."""
+    largest = max_pool(x)
+    return largest, (x, largest)
+
+
+def max_pool_backward(saved, gradient):
+    """Adds each window's gradient at its first largest value."""
+    x, largest = saved
+    height, width = (side + 2 for side in x.shape[-3:-1])
+    taken, total = jnp.zeros(largest.shape, bool), 0
+    for (i, j), values in zip(SHIFTS, windows(x), strict=True):
+        here = (values == largest) & ~taken
+        taken |= here
+        spread = [(i, height - i - (2 * gradient.shape[-3] - 1), 1), (j, width - j - (2 * gradient.shape[-2] - 1), 1)]
+        edges = [(0, 0, 0)] * (x.ndim - 3) + spread + [(0, 0, 0)]
+        total += lax.pad(jnp.where(here, gradient, 0), jnp.zeros((), gradient.dtype), edges)
+    return (total[..., 1:-1, 1:-1, :],)
+
+
+max_pool.defvjp(max_pool_forward, max_pool_backward)
