@@ -82,7 +82,7 @@ class Demo:
 
     def _study(self, name: str, films: np.ndarray, **texts: Any) -> dict[str, Any]:
         with self._one_at_a_time:
-            (found,) = self._reporter.generate(films[None], beam_size=self._reporter.config.search.beam_size)
+            (found,) = self._reporter.generate(films[None])
         return study_data(name, films, found.words, found.explanation, alternatives=found.alternatives, **texts)
 
     def _example_side(self) -> int:

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,23 +95,11 @@ def _keep_images_encoded(feature: tfds.features.FeatureConnector) -> Any:
 Builder = tfds.core.DatasetBuilder
 
 
-def _study_folder(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
-    from camanet_jax.preparation.study_folder import StudyFolder
-
-    return StudyFolder(data_dir, cache_dir=cache_dir, **options)
-
-
-def _synthetic(data_dir: Path, cache_dir: Path, **options: Any) -> Builder:
-    from camanet_jax.synthetic.chest import SyntheticChest
-
-    del data_dir  # these studies are made, not read
-    return SyntheticChest(data_dir=cache_dir, **options)
-
-
-# A builder that knows its studies without reading records offers them as `studies`.
-BUILDERS: dict[str, Callable[..., Builder]] = {
-    'study_folder': _study_folder,
-    'synthetic': _synthetic,
+# By name, so that reading a data set imports nothing that makes one. A builder that knows its studies without reading
+# records offers them as `studies`.
+BUILDERS = {
+    'study_folder': 'camanet_jax.preparation.study_folder:StudyFolder',
+    'synthetic': 'camanet_jax.synthetic.chest:open_synthetic',
 }
 
 
@@ -171,7 +159,7 @@ def open_source(
         _check_choice('data set name', name, [*BUILDERS, 'file.py:name'])
     _check_choice('split', split, list(SPLITS))
     _check_choice('extra_views', extra_views, ['error', 'first'])
-    make_builder = BUILDERS.get(name) or extensions.find('data.name', name)
+    make_builder = extensions.find('data.name', BUILDERS.get(name, name))
     cache = Path(cache_dir) if cache_dir else default_cache(Path(data_dir))
     builder = make_builder(Path(data_dir), cache_dir=cache, **options)
     prepare(builder)

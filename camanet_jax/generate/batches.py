@@ -71,25 +71,26 @@ class ReportWriter:
     def __init__(self, run: TrainedRun):
         self._run, self._config = run, run.experiment.config
 
-    def write(self, loaded: Iterable[Loaded], count: int, beam_size: int) -> Iterator[Loaded]:
+    def write(self, loaded: Iterable[Loaded], count: int, beam_size: int | None = None) -> Iterator[Loaded]:
         """Reports in place of films; the device is given a batch before the one before it is looked at."""
         size, started = batch_shape(count, self._config.evaluation.batch_size), None
-        for batch in in_batches(loaded, size):
-            following = batch, self._start(batch, size, beam_size)
+        beam_size = self._config.search.beam_size if beam_size is None else beam_size
+        for number, batch in enumerate(in_batches(loaded, size)):
+            following = batch, self._start(batch, number, size, beam_size)
             if started:
                 yield from self._finish(*started)
             started = following
         if started:
             yield from self._finish(*started)
 
-    def _start(self, batch: list[Loaded], size: int, beam_size: int) -> Any:
+    def _start(self, batch: list[Loaded], number: int, size: int, beam_size: int) -> Any:
         """Searches the reports of a batch filled up to `size`, so that one compilation serves all."""
         films = [films for _, films in batch if not isinstance(films, ValueError)]
         if not films:
             return None
         filled = np.zeros((size, *films[0].shape), np.uint8)
         filled[: len(films)] = films
-        key = jax.random.key(self._config.seed)
+        key = jax.random.fold_in(jax.random.key(self._config.seed), number)
         return self._search(self._run.variables, filled, key, beam_size=beam_size)
 
     def _finish(self, batch: list[Loaded], found: Any) -> Iterator[Loaded]:

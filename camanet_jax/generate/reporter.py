@@ -35,7 +35,11 @@ class Reporter:
         self.step = run.step
 
     def generate(
-        self, images: np.ndarray | str | Path | Sequence[Paths], beam_size: int = 3, *, missing_view: str = 'repeat'
+        self,
+        images: np.ndarray | str | Path | Sequence[Paths],
+        beam_size: int | None = None,
+        *,
+        missing_view: str = 'repeat',
     ) -> list[GeneratedReport]:
         """Reports for studies.
 
@@ -43,7 +47,7 @@ class Reporter:
           images: uint8 [B, I, height, width] grey films of the model's size; or one entry per study: a path, or a
             sequence of I paths in the order of the training data (frontal, then lateral); or one path, of a film, a
             folder or a CSV (`data.study_list`). PNG, JPEG, TIFF and DICOM are read, among others.
-          beam_size: N.
+          beam_size: N; by default the configured one.
           missing_view: of a study with too few films, 'repeat' takes the last one again and 'refuse' raises.
 
         Raises:
@@ -59,7 +63,7 @@ class Reporter:
     def stream(
         self,
         studies: Sequence[ListedStudy],
-        beam_size: int = 3,
+        beam_size: int | None = None,
         *,
         missing_view: str = 'repeat',
         name_of: Callable[[object], str] = str,

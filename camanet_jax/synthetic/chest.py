@@ -111,6 +111,12 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
         return self._pool.map(make, range(count), chunksize=_CHUNK)
 
 
+def open_synthetic(data_dir: Path, *, cache_dir: Path, **options: Any) -> SyntheticChest:
+    """Builds the data set under `cache_dir`, as every builder that a configuration names; `data_dir` is not read."""
+    del data_dir
+    return SyntheticChest(data_dir=cache_dir, **options)
+
+
 def _as_files(record: dict[str, Any]) -> dict[str, Any]:
     """Encoded images as file objects, which TFDS stores as they are."""
     masks = [mask | {'mask': io.BytesIO(mask['mask'])} for mask in record['masks']]

@@ -1,5 +1,7 @@
 """The Python interface: load, look, write reports."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from front_door import best_step
@@ -7,6 +9,8 @@ from PIL import Image
 
 import camanet_jax
 from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.generate.reporter import Reporter
+from camanet_jax.run.workdir import open_trained
 
 SIDE = 32  # pixels
 
@@ -67,6 +71,17 @@ def test_one_beam_is_greedy_and_has_no_alternatives(reporter, films):
     (report,) = reporter.generate(films[:1], beam_size=1)
     assert report.alternatives == []
     assert np.isfinite(report.log_prob)
+
+
+def test_the_configured_search_draws_anew_in_every_batch(trained, films):
+    run = open_trained(trained)
+    config = run.experiment.config.copy_and_resolve_references().unlock()
+    config.search = {'name': 'sample', 'beam_size': 2}
+    config.evaluation.batch_size = 2
+    reporter = Reporter(dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, config=config)))
+    one, _, other, _ = reporter.generate(films[[0, 1, 0, 1]])
+    assert [len(report.alternatives) for report in (one, other)] == [1, 1]
+    assert one.report != other.report
 
 
 def test_files_are_read_resized_and_checked(reporter, tmp_path):
