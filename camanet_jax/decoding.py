@@ -1,4 +1,4 @@
-"""Beam search and sampling inside jit (SPEC section 8). A search sees only a step function, never the model.
+"""Beam search and sampling inside jit. A search sees only a step function, never the model.
 
 B studies, N beams, L report tokens, V vocabulary. Id 0 begins and ends a report. The step function reads one token of
 each beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)`. Beams are reordered by
@@ -39,7 +39,7 @@ class BeamState(NamedTuple):
 
     Attributes:
       position: the next token's index.
-      live: unfinished reports; a dead place has score -inf.
+      live: unfinished reports; a dead one has score -inf.
       finished: the N best finished ones so far.
       cache: what the step function carries for the live ones.
     """

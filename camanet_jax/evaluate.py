@@ -30,7 +30,7 @@ from camanet_jax.sharding import put_batch, replicated
 
 @dataclasses.dataclass
 class SplitResult:
-    """What the model says about a split, in the split's order.
+    """The model's reports for a split and their losses, in the split's order.
 
     Attributes:
       rows: one dict per study: id, report, reference, reference_full, log_prob, and class_probabilities where there
@@ -124,7 +124,7 @@ class Evaluator:
         return SplitResult(rows, jax.tree.map(float, means), join('tokens')[order], join('labels')[order], skipped)
 
     def rows(self, part: dict[str, Any], source: Source) -> list[dict[str, Any]]:
-        """A batch's lines of the predictions file; METEOR is asked about them already."""
+        """A batch's lines of the predictions file; METEOR starts on them already."""
         rows = [self.row(source, part, i) for i in np.flatnonzero(part['valid'])]
         nlg.align_ahead(self.compared(rows), [row['reference'] for row in rows])
         return rows
@@ -163,7 +163,7 @@ class Evaluator:
         }
 
     def extra_scores(self, rows: list[dict[str, Any]]) -> dict[str, float]:
-        """What the configuration's own metrics say of the rows of a predictions file, as 'metric/name'."""
+        """Numbers that the configuration's own metrics give the rows of a predictions file, as 'metric/name'."""
         found = {called: metric(rows) for called, metric in self.extra_metrics.items()}
         for called, numbers in found.items():
             if not isinstance(numbers, Mapping) or not all(isinstance(value, Real) for value in numbers.values()):
@@ -205,5 +205,5 @@ def shuffled(rows: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     """
     order = np.random.default_rng(seed).permutation(len(rows))
     giver = np.empty_like(order)
-    giver[order] = np.roll(order, 1)  # a cycle: nobody keeps the own report
+    giver[order] = np.roll(order, 1)  # a cycle: no study keeps its own report
     return [row | {'report': rows[giver[i]]['report']} for i, row in enumerate(rows)]

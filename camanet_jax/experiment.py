@@ -1,4 +1,4 @@
-"""From a configuration to the objects of a run: data, model, optimiser, objective, search."""
+"""From a configuration to the objects of a run: data, model, optimiser, losses, search."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ from camanet_jax.models import Camanet
 
 LOG = logging.getLogger(__name__)
 
-# Of the rows of a predictions file: numbers by name.
+# From the rows of a predictions file to numbers by name.
 Metric = Callable[[list[dict[str, Any]]], Mapping[str, float]]
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
@@ -38,7 +38,7 @@ class Experiment:
 
     @classmethod
     def from_run(cls, config: ConfigDict, run: dict[str, Any]) -> 'Experiment':
-        """With the vocabulary that a checkpoint's `run` part holds."""
+        """Makes one with the vocabulary that a checkpoint's `run` part holds."""
         return cls(config, Tokenizer.from_json(run['vocabulary']))
 
     def model(self) -> Camanet:
@@ -84,7 +84,7 @@ class Experiment:
         return extensions.find_all('evaluation.metrics', self.config.evaluation.metrics)
 
     def check(self) -> None:
-        """Raises ValueError where the configuration names what is not there."""
+        """Raises ValueError where the configuration names something that does not exist."""
         self.model()
         self.loss_table()
         self.extra_metrics()
@@ -135,7 +135,7 @@ class Experiment:
         }
 
     def _extra_losses(self) -> dict[str, str]:
-        """Names alone: who only writes reports needs no loss."""
+        """Their names alone: nothing is imported, since writing reports needs no loss."""
         names, weights = self.config.loss.extra, self.config.loss.extra_weights
         if len(names) != len(weights):
             raise ValueError(f'Expected a weight for each of loss.extra={names}, got loss.extra_weights={weights}.')
@@ -162,19 +162,19 @@ def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> 
 
 
 def dtype(name: str) -> Any:
-    """Of the computation."""
+    """The dtype of the computation."""
     if name not in DTYPES:
         raise ValueError(f'Expected dtype to be one of {sorted(DTYPES)}, got {name!r}.')
     return DTYPES[name]
 
 
 def param_dtype(name: str) -> Any:
-    """Of the parameters: at least float32."""
+    """The dtype of the parameters: at least float32."""
     return jnp.promote_types(dtype(name), jnp.float32)
 
 
 def observation_index(name: str) -> int:
-    """Place of an observation in the label files' order."""
+    """Index of an observation in the label files' order."""
     if name not in OBSERVATIONS:
         raise ValueError(f'Expected model.cam_classes to be among {OBSERVATIONS}, got {name!r}.')
     return OBSERVATIONS.index(name)

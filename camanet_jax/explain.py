@@ -1,4 +1,4 @@
-"""Where the model looked: maps of one study for one text, from a teacher-forced pass over that text.
+"""Maps of where the model looked, for one study and one text, from a teacher-forced pass over that text.
 
 I views, Y observations, L words of the text; maps keep the backbone's height and width (7 x 7 at 224 pixels).
 """
@@ -28,7 +28,7 @@ class Explanation:
       cams: [Y, I, height, width], class activation maps.
       vdm, tdm: [I, height, width], the two discriminative maps, in [0, 1].
       word_similarity: [L], cosine of each word with the discriminative representation (equation 13).
-      selected: places of the words that VTAC selected, most similar first.
+      selected: positions of the words that VTAC selected, most similar first.
     """
 
     log_probs: np.ndarray

@@ -1,4 +1,4 @@
-"""Functions and classes of yours that a configuration names; docs/extend.md has a recipe for each place.
+"""Your own functions and classes that a configuration names; docs/extend.md has a recipe for each.
 
 A name is 'package.module:name', or 'file.py:name' for a file by its path from the current folder. The configuration,
 and with it the workdir, holds the name alone: a run is resumed and opened where the same name can be found again.
@@ -15,10 +15,10 @@ from typing import Any
 
 
 def find(field: str, name: str) -> Callable[..., Any]:
-    """What `name` names; the same object each time.
+    """Returns the function or class called `name`; the same object each time.
 
     Raises:
-      ValueError: there is nothing of that name, or nothing that can be called; `field` says where it was given.
+      ValueError: nothing has that name, or it cannot be called; `field` says where it was given.
     """
     place, colon, attribute = name.rpartition(':')
     if not colon or not place or not attribute:
@@ -40,12 +40,12 @@ def find(field: str, name: str) -> Callable[..., Any]:
 
 
 def find_all(field: str, names: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """Several, by what they are called."""
+    """Finds several, keyed by the part of each name behind the colon."""
     return {called: find(field, name) for called, name in by_call(field, names).items()}
 
 
 def by_call(field: str, names: Iterable[str]) -> dict[str, str]:
-    """{'entropy': 'my_loss.py:entropy'}; two that are called the same are refused, since both would be logged so."""
+    """{'entropy': 'my_loss.py:entropy'}; refuses two of one name, since both would be logged under it."""
     called = {}
     for name in names:
         if (last := name.rpartition(':')[2]) in called:
@@ -56,7 +56,7 @@ def by_call(field: str, names: Iterable[str]) -> dict[str, str]:
 
 @functools.cache
 def load_file(path: Path) -> ModuleType:
-    """A file as a module; run once."""
+    """Loads a file as a module, once."""
     spec = importlib.util.spec_from_file_location(f'extension_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses, and so Flax modules, look their module up by name
@@ -65,7 +65,7 @@ def load_file(path: Path) -> ModuleType:
 
 
 def own_names(module: ModuleType) -> list[str]:
-    """What a module defines and can be called."""
+    """Names of the functions and classes that a module defines."""
     return sorted(
         name
         for name, value in vars(module).items()

@@ -35,7 +35,7 @@ def token_nll(logits: Float[Array, 'B L V'], targets: Int[Array, 'B L']) -> Floa
 
 
 def token_nll_forward(logits, targets):
-    """Saves the logits as they are and one number a token: by itself JAX would save exponentials in float32 too."""
+    """Saves the logits as they are and one number a token; left to itself, JAX would save float32 exponentials too."""
     normaliser = jax.nn.logsumexp(widened(logits), axis=-1)
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
     return normaliser - widened(chosen), (logits, targets, normaliser)
@@ -179,7 +179,7 @@ def sums(output: CamanetOutput, batch: Batch, losses: Losses = LOSSES) -> dict[s
 
 
 def denominators(batch: Batch, losses: Losses = LOSSES) -> dict[str, Array]:
-    """What each sum is divided by: target tokens, pseudo-labels, studies with a positive pseudo-label, studies."""
+    """The number that each sum is divided by: of target tokens, pseudo-labels, positive studies, studies."""
     return {name: (loss.denominator(batch) * batch['valid']).sum() for name, loss in losses.items()}
 
 

@@ -1,4 +1,4 @@
-"""Where a new run's weights come from besides the dice: a trained backbone, or a whole trained run.
+"""Weights that a new run starts from, other than random initialisation: a trained backbone or a whole trained run.
 
 Files are read and checked before the workdir is made; the values go into the fresh state afterwards.
 """
@@ -26,9 +26,9 @@ from camanet_jax.train_step import TrainState, init_state
 
 LOG = logging.getLogger(__name__)
 
-# The parameters with a place for every word, and the axis on which words lie.
+# The parameters with an entry for every word, and the axis along which words lie.
 WORD_AXES = {'embedding/embedding': 0, 'vocabulary_head/kernel': 1, 'vocabulary_head/bias': 0}
-# How files of DenseNets differ from torchvision's names of today.
+# How names in DenseNet files differ from torchvision's present ones.
 FILE_RENAMINGS = ((r'^densenet121\.', ''), (r'(denselayer\d+\.(?:norm|conv))\.([12])\.', r'\1\2.'))
 # How the authors' program names the parts of a backbone, and torchvision: first of a ResNet, then of a DenseNet.
 BACKBONE_RENAMINGS = (
@@ -57,7 +57,7 @@ class InitialWeights:
 
 
 def read_initial_weights(experiment: Experiment) -> InitialWeights | None:
-    """What `backbone_weights` or `init_from` names, checked against the model; None where neither is set."""
+    """Reads what `backbone_weights` or `init_from` names and checks it against the model; None where neither is set."""
     backbone, run = experiment.config.backbone_weights, experiment.config.init_from
     if backbone and run:
         raise ValueError(f'Expected backbone_weights or init_from, got both ({backbone}, {run}); a run has a backbone.')
@@ -74,7 +74,7 @@ def variable_shapes(experiment: Experiment) -> dict[str, Any]:
 
 
 def backbone_weights(file: Path, shapes: dict[str, Any]) -> InitialWeights:
-    """The features of a DenseNet's or ResNet's file; its classifier is not taken."""
+    """The feature weights of a DenseNet or ResNet file, without its classifier."""
     template = {name: {'backbone': tree['backbone']} for name, tree in shapes.items() if 'backbone' in tree}
     try:
         found = {renamed(name, FILE_RENAMINGS): value for name, value in read_state_dict(file).items()}
@@ -99,7 +99,7 @@ def renamed(name: str, renamings: Sequence[tuple[str, str | Callable[[re.Match],
 
 
 def run_weights(workdir: Path, experiment: Experiment) -> InitialWeights:
-    """The best weights of a run of the same architecture, and which words it shares."""
+    """The best weights of a run of the same architecture, and the ids of the words both know."""
     if not has_checkpoint(workdir):
         raise ValueError(f'init_from={workdir}: expected a workdir with a checkpoint, found none there.')
     trained = open_trained(workdir)
@@ -125,7 +125,7 @@ def shared_ids(old: Tokenizer, new: Tokenizer) -> list[tuple[int, int]]:
 
 
 def check_same_architecture(workdir: Path, values: Slots, slots: Slots) -> None:
-    """Raises ValueError where names or shapes differ, the number of words apart."""
+    """Raises ValueError where names or shapes differ, except in the number of words."""
     missing, extra = (
         sorted('/'.join(key) for key in some.keys() - others.keys())
         for some, others in ((slots, values), (values, slots))

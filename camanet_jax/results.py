@@ -92,7 +92,7 @@ def split_scores(
 
 
 def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
-    """What the scores depend on."""
+    """Configuration, versions and devices that the scores depend on."""
     device = jax.devices()[0]
     return of_run(configuration.as_data(config), step) | {
         'versions': package_versions(),
@@ -101,7 +101,7 @@ def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
 
 
 def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> None:
-    """The main scores beside the constant report's, as one table, with what they depend on."""
+    """Logs the main scores beside the constant report's, as one table, with what they depend on."""
     names = list(entry['cut'])
     lines = ['  '.join(f'{name:>9}' for name in ('', *names))]
     rows = {'model': entry['cut']}
@@ -125,7 +125,7 @@ def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> No
 
 
 def log_differences(split: str, other: str, difference: dict[str, Any]) -> None:
-    """How far the model is above a baseline, with 95% bootstrap intervals."""
+    """Logs the model's lead over a baseline, with 95% bootstrap intervals."""
     for group, name in (('cut', 'CIDEr'), ('clinical', 'micro_F1')):
         found = difference[group][name]
         LOG.info(

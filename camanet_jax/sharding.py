@@ -1,7 +1,7 @@
 """One mesh axis over all devices of all processes: studies are sharded, everything else is replicated.
 
-A function that `over_devices` runs sees its device's studies only. What must know of the others asks here, and the same
-code runs where one program sees the whole batch.
+A function that `over_devices` runs sees its own device's studies only. Code that needs the others asks here; it works
+unchanged where one program sees the whole batch.
 """
 
 import logging
@@ -49,7 +49,7 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
 
 
 def put_replicated(tree: Any, mesh: Mesh) -> Any:
-    """A tree whose values are the same on every process, onto every device."""
+    """Puts a tree, the same in every process, onto every device."""
     return jax.make_array_from_process_local_data(replicated(mesh), tree)
 
 
@@ -78,12 +78,12 @@ def over_devices(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..
 
 
 def inside() -> bool:
-    """Whether this code is part of a function that `over_devices` runs."""
+    """True in code that `over_devices` runs."""
     return STUDIES in jax.sharding.get_abstract_mesh().manual_axes
 
 
 def gather(x: jax.Array) -> jax.Array:
-    """[devices, ...], what each device has here; [1, ...] where one program sees the whole batch."""
+    """Each device's value, [devices, ...]; [1, ...] where one program sees the whole batch."""
     return lax.all_gather(x, STUDIES) if inside() else x[None]
 
 
@@ -124,5 +124,5 @@ def log_devices() -> None:
 
 
 def gpu_present() -> bool:
-    """Whether the NVIDIA driver shows a card."""
+    """True where the NVIDIA driver shows a card."""
     return any(Path('/proc/driver/nvidia/gpus').glob('*'))

@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 
 def train(config: ConfigDict, workdir: Path) -> None:
-    """Trains, or goes on training, in `workdir` until the last epoch or the early stop; then scores the best epoch.
+    """Trains in `workdir`, or resumes, until the last epoch or the early stop; then scores the best epoch.
 
     Args:
       config: resolved (`configuration.fill_variant`).
@@ -68,7 +68,7 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
         start, state = 0, with_initial_weights(training.make_state(), weights, training.mesh)
     else:
         state = training.restore()
-        LOG.info('Going on after step %d', start)
+        LOG.info('Resuming after step %d', start)
     log = MetricsLog(workdir, resume_after=start, active=jax.process_index() == 0)
 
     # 3. Steps and epochs.
@@ -78,7 +78,7 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     training.batches.close()
     training.checkpoints.wait()
     if not finished:
-        LOG.warning('Stopped by SIGTERM after step %d; the same command goes on from here', state.step)
+        LOG.warning('Stopped by SIGTERM after step %d; the same command resumes from here', state.step)
         return
     stop.exit_at_once()
 
@@ -99,7 +99,7 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
 def run_steps(
     training: 'Training', state: TrainState, start: int, log: MetricsLog, stop: StopSignal
 ) -> tuple[TrainState, bool]:
-    """The loop. A step's metrics are read while the next one runs. Returns False where SIGTERM ended it early."""
+    """Runs the loop. A step's metrics are read while the next one runs. Returns False where SIGTERM ended it early."""
     config, epoch_steps = training.experiment.config, training.epoch_steps
     total = config.epochs * epoch_steps
     clock = SaveClock(config.checkpoint_every_minutes)
@@ -129,7 +129,7 @@ def run_steps(
 
 @dataclasses.dataclass
 class Training:
-    """What the loop works with, beside the state that it hands on.
+    """Everything that the loop works with, apart from the state that it hands on.
 
     Attributes:
       step_function: the one jitted step; it takes the state away from its caller (donation).
@@ -155,7 +155,7 @@ class Training:
         return sharding.on_devices(jax.eval_shape(self.make_state), self.mesh)
 
     def restore(self) -> TrainState:
-        """The newest checkpoint's state; key, place in the data and selection follow it."""
+        """Restores the newest checkpoint: returns its state; key, position in the data and selection are set here."""
         run = self.checkpoints.read_run()
         self.batches.set_state(run['batches'])
         self.key = jax.random.wrap_key_data(np.array(run['key'], np.uint32))
@@ -163,7 +163,7 @@ class Training:
         return self.checkpoints.restore_state(self.state_template())
 
     def save(self, state: TrainState, step: int) -> None:
-        """Starts a checkpoint of everything that the run needs to go on."""
+        """Starts a checkpoint of everything that the run needs to resume."""
         run = {
             'batches': self.batches.get_state(),
             'key': jax.random.key_data(self.key).tolist(),

@@ -62,7 +62,7 @@ def forward(variables, batch, key, width, *, model: Camanet):
 
 
 class WholeBatch(NamedTuple):
-    """What every device and accumulated part must know of the global batch.
+    """Counts of the global batch that every device and accumulated part needs.
 
     Attributes:
       denominators: of each loss (`losses.denominators`).
@@ -76,7 +76,7 @@ class WholeBatch(NamedTuple):
 
     @classmethod
     def of(cls, batch: dict[str, Array], table: losses.Losses) -> 'WholeBatch':
-        """Counts a batch."""
+        """Counts the global batch."""
         width = input_mask(batch['tokens'][:, :-1]).sum(1).max()
         return cls(losses.denominators(batch, table), batch['valid'].sum(), width)
 

@@ -1,4 +1,4 @@
-"""CAMANet on MIMIC-CXR: the paper's complete recipe (SPEC of the published runs; J-BHI 2024, section IV-C).
+"""CAMANet on MIMIC-CXR: the paper's complete recipe (J-BHI 2024, section IV-C).
 
     python -m camanet_jax.main --config=configs/mimic.py --config.data_dir=/data/mimic_cxr
 

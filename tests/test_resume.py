@@ -29,7 +29,7 @@ def signalled(name: str, function: str, number: int, *arguments: str):
 
 def began_after(output: str) -> int:
     """The step after which a run went on, by its log."""
-    found = re.search(r'Going on after step (\d+)\n', output)
+    found = re.search(r'Resuming after step (\d+)\n', output)
     return int(found[1]) if found else 0
 
 

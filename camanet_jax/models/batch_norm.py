@@ -1,7 +1,7 @@
-"""Batch normalisation as PyTorch computes it, view by view: of the visual extractors.
+"""Batch normalisation as PyTorch computes it, view by view, for the visual extractors.
 
 B studies, I views, C channels; image axes are height and width. Views stay a separate axis: in training every view is
-normalised by itself and updates the running statistics once, in order, which is what running the views through the
+normalised on its own and updates the running statistics once, in order, which is what running the views through the
 network one after the other does.
 Statistics are float32 at least; what is saved for the backward pass has the precision of the maps.
 """
@@ -38,13 +38,13 @@ def own_moments(x: Float[Array, 'B I height width C']) -> Float[Array, '2 I C']:
 
 
 def own_moments_forward(x):
-    """Saves the input as it is: by itself JAX would save its distances from the mean, in float32."""
+    """Saves the input as it is: left to itself, JAX would save its distances from the mean, in float32."""
     found = own_moments(x)
     return found, (x, found[0])
 
 
 def own_moments_backward(saved, gradient):
-    """Of mean and variance; the variance does not change with the mean, from which distances add up to 0."""
+    """Gradient through mean and variance; the variance's through the mean is 0, as distances from it add up to 0."""
     x, mean = saved
     of_mean, of_variance = gradient[:, :, None, None] / (x.size / mean.size)
     return ((of_mean + 2 * of_variance * (widened(x) - mean[:, None, None])).astype(x.dtype),)
@@ -62,12 +62,12 @@ def affine(
 
 
 def affine_forward(x, slope, offset):
-    """Saves the input as it is: by itself JAX would save it in the slope's precision."""
+    """Saves the input as it is: left to itself, JAX would save it in the slope's precision."""
     return affine(x, slope, offset), (x, slope)
 
 
 def affine_backward(saved, gradient):
-    """Of input, slope and offset."""
+    """Gradients by input, slope and offset."""
     x, slope = saved
     wide = gradient.astype(slope.dtype)
     return (
@@ -87,13 +87,13 @@ def relu(x: Array) -> Array:
 
 
 def relu_forward(x):
-    """Saves the output, which the next product saves too: by itself JAX would save a mask beside it."""
+    """Saves the output, which the next product saves too: left to itself, JAX would save a mask too."""
     found = relu(x)
     return found, found
 
 
 def relu_backward(found, gradient):
-    """Of the input; none where it was not above 0."""
+    """Gradient by the input; 0 where the input was not above 0."""
     return (jnp.where(found > 0, gradient, 0),)
 
 

@@ -1,4 +1,4 @@
-"""CAMANet: the whole model (paper Figure 2; SPEC sections 4, 5 and 10).
+"""CAMANet: the whole model (paper, Figure 2).
 
 Dimension key: B studies, I views, P visual tokens, C backbone channels, Y observations, L report tokens,
 V vocabulary (words and id 0), D width, F feed-forward, H heads, K head size, S memory slots, N beams.
@@ -79,8 +79,8 @@ class Camanet(nn.Module):
       vdmae: adds classifier, VDM and discriminative representation; False is the Base system.
       vtac: adds the TDM. `contrastive`: adds the CLIP ablation's projections.
       cam_classes: indices of the classes that may enter the VDM; None for all.
-      vdm_classes: which classes count as present in training; in evaluation always 'predicted'.
-      vdm_norm, tdm_*: the differences between paper and official program, SPEC sections 4 and 5.
+      vdm_classes: the classes that count as present in training; in evaluation always 'predicted'.
+      vdm_norm, tdm_*: the differences between paper and official program (docs/method.md).
       tdm_selection: 'rank', or 'soft' with `tdm_temperature`.
       topk: k, the share of a report's words that VTAC selects; `tdm_count`: how it is rounded.
       dtype: of the computation; `param_dtype`: of the parameters.
@@ -146,7 +146,7 @@ class Camanet(nn.Module):
             )
 
     def encode(self, images: Array, *, labels: Array | None = None, train: bool = False) -> Encoding:
-        """Films [B, I, height, width], uint8 grey, to everything the visual side computes.
+        """Films [B, I, height, width], uint8 grey, to all activations of the visual side (equations 1, 2, 5 to 12).
 
         `labels` [B, Y] are used only in training, by `vdm_classes` 'labels' and 'union'.
         """
@@ -154,7 +154,7 @@ class Camanet(nn.Module):
         features, *scores = features if isinstance(features, tuple) else (features,)
         tokens = rearrange(features, 'b i h w c -> b (i h w) c')
         scores = [rearrange(maps, 'b i h w -> b (i h w)') for maps in scores]
-        pooled = tokens.mean(1)
+        pooled = tokens.mean(1)  # equation 5
         found = self.discriminate(tokens, pooled, labels, *scores, train=train) if self.vdmae else {}
         inputs = tokens
         if self.vdmae:
@@ -177,7 +177,7 @@ class Camanet(nn.Module):
         )
 
     def present_classes(self, class_logits, labels, *, train: bool) -> Array:
-        """[B, Y], the classes whose maps enter the VDM."""
+        """The classes whose maps enter the VDM, [B, Y] (equation 7, on the sigmoid of each class)."""
         present = nn.sigmoid(class_logits) >= PRESENCE_THRESHOLD
         if train and self.vdm_classes != 'predicted':
             if labels is None:
@@ -188,7 +188,7 @@ class Camanet(nn.Module):
         return present
 
     def embed(self, tokens: Array, position: Array | int = 0, *, train: bool = False) -> Array:
-        """Word embeddings times sqrt(D) plus position code, dropped out; `tokens` [B, L] start at `position`."""
+        """Embeds `tokens` [B, L] from `position`: word times sqrt(D) plus position code, with dropout (equation 3)."""
         code = jnp.asarray(sinusoid(self.max_positions, self.width), self.dtype)
         code = jax.lax.dynamic_slice_in_dim(code, position, tokens.shape[-1])
         embedded = self.embedding(tokens) * jnp.asarray(math.sqrt(self.width), self.dtype) + code
@@ -273,7 +273,10 @@ class Camanet(nn.Module):
         return DecoderCache(keys, keys, jnp.full((batch, beams, length), -1), self.memory.initial(batch, beams))
 
     def decode_step(self, tokens: Int[Array, 'B N'], position: Int[Array, ''], cache: DecoderCache, cross):
-        """Reads one token per beam. Returns logits [B, N, V], cross-attention [B, H, N, P] and the new cache."""
+        """Reads one token per beam (equation 4).
+
+        Returns logits [B, N, V], cross-attention [B, H, N, P] and the new cache.
+        """
         embedded = self.embed(tokens[..., None], position)[..., 0, :]
         memory = self.memory.step(cache.memory, self.memory.project(embedded), train=False)
         decoded, attention, cache = self.decoder.step(embedded, memory, cross, cache, position)

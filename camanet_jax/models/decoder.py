@@ -1,4 +1,4 @@
-"""Relational-memory decoder with memory-driven conditional LayerNorm (MCLN; Chen et al., EMNLP 2020; SPEC section 4).
+"""Relational-memory decoder with memory-driven conditional LayerNorm (MCLN; Chen et al., EMNLP 2020); equation 4.
 
 B studies, P visual tokens, L report tokens, D width, S memory slots, N beams, H heads, K head size.
 """
@@ -25,14 +25,14 @@ from camanet_jax.models.layers import (
 
 @struct.dataclass
 class DecoderCache:
-    """What the decoded prefixes of all beams leave behind.
+    """Keys, values and memory of the decoded prefixes of all beams.
 
-    Keys and values stay where they were written: which of them a beam has read is noted in `ancestors`, so that
+    Keys and values stay where they were written: `ancestors` notes which of them a beam has read, so that
     reordering beams moves a few integers instead of the cache, and attention reads it without copying.
 
     Attributes:
       keys, values: a tuple over layers of [B, H, L * N, K], self-attention projections of the tokens read so far.
-      ancestors: [B, N, L], the place among the N under which each token of a beam's prefix was written; -1: not yet.
+      ancestors: [B, N, L], the beam, of N, under which each token of a beam's prefix was written; -1: not yet.
       memory: [B, N, S, D], the relational memory after the last token.
     """
 
@@ -42,7 +42,7 @@ class DecoderCache:
     memory: Array
 
     def take_beams(self, parents: Int[Array, 'B N']) -> 'DecoderCache':
-        """The cache of beams that go on from `parents`."""
+        """The cache of beams that continue `parents`."""
         return self.replace(
             ancestors=jnp.take_along_axis(self.ancestors, parents[:, :, None], axis=1),
             memory=jnp.take_along_axis(self.memory, parents[:, :, None, None], axis=1),
@@ -50,7 +50,7 @@ class DecoderCache:
 
 
 class ModulationMLP(nn.Module):
-    """What the memory adds to one of the MCLN's parameters: Linear(S D, D), ReLU, Linear(D, D)."""
+    """The memory's correction of one of the MCLN's parameters: Linear(S D, D), ReLU, Linear(D, D)."""
 
     width: int
     dtype: Any
@@ -156,7 +156,7 @@ class Decoder(nn.Module):
         return [block.cross_attention.keys_values(encoded) for block in self.blocks]
 
     def __call__(self, embedded, memory, encoded, mask, *, train: bool):
-        """Teacher-forced pass. Returns [B, L, D] and the last layer's cross-attention [B, H, L, P]."""
+        """Teacher-forced pass (equation 4). Returns [B, L, D] and the last layer's cross-attention [B, H, L, P]."""
         x = embedded
         for block, cross in zip(self.blocks, self.cross_projections(encoded), strict=True):
             x, attention = block(x, memory, cross, mask, train=train)

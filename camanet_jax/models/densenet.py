@@ -1,4 +1,4 @@
-"""DenseNet-121, the visual extractor (Huang et al., CVPR 2017), as the paper uses it.
+"""DenseNet-121, the visual extractor (equation 1; Huang et al., CVPR 2017).
 
 B studies, I views, C channels; image axes are height and width.
 """
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from camanet_jax.models.batch_norm import BatchNorm, moments, relu
 from camanet_jax.models.cpu import conv_general_dilated, max_pool
 
-# What `remat` keeps of a layer, beside its inputs: the products, and the statistics, which cross between devices.
+# `remat` keeps of a layer, apart from its inputs, the products, and the statistics, which cross between devices.
 KEPT = jax.checkpoint_policies.save_only_these_names('kept')
 kept = partial(checkpoint_name, name='kept')
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')

@@ -1,4 +1,4 @@
-"""Transformer encoder over the visual tokens and the discriminative representation (VDMAE; paper equation 12)."""
+"""Transformer encoder over visual tokens (equation 2) and the discriminative representation (VDMAE; equation 12)."""
 
 from functools import partial
 from typing import Any
@@ -32,7 +32,7 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """`layers` encoder layers and a final LayerNorm; no position code. [B, P + 1, D] -> [B, P + 1, D]."""
+    """`layers` encoder layers and a final LayerNorm; no position code. [B, P + 1, D] -> [B, P + 1, D] (equation 12)."""
 
     width: int
     feed_forward: int

@@ -35,7 +35,7 @@ def linear(fan_in: int, features: int, *, kernel_init=None, bias_init=None, **kw
 
 
 def widened(x: Array) -> Array:
-    """In at least float32."""
+    """Casts to at least float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -51,7 +51,7 @@ def standardise(x: Float[Array, '... D']) -> Float[Array, '... D']:
 
 
 class LayerNorm(nn.Module):
-    """gamma * (x - mean) / (std + eps) + beta (SPEC: unbiased std, eps added to it)."""
+    """gamma * (x - mean) / (std + eps) + beta; the standard deviation is unbiased, and eps is added to it."""
 
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
@@ -66,7 +66,7 @@ class LayerNorm(nn.Module):
 class Dropout(nn.Module):
     """Zeroes a share `rate` of the values in training and scales the others up; the first axis is studies.
 
-    Every study draws by its place in the global batch, so that the masks are the same however devices share it.
+    Every study draws by its index in the global batch, so that the masks are the same however devices share it.
     """
 
     rate: float

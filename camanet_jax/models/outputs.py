@@ -1,4 +1,4 @@
-"""What the model returns: every activation, under one name each.
+"""Outputs of the model: every activation, under one name each.
 
 B studies, P visual tokens, C backbone channels, Y observations, L report tokens, V vocabulary, D width, H heads,
 S memory slots.
@@ -11,11 +11,11 @@ from jax import Array
 
 @struct.dataclass
 class Encoding:
-    """What the visual side computes. Fields after `encoded` are None in the Base system.
+    """Activations of the visual side. Fields after `encoded` are None in the Base system.
 
     Attributes:
-      visual_tokens: [B, P, C], the backbone's features, view 1's tokens first.
-      pooled_features: [B, C], mean over tokens and views.
+      visual_tokens: [B, P, C], the backbone's features, view 1's tokens first (equation 1).
+      pooled_features: [B, C], mean over tokens and views (equation 5).
       projected: [B, P + 1, D] (Base: [B, P, D]), the encoder's input.
       encoded: the same shape, the encoder's output; row 0 is r* (paper equation 12).
       class_logits: [B, Y].

@@ -1,4 +1,4 @@
-"""Relational memory (RM): a small recurrent memory over the embedded report (Chen et al., EMNLP 2020; SPEC section 4).
+"""Relational memory (RM): a small recurrent memory over the embedded report (Chen et al., EMNLP 2020).
 
 B studies, L report tokens, D width, S memory slots, H heads, K head size. Leading axes of the memory are free:
 [B, S, D] in training, [B, N, S, D] with N beams in decoding.
@@ -15,7 +15,7 @@ from camanet_jax.models.layers import MultiHeadAttention, linear, xavier_uniform
 
 
 class MemoryInputs(NamedTuple):
-    """What one token contributes to the recurrence; none of it depends on the memory.
+    """One token's contribution to the recurrence; none of it depends on the memory.
 
     Attributes:
       key, value: [..., H, 1, K], the token's row of the attention's keys and values.

@@ -14,18 +14,18 @@ SMALLEST_RANGE = 1e-12
 
 
 def min_max(maps: Float[Array, '... P']) -> Float[Array, '... P']:
-    """Subtracts the minimum, then divides by the new maximum (at least 1e-12: a flat map becomes 0)."""
+    """Subtracts the minimum and divides by the new maximum, at least 1e-12: a flat map becomes 0 (equations 8, 14)."""
     maps = maps - maps.min(-1, keepdims=True)
     return maps / jnp.maximum(maps.max(-1, keepdims=True), SMALLEST_RANGE)
 
 
 def class_activation_maps(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Float[Array, 'B Y P']:
-    """ReLU(tokens . W_c), without the classifier's bias (SPEC section 4)."""
+    """ReLU(tokens . W_c), without the classifier's bias: m^i of equation 8."""
     return nn.relu(jnp.einsum('bpc,cy->byp', tokens, kernel))
 
 
 def layercam(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Float[Array, 'B Y P']:
-    """LayerCAM (Jiang et al., TIP 2021): each channel weighted by its positive gradient, place by place.
+    """LayerCAM (Jiang et al., TIP 2021): each channel weighted by its positive gradient, token by token.
 
     The classifier is linear in the mean token: the gradient of logit y at every token is kernel[:, y] / P.
     """
@@ -36,7 +36,7 @@ def layercam(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Floa
 def visual_discriminative_map(
     cams: Float[Array, 'B Y P'], present: Bool[Array, 'B Y'], norm: VdmNorm = 'class'
 ) -> Float[Array, 'B P']:
-    """Largest activation over the present classes, in [0, 1]; all zero where no class is present.
+    """d^v: the largest activation over the present classes, in [0, 1]; 0 where no class is present (equation 9).
 
     `norm='class'` (paper) scales every class's map to [0, 1] before the maximum, `'map'` (official) scales once after.
     """

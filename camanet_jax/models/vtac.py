@@ -24,7 +24,7 @@ SMALLEST_NORM = 1e-8
 
 
 class SelectionCounts(NamedTuple):
-    """How many words to select: min(by_candidates[number of candidates], by_width[longest input of the batch]).
+    """Number of words to select: min(by_candidates[number of candidates], by_width[longest input of the batch]).
 
     Attributes:
       by_candidates: [L + 1], ceil(k * n).
@@ -56,7 +56,7 @@ def selection_counts(k: float, max_length: int, rule: TdmCount = 'words') -> Sel
 def number_selected(
     counts: SelectionCounts, candidates: Bool[Array, 'B L'], batch_width: Int[Array, '']
 ) -> Int[Array, ' B']:
-    """How many candidates of each study are selected."""
+    """Number of selected candidates of each study."""
     return jnp.minimum(jnp.take(counts.by_candidates, candidates.sum(1)), jnp.take(counts.by_width, batch_width))
 
 

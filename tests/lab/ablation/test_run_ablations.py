@@ -60,7 +60,7 @@ def test_a_killed_grid_goes_on_where_it_was(finished, arguments, tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stdout
     assert not (tmp_path / 'runs' / 'camanet-seed0' / 'scores.json').exists()
     done = run_main(*command, program=(SCRIPT,))
-    assert done.returncode == 0 and 'Going on after step 6' in done.stdout, done.stdout
+    assert done.returncode == 0 and 'Resuming after step 6' in done.stdout, done.stdout
     run, whole = (output / 'runs' / 'camanet-seed0' for output in (tmp_path, finished))
     assert records(run) == records(whole)
     assert (run / 'predictions' / 'test.jsonl').read_text() == (whole / 'predictions' / 'test.jsonl').read_text()
