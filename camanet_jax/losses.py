@@ -102,13 +102,14 @@ class Loss(NamedTuple):
     """A row of the table.
 
     Attributes:
-      equation: where the paper has it.
+      title: of its curves. equation: where the paper has it.
       per_study: gives one value for each study.
       inputs: its arguments, from the model's output and the batch. A system that lacks one of them has no such loss.
       denominator: what each study adds to the number that the sum is divided by; a study that adds 0 is left out.
       weight: the field of `config.loss` that holds its weight in the total; None for 1.
     """
 
+    title: str
     equation: str
     per_study: Callable[..., Array]
     inputs: Callable[[CamanetOutput, Batch], tuple[Any, ...]]
@@ -119,6 +120,7 @@ class Loss(NamedTuple):
 Losses = Mapping[str, Loss]
 LOSSES: Losses = {
     'report_nll': Loss(
+        'Report NLL per word',
         '18',
         report_nll,
         lambda output, batch: (output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]),
@@ -126,14 +128,23 @@ LOSSES: Losses = {
         None,
     ),
     'pseudo_label_bce': Loss(
+        'Pseudo-label BCE',
         'in 19',
         pseudo_label_bce,
         lambda output, batch: (output.encoding.class_logits, batch['labels']),
         known_labels,
         'pseudo_label_weight',
     ),
-    'vtac_mse': Loss('17', vtac_mse, lambda output, batch: (output.tdm, output.encoding.vdm), positive, 'vtac_weight'),
+    'vtac_mse': Loss(
+        'VTAC MSE',
+        '17',
+        vtac_mse,
+        lambda output, batch: (output.tdm, output.encoding.vdm),
+        positive,
+        'vtac_weight',
+    ),
     'contrastive': Loss(
+        'Contrastive loss',
         'section IV-G',
         contrastive,
         lambda output, batch: (output.image_embedding, output.text_embedding, output.contrastive_scale),
@@ -145,7 +156,7 @@ LOSSES: Losses = {
 
 def extra_loss(per_study: Callable[[CamanetOutput, Batch], Array]) -> Loss:
     """The row of a loss that a configuration adds, a mean over studies; `config.loss.extra_weights` has its weight."""
-    return Loss('', per_study, lambda output, batch: (output, batch), studies, None)
+    return Loss('', '', per_study, lambda output, batch: (output, batch), studies, None)
 
 
 def weights(config: Mapping[str, Any]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from camanet_jax import losses
 from camanet_jax.run.metrics_log import complete_lines
 
 # Okabe and Ito's colours, told apart with any colour vision.
@@ -21,13 +22,7 @@ PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 4.2, 2.7, 2  # inches
 
 Rows = list[dict[str, Any]]
 # Titles and the metrics drawn under them.
-LOSSES = {
-    'Total loss': ['loss'],
-    'Report NLL per word': ['report_nll'],
-    'Pseudo-label BCE': ['pseudo_label_bce'],
-    'VTAC MSE': ['vtac_mse'],
-    'Contrastive loss': ['contrastive'],
-}
+LOSSES = {'Total loss': ['loss']} | {loss.title: [name] for name, loss in losses.LOSSES.items()}
 OPTIMISER = {
     'Learning rates': ['lr_backbone', 'lr_decoder'],
     'Norms': ['gradient_norm', 'update_norm'],
