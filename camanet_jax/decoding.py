@@ -73,8 +73,8 @@ def extend(state: BeamState, log_probs: Float[Array, 'B N V']) -> tuple[Reports,
 
 def keep_best(finished: Reports, new: Reports) -> Reports:
     """The best N of both lists."""
-    scores, places = jax.lax.top_k(jnp.concatenate([finished.scores, new.scores], 1), finished.scores.shape[1])
-    return Reports(take_beams(jnp.concatenate([finished.tokens, new.tokens], 1), places), scores)
+    scores, kept = jax.lax.top_k(jnp.concatenate([finished.scores, new.scores], 1), finished.scores.shape[1])
+    return Reports(take_beams(jnp.concatenate([finished.tokens, new.tokens], 1), kept), scores)
 
 
 def read_last(step: Step, tokens: Int[Array, 'B N L'], position: Array, cache: Any):

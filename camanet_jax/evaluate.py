@@ -63,7 +63,7 @@ def evaluate_step(
     inputs = batch['tokens'][:, :-1]
     width = input_mask(inputs).sum(1).max()
     output = model.apply(variables, encoding, inputs, width, method='decode')
-    found = {
+    results = {
         'tokens': reports.tokens[:, 0],
         'scores': reports.scores[:, 0],
         'valid': batch['valid'],
@@ -72,8 +72,8 @@ def evaluate_step(
         'losses': (losses.sums(output, batch, table), losses.denominators(batch, table)),
     }
     if encoding.class_logits is not None:
-        found['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
-    return found
+        results['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
+    return results
 
 
 class Evaluator:
@@ -98,16 +98,16 @@ class Evaluator:
             self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i))
             for i, batch in enumerate(batches)
         )
-        found, rows = [], []
+        parts, rows = [], []
         with ThreadPoolExecutor(1) as host:  # words and METEOR of one batch while the devices work on the next
             for part in tracked(one_ahead(running), description, len(batches)):
-                found.append(part)
+                parts.append(part)
                 rows.append(host.submit(self.rows, part, source))
-        return self.collect(found, [row for part in rows for row in part.result()], source)
+        return self.collect(parts, [row for batch in rows for row in batch.result()], source)
 
-    def collect(self, found: list[dict[str, Any]], rows: list[dict[str, Any]], source: Source) -> SplitResult:
+    def collect(self, parts: list[dict[str, Any]], rows: list[dict[str, Any]], source: Source) -> SplitResult:
         """Puts the batches' results into the split's order, without padding rows."""
-        valid = np.concatenate([part['valid'] for part in found])
+        valid = np.concatenate([part['valid'] for part in parts])
         if not valid.any():
             raise ValueError(
                 f'Expected studies to evaluate, got none: all {len(source.ids)} of the split have damaged '
@@ -115,11 +115,11 @@ class Evaluator:
             )
 
         def join(name):
-            return np.concatenate([part[name] for part in found])[valid]
+            return np.concatenate([part[name] for part in parts])[valid]
 
         order = np.argsort(join('index'))
         rows = [rows[i] for i in order]
-        means = losses.means(*jax.tree.map(lambda *parts: sum(parts), *(part['losses'] for part in found)))
+        means = losses.means(*jax.tree.map(lambda *values: sum(values), *(part['losses'] for part in parts)))
         skipped = sorted(set(source.ids) - {row['id'] for row in rows})
         return SplitResult(rows, jax.tree.map(float, means), join('tokens')[order], join('labels')[order], skipped)
 
@@ -164,12 +164,12 @@ class Evaluator:
 
     def extra_scores(self, rows: list[dict[str, Any]]) -> dict[str, float]:
         """Numbers that the configuration's own metrics give the rows of a predictions file, as 'metric/name'."""
-        found = {called: metric(rows) for called, metric in self.extra_metrics.items()}
-        for called, numbers in found.items():
+        scores = {called: metric(rows) for called, metric in self.extra_metrics.items()}
+        for called, numbers in scores.items():
             if not isinstance(numbers, Mapping) or not all(isinstance(value, Real) for value in numbers.values()):
                 raise ValueError(f'evaluation.metrics, {called}: expected a dict of numbers, got {numbers!r}.')
         return {
-            f'{called}/{name}': float(value) for called, numbers in found.items() for name, value in numbers.items()
+            f'{called}/{name}': float(value) for called, numbers in scores.items() for name, value in numbers.items()
         }
 
 

@@ -139,10 +139,10 @@ class Experiment:
         names, weights = self.config.loss.extra, self.config.loss.extra_weights
         if len(names) != len(weights):
             raise ValueError(f'Expected a weight for each of loss.extra={names}, got loss.extra_weights={weights}.')
-        found = extensions.by_call('loss.extra', names)
-        if taken := sorted(found.keys() & losses.LOSSES.keys()):
+        called = extensions.by_call('loss.extra', names)
+        if taken := sorted(called.keys() & losses.LOSSES.keys()):
             raise ValueError(f'loss.extra: {taken[0]} is the name of a term already; rename yours.')
-        return found
+        return called
 
 
 def processes() -> dict[str, int]:

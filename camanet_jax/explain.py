@@ -83,7 +83,7 @@ def explain_study(output: CamanetOutput, i: int, words: Int[np.ndarray, ' L'], v
         fields |= dict(
             tdm=as_maps(output.tdm[i], views),
             word_similarity=similarity,
-            selected=[int(place) for place in order if chosen[place]],
+            selected=[int(position) for position in order if chosen[position]],
         )
     return Explanation(**fields)
 

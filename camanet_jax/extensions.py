@@ -20,23 +20,23 @@ def find(field: str, name: str) -> Callable[..., Any]:
     Raises:
       ValueError: nothing has that name, or it cannot be called; `field` says where it was given.
     """
-    place, colon, attribute = name.rpartition(':')
-    if not colon or not place or not attribute:
+    origin, colon, attribute = name.rpartition(':')
+    if not colon or not origin or not attribute:
         raise ValueError(f"{field}: expected 'file.py:name' or 'package.module:name', got {name!r}.")
     try:
-        module = load_file(Path(place).resolve()) if place.endswith('.py') else importlib.import_module(place)
+        module = load_file(Path(origin).resolve()) if origin.endswith('.py') else importlib.import_module(origin)
     except (ImportError, OSError, SyntaxError) as error:
         raise ValueError(
-            f'{field}={name!r}: {place} cannot be loaded: {error}. Files are looked for from the current '
+            f'{field}={name!r}: {origin} cannot be loaded: {error}. Files are looked for from the current '
             f'folder, {Path.cwd()}.'
         ) from error
-    found = getattr(module, attribute, None)
-    if not callable(found):
+    value = getattr(module, attribute, None)
+    if not callable(value):
         raise ValueError(
-            f'{field}={name!r}: expected a function or class {attribute!r} in {place}, which has '
+            f'{field}={name!r}: expected a function or class {attribute!r} in {origin}, which has '
             f'{", ".join(own_names(module)) or "none"}.'
         )
-    return found
+    return value
 
 
 def find_all(field: str, names: Iterable[str]) -> dict[str, Callable[..., Any]]:

@@ -34,7 +34,7 @@ FILE_RENAMINGS = ((r'^densenet121\.', ''), (r'(denselayer\d+\.(?:norm|conv))\.([
 BACKBONE_RENAMINGS = (
     (r'^visual_extractor\.model\.0\.', 'conv1.'),
     (r'^visual_extractor\.model\.1\.', 'bn1.'),
-    (r'^visual_extractor\.model\.(\d)\.', lambda found: f'layer{int(found[1]) - 3}.'),
+    (r'^visual_extractor\.model\.(\d)\.', lambda match: f'layer{int(match[1]) - 3}.'),
     (r'^visual_extractor\.model\.', 'features.'),
 )
 NOT_BACKBONE = re.compile(r'^(classifier|fc)\.|num_batches_tracked$')
@@ -77,12 +77,12 @@ def backbone_weights(file: Path, shapes: dict[str, Any]) -> InitialWeights:
     """The feature weights of a DenseNet or ResNet file, without its classifier."""
     template = {name: {'backbone': tree['backbone']} for name, tree in shapes.items() if 'backbone' in tree}
     try:
-        found = {renamed(name, FILE_RENAMINGS): value for name, value in read_state_dict(file).items()}
-        found = {name: value for name, value in found.items() if not NOT_BACKBONE.search(name)}
-        variables = load_variables(found, template, torchvision_name)
+        arrays = {renamed(name, FILE_RENAMINGS): value for name, value in read_state_dict(file).items()}
+        arrays = {name: value for name, value in arrays.items() if not NOT_BACKBONE.search(name)}
+        variables = load_variables(arrays, template, torchvision_name)
     except ValueError as error:
         raise ValueError(f'backbone_weights={file}: {error}') from error
-    LOG.info('Backbone: %d arrays of %s', len(found), file)
+    LOG.info('Backbone: %d arrays of %s', len(arrays), file)
     return InitialWeights(flatten(variables))
 
 

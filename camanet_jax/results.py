@@ -36,23 +36,23 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
     sources = {split: open_split(config, split) for split in ('train', 'val', 'test')}
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None
     train = verbatim.train_texts(sources['train'].reports, evaluator.experiment.tokenizer, config.data.max_seq_length)
-    found: dict[str, Any] = {'provenance': provenance(config, step)}
+    entries: dict[str, Any] = {'provenance': provenance(config, step)}
     written: list[Path] = []
     for split in ('val', 'test'):
         result = evaluator.run(variables, sources[split], f'Evaluating {split}')
-        found[split] = split_scores(evaluator, result, constant, train)
+        entries[split] = split_scores(evaluator, result, constant, train)
         if jax.process_index() == 0:
             written.append(evaluate.write_predictions(workdir, split, result))
-            log_scores(split, found[split], found['provenance'])
+            log_scores(split, entries[split], entries['provenance'])
     if jax.process_index() == 0:
-        replace_text(workdir / 'scores.json', json.dumps(found, indent=2) + '\n')
+        replace_text(workdir / 'scores.json', json.dumps(entries, indent=2) + '\n')
         written.append(workdir / 'scores.json')
         if (workdir / 'metrics.jsonl').exists():
             written += curves.draw_curves(workdir / 'metrics.jsonl', workdir / 'figures')
         written += study_figures.draw_studies(workdir / 'figures', evaluator, variables, sources['test'], result)
         written.append(run_page.write_report(workdir, evaluator.experiment, variables, sources['test']))
         LOG.info('Files written:\n  %s', '\n  '.join(str(path) for path in written))
-    return found
+    return entries
 
 
 def constant_report(evaluator: Evaluator, sources: dict[str, Source]) -> constant_baseline.ConstantReport:
@@ -127,14 +127,14 @@ def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> No
 def log_differences(split: str, other: str, difference: dict[str, Any]) -> None:
     """Logs the model's lead over a baseline, with 95% bootstrap intervals."""
     for group, name in (('cut', 'CIDEr'), ('clinical', 'micro_F1')):
-        found = difference[group][name]
+        interval = difference[group][name]
         LOG.info(
             '%s, %s %s above %s: %.4f [%.4f, %.4f]',
             split,
             group,
             name,
             other.replace('_', ' '),
-            found['difference'],
-            found['low'],
-            found['high'],
+            interval['difference'],
+            interval['low'],
+            interval['high'],
         )

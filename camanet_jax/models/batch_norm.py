@@ -39,8 +39,8 @@ def own_moments(x: Float[Array, 'B I height width C']) -> Float[Array, '2 I C']:
 
 def own_moments_forward(x):
     """Saves the input as it is: left to itself, JAX would save its distances from the mean, in float32."""
-    found = own_moments(x)
-    return found, (x, found[0])
+    result = own_moments(x)
+    return result, (x, result[0])
 
 
 def own_moments_backward(saved, gradient):
@@ -88,13 +88,13 @@ def relu(x: Array) -> Array:
 
 def relu_forward(x):
     """Saves the output, which the next product saves too: left to itself, JAX would save a mask too."""
-    found = relu(x)
-    return found, found
+    output = relu(x)
+    return output, output
 
 
-def relu_backward(found, gradient):
+def relu_backward(output, gradient):
     """Gradient by the input; 0 where the input was not above 0."""
-    return (jnp.where(found > 0, gradient, 0),)
+    return (jnp.where(output > 0, gradient, 0),)
 
 
 relu.defvjp(relu_forward, relu_backward)

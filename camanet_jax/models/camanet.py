@@ -121,26 +121,26 @@ class Camanet(nn.Module):
     def setup(self):
         if self.vtac and not self.vdmae:
             raise ValueError('vtac=True compares the TDM with the VDM and needs vdmae=True; set vtac=False with it.')
-        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        self.backbone = self.visual_extractor(**self.backbone_options, **kinds)
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        self.backbone = self.visual_extractor(**self.backbone_options, **dtypes)
         channels = self.backbone.channels
         if self.vdmae:
-            self.classifier = linear(channels, self.observations, **kinds)
-            self.discriminative_norm = LayerNorm(**kinds)
+            self.classifier = linear(channels, self.observations, **dtypes)
+            self.discriminative_norm = LayerNorm(**dtypes)
             # Official checkpoints hold a second norm that feeds nothing; it is kept so that they round-trip.
             self.unused_background_norm = self.param('unused_background_norm', unused_norm, channels, self.param_dtype)
-        self.input_projection = linear(channels, self.width, **kinds)
+        self.input_projection = linear(channels, self.width, **dtypes)
         self.projection_drop = Dropout(self.projection_dropout)
-        sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **kinds)
+        sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **dtypes)
         self.encoder = Encoder(layers=self.encoder_layers, **sizes)
         self.decoder = Decoder(layers=self.decoder_layers, **sizes)
-        self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **kinds)
-        self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **kinds)
+        self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **dtypes)
+        self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **dtypes)
         self.embedding_drop = Dropout(self.dropout)
-        self.vocabulary_head = linear(self.width, self.vocabulary_size, **kinds)
+        self.vocabulary_head = linear(self.width, self.vocabulary_size, **dtypes)
         if self.contrastive:
-            self.image_head = linear(self.width, self.width, **kinds)
-            self.text_head = linear(self.width, self.width, **kinds)
+            self.image_head = linear(self.width, self.width, **dtypes)
+            self.text_head = linear(self.width, self.width, **dtypes)
             self.contrastive_log_scale = self.param(
                 'contrastive_log_scale', nn.initializers.constant(math.log(1 / 0.07)), (), self.param_dtype
             )
@@ -155,13 +155,13 @@ class Camanet(nn.Module):
         tokens = rearrange(features, 'b i h w c -> b (i h w) c')
         scores = [rearrange(maps, 'b i h w -> b (i h w)') for maps in scores]
         pooled = tokens.mean(1)  # equation 5
-        found = self.discriminate(tokens, pooled, labels, *scores, train=train) if self.vdmae else {}
+        visual = self.discriminate(tokens, pooled, labels, *scores, train=train) if self.vdmae else {}
         inputs = tokens
         if self.vdmae:
-            inputs = jnp.concatenate([found['discriminative_representation'][:, None], tokens], axis=1)
+            inputs = jnp.concatenate([visual['discriminative_representation'][:, None], tokens], axis=1)
         projected = nn.relu(self.input_projection(inputs))
         projected = self.projection_drop(projected, deterministic=not train)
-        return Encoding(tokens, pooled, projected, self.encoder(projected, train=train), **found)
+        return Encoding(tokens, pooled, projected, self.encoder(projected, train=train), **visual)
 
     def discriminate(self, tokens, pooled, labels, *scores, train: bool) -> dict[str, Array]:
         """Classifier, CAMs, VDM and discriminative representation (equations 6 to 11)."""
@@ -212,13 +212,13 @@ class Camanet(nn.Module):
         length = tokens.shape[1]
         causal = valid[:, None] & jnp.tril(jnp.ones((length, length), bool))
         decoded, attention = self.decoder(embedded, memory, encoding.decoder_input, causal, train=train)
-        found = {}
+        textual = {}
         if self.vtac:
             width = valid.sum(1).max() if batch_width is None else batch_width
-            found |= self.consistency(encoding, tokens, embedded, attention, width)
+            textual |= self.consistency(encoding, tokens, embedded, attention, width)
         if self.contrastive:
-            found |= self.contrast(encoding, decoded, valid)
-        return CamanetOutput(encoding, embedded, memory, decoded, attention, self.vocabulary_head(decoded), **found)
+            textual |= self.contrast(encoding, decoded, valid)
+        return CamanetOutput(encoding, embedded, memory, decoded, attention, self.vocabulary_head(decoded), **textual)
 
     def consistency(self, encoding, tokens, embedded, attention, width) -> dict[str, Array]:
         """VTAC's word selection and TDM (equations 13 to 16)."""

@@ -44,8 +44,8 @@ def conv_general_dilated(
 
     def sum_over_films(x, gradient):
         def add(total, film):
-            found = film_gradient(len(kernel), strides[0], padding[0][0], *film)
-            return total + widened(found).reshape(kernel.shape), None
+            product = film_gradient(len(kernel), strides[0], padding[0][0], *film)
+            return total + widened(product).reshape(kernel.shape), None
 
         return lax.scan(add, widened(jnp.zeros_like(kernel)), (x, gradient))[0].astype(kernel.dtype)
 
@@ -57,8 +57,8 @@ def conv_general_dilated(
 def film_gradient(
     size: int, stride: int, padding: int, x: Float[Array, 'height width C'], gradient: Float[Array, 'rows columns O']
 ) -> Float[Array, '{size}*{size} C O']:
-    """Sum over places of the input around a place times the gradient there."""
-    if stride == 1:  # the gradient around a place of the input says the same, mirrored, and has fewer channels
+    """Sum over positions of the input around a position times the gradient there."""
+    if stride == 1:  # the same from the gradient around each position, mirrored: it has fewer channels
         around = patches(gradient, size, 1, size - 1 - padding, x.shape[:2])[..., ::-1, :]
         return jnp.einsum('hwc,hwko->kco', x, around)
     around = patches(x, size, stride, padding, gradient.shape[:2])
@@ -66,11 +66,11 @@ def film_gradient(
 
 
 def patches(
-    x: Float[Array, 'height width C'], size: int, stride: int, padding: int, places: tuple[int, int]
+    x: Float[Array, 'height width C'], size: int, stride: int, padding: int, positions: tuple[int, int]
 ) -> Float[Array, 'rows columns {size}*{size} C']:
-    """The values around each of `places` (rows, columns)."""
+    """The values around each of `positions` (rows, columns)."""
     padded = jnp.pad(x, ((padding, padding), (padding, padding), (0, 0)))
-    rows, columns = (stride * (number - 1) + 1 for number in places)
+    rows, columns = (stride * (number - 1) + 1 for number in positions)
     return jnp.stack(
         [
             lax.slice(padded, (i, j, 0), (i + rows, j + columns, x.shape[-1]), (stride, stride, 1))

@@ -58,14 +58,14 @@ class ModulationMLP(nn.Module):
 
     @nn.compact
     def __call__(self, memory):
-        kinds = dict(
+        options = dict(
             kernel_init=xavier_uniform,
             bias_init=nn.initializers.constant(0.1),
             dtype=self.dtype,
             param_dtype=self.param_dtype,
         )
-        hidden = nn.relu(linear(memory.shape[-1], self.width, name='inner', **kinds)(memory))
-        return linear(self.width, self.width, name='outer', **kinds)(hidden)
+        hidden = nn.relu(linear(memory.shape[-1], self.width, name='inner', **options)(memory))
+        return linear(self.width, self.width, name='outer', **options)(hidden)
 
 
 class MCLN(nn.Module):
@@ -95,11 +95,11 @@ class DecoderLayer(nn.Module):
     param_dtype: Any
 
     def setup(self):
-        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        self.self_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **kinds)
-        self.cross_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **kinds)
-        self.feed_forward_block = FeedForward(self.width, self.feed_forward, self.dropout, **kinds)
-        self.norm1, self.norm2, self.norm3 = (MCLN(self.width, **kinds) for _ in range(3))
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        self.self_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **dtypes)
+        self.cross_attention = MultiHeadAttention(self.width, self.heads, self.dropout, **dtypes)
+        self.feed_forward_block = FeedForward(self.width, self.feed_forward, self.dropout, **dtypes)
+        self.norm1, self.norm2, self.norm3 = (MCLN(self.width, **dtypes) for _ in range(3))
         self.drop = Dropout(self.dropout)
 
     def read(self, x, memory, cross, *, train: bool):
@@ -123,9 +123,9 @@ class DecoderLayer(nn.Module):
         """
         normed = self.norm1(x, memory)
         new_key, new_value = self.self_attention.keys_values(normed)
-        place = position * x.shape[1]
-        keys = lax.dynamic_update_slice_in_dim(keys, new_key, place, axis=2)
-        values = lax.dynamic_update_slice_in_dim(values, new_value, place, axis=2)
+        start = position * x.shape[1]
+        keys = lax.dynamic_update_slice_in_dim(keys, new_key, start, axis=2)
+        values = lax.dynamic_update_slice_in_dim(values, new_value, start, axis=2)
         mixed, _ = self.self_attention.attend(normed, keys, values, own, train=False)
         x, attention = self.read(x + mixed, memory, cross, train=False)
         return x, attention, keys, values
@@ -167,9 +167,9 @@ class Decoder(nn.Module):
 
         Returns the output [B, N, D], the last layer's cross-attention [B, H, N, P] and the new cache.
         """
-        places = jnp.arange(embedded.shape[1])
-        ancestors = cache.ancestors.at[:, :, position].set(places)
-        own = rearrange(ancestors[..., None] == places, 'B N L M -> B N (L M)')
+        beams = jnp.arange(embedded.shape[1])
+        ancestors = cache.ancestors.at[:, :, position].set(beams)
+        own = rearrange(ancestors[..., None] == beams, 'B N L M -> B N (L M)')
         flat = rearrange(memory, 'B N S D -> B N (S D)')
         x, keys, values = embedded, [], []
         for block, *layer in zip(self.blocks, cross, cache.keys, cache.values, strict=True):

@@ -33,15 +33,15 @@ class DenseLayer(nn.Module):
     @nn.compact
     def __call__(self, maps, maps_moments, train: bool):
         """`maps`: those made so far, and `maps_moments` their statistics; both are joined along channels here."""
-        kinds = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
+        options = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
         x, x_moments = jnp.concatenate(maps, -1), jnp.concatenate(maps_moments, -1) if train else None
         x = relu(BatchNorm(self.param_dtype, name='norm1')(x, x_moments, train=train))
         # A 1x1 convolution is a matrix product; XLA's CPU backend runs it faster written as one.
-        x = nn.Dense(self.bottleneck * self.growth, name='conv1', **kinds)(x)
+        x = nn.Dense(self.bottleneck * self.growth, name='conv1', **options)(x)
         x = kept(x)
         x = relu(BatchNorm(self.param_dtype, name='norm2')(x, kept(moments(x)) if train else None, train=train))
         return nn.Conv(
-            self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated, **kinds
+            self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated, **options
         )(x)
 
 

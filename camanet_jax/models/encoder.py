@@ -21,13 +21,13 @@ class EncoderLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         drop = partial(Dropout(self.dropout), deterministic=not train)
-        normed = LayerNorm(name='norm1', **kinds)(x)
-        attention = MultiHeadAttention(self.width, self.heads, self.dropout, name='self_attention', **kinds)
+        normed = LayerNorm(name='norm1', **dtypes)(x)
+        attention = MultiHeadAttention(self.width, self.heads, self.dropout, name='self_attention', **dtypes)
         x = x + drop(attention(normed, normed, train=train)[0])
-        normed = LayerNorm(name='norm2', **kinds)(x)
-        mlp = FeedForward(self.width, self.feed_forward, self.dropout, name='feed_forward_block', **kinds)
+        normed = LayerNorm(name='norm2', **dtypes)(x)
+        mlp = FeedForward(self.width, self.feed_forward, self.dropout, name='feed_forward_block', **dtypes)
         return x + drop(mlp(normed, train=train))
 
 

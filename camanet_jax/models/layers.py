@@ -89,8 +89,8 @@ class MultiHeadAttention(nn.Module):
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
-        self.query, self.key, self.value, self.out = (linear(self.width, self.width, **kinds) for _ in range(4))
+        options = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        self.query, self.key, self.value, self.out = (linear(self.width, self.width, **options) for _ in range(4))
         self.attention_dropout = Dropout(self.dropout)
 
     def split(self, x):
@@ -131,7 +131,7 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
-        x = nn.relu(linear(self.width, self.feed_forward, name='inner', **kinds)(x))
+        options = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        x = nn.relu(linear(self.width, self.feed_forward, name='inner', **options)(x))
         x = Dropout(self.dropout)(x, deterministic=not train)
-        return linear(self.feed_forward, self.width, name='outer', **kinds)(x)
+        return linear(self.feed_forward, self.width, name='outer', **options)(x)

@@ -38,12 +38,12 @@ class RelationalMemory(nn.Module):
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        kinds = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
+        options = dict(kernel_init=xavier_uniform, dtype=self.dtype, param_dtype=self.param_dtype)
         self.attention = MultiHeadAttention(self.width, self.heads, self.dropout, self.dtype, self.param_dtype)
-        self.inner = linear(self.width, self.width, **kinds)
-        self.outer = linear(self.width, self.width, **kinds)
-        self.input_gates = linear(self.width, 2 * self.width, **kinds)
-        self.memory_gates = linear(self.width, 2 * self.width, **kinds)
+        self.inner = linear(self.width, self.width, **options)
+        self.outer = linear(self.width, self.width, **options)
+        self.input_gates = linear(self.width, 2 * self.width, **options)
+        self.memory_gates = linear(self.width, 2 * self.width, **options)
 
     def initial(self, *batch_shape: int) -> Float[Array, '... S D']:
         """M_0: rows of the identity."""

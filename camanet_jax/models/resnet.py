@@ -35,13 +35,13 @@ class Bottleneck(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, 'B I height width C_in'], *, train: bool):
         """Returns [B, I, height / stride, width / stride, 4 * width]."""
-        kinds = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
+        options = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
 
         def norm(x, name):
             return BatchNorm(self.param_dtype, name=name)(x, moments(x) if train else None, train=train)
 
         # 1x1 convolutions are matrix products; XLA's CPU backend runs them faster written as such.
-        y = relu(norm(nn.Dense(self.width, name='conv1', **kinds)(x), 'bn1'))
+        y = relu(norm(nn.Dense(self.width, name='conv1', **options)(x), 'bn1'))
         y = nn.Conv(
             self.width,
             (3, 3),
@@ -49,13 +49,13 @@ class Bottleneck(nn.Module):
             padding=1,
             name='conv2',
             conv_general_dilated=conv_general_dilated,
-            **kinds,
+            **options,
         )(y)
         y = relu(norm(y, 'bn2'))
-        y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **kinds)(y), 'bn3')
+        y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **options)(y), 'bn3')
         if self.project:
             x = x[:, :, :: self.stride, :: self.stride]
-            x = norm(nn.Dense(EXPANSION * self.width, name='downsample_conv', **kinds)(x), 'downsample_bn')
+            x = norm(nn.Dense(EXPANSION * self.width, name='downsample_conv', **options)(x), 'downsample_bn')
         return relu(x + y)
 
 
@@ -80,7 +80,7 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
         """Returns features [B, I, height / 32, width / 32, C] (with four stages)."""
-        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         x = nn.Conv(
             self.stem,
             (7, 7),
@@ -90,13 +90,13 @@ class ResNet(nn.Module):
             kernel_init=conv_init,
             name='conv1',
             conv_general_dilated=conv_general_dilated,
-            **kinds,
+            **dtypes,
         )(images)
         x = max_pool(relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
         for stage, units in enumerate(self.blocks):
             for unit in range(units):
                 stride = 2 if stage and unit == 0 else 1  # the first stage follows the pooling
-                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=f'stage{stage + 1}_unit{unit}', **kinds)(
+                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=f'stage{stage + 1}_unit{unit}', **dtypes)(
                     x, train=train
                 )
         return x
