@@ -118,9 +118,12 @@ class Camanet(nn.Module):
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
-    def setup(self):
+    def __post_init__(self):
         if self.vtac and not self.vdmae:
-            raise ValueError('vtac=True compares the TDM with the VDM and needs vdmae=True; set vtac=False with it.')
+            raise ValueError('Expected vdmae=True with vtac=True, got vdmae=False: VTAC compares the TDM with the VDM.')
+        super().__post_init__()
+
+    def setup(self):
         dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         self.backbone = self.visual_extractor(**self.backbone_options, **dtypes)
         channels = self.backbone.channels

@@ -131,3 +131,9 @@ def test_the_model_gives_each_variant_its_query_words_and_candidates(tiny, varia
         expected, selected = tdm(words, query, attention, candidates, count, norm)
         assert set(np.flatnonzero(output.selection[b])) == selected
         np.testing.assert_allclose(output.tdm[b], expected, rtol=1e-8, atol=1e-12)
+
+
+def test_vtac_without_a_vdm_to_compare_with_is_refused(tiny):
+    with pytest.raises(ValueError, match='Expected vdmae=True with vtac=True'):
+        tiny.model.clone(vdmae=False)
+    assert tiny.model.clone(vdmae=False, vtac=False).vtac is False
