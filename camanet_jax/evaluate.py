@@ -5,7 +5,6 @@ references. B studies, L report tokens, Y observations.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,7 +22,7 @@ from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment
 from camanet_jax.metrics import classification, nlg, protocol
 from camanet_jax.models.camanet import Camanet, input_mask
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import write_json_lines
 from camanet_jax.run.progress import tracked
 from camanet_jax.sharding import put_batch, replicated
 
@@ -193,8 +192,7 @@ def class_scores(result: SplitResult) -> dict[str, Any]:
 def write_predictions(workdir: Path, split: str, result: SplitResult) -> Path:
     """`workdir`/predictions/`split`.jsonl."""
     path = workdir / 'predictions' / f'{split}.jsonl'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in result.rows))
+    write_json_lines(path, result.rows)
     return path
 
 

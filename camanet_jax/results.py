@@ -1,6 +1,5 @@
 """The files that an evaluated run leaves: predictions, scores.json, figures, report.html."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from camanet_jax.experiment import open_split
 from camanet_jax.metrics import constant_baseline, scores, verbatim
 from camanet_jax.metrics.predictions import in_order
 from camanet_jax.reporting import curves, run_page, study_figures
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import write_json
 from camanet_jax.run.provenance import caption, of_run, package_versions
 from camanet_jax.run.workdir import open_trained
 
@@ -45,7 +44,7 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
             written.append(evaluate.write_predictions(workdir, split, result))
             log_scores(split, entries[split], entries['provenance'])
     if jax.process_index() == 0:
-        replace_text(workdir / 'scores.json', json.dumps(entries, indent=2) + '\n')
+        write_json(workdir / 'scores.json', entries)
         written.append(workdir / 'scores.json')
         if (workdir / 'metrics.jsonl').exists():
             written += curves.draw_curves(workdir / 'metrics.jsonl', workdir / 'figures')

@@ -10,7 +10,6 @@ overlays/       figures, numbered by lines of reports.jsonl
 
 import dataclasses
 import json
-import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -25,8 +24,7 @@ from camanet_jax.data.dicom import read_identifiers
 from camanet_jax.generate.batches import GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
-from camanet_jax.run.journal import drop_torn_line
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json, read_json_lines, write_json
 from camanet_jax.run.workdir import TrainedRun
 
 REPORTS, FAILED, MADE_BY, OVERLAYS = 'reports.jsonl', 'failed.jsonl', 'made_by.json', 'overlays'
@@ -64,7 +62,7 @@ class ReportFiles:
         self.folder, self._naming = folder, naming
         folder.mkdir(parents=True, exist_ok=True)
         self._lines = self._read(made_by)
-        replace_text(folder / MADE_BY, json.dumps(made_by, indent=2) + '\n')
+        write_json(folder / MADE_BY, made_by)
         (folder / FAILED).unlink(missing_ok=True)  # what failed is tried again
         self.failures = 0
 
@@ -74,15 +72,14 @@ class ReportFiles:
             drop_torn_line(path)
         if not path.exists() or not path.stat().st_size:
             return {}
-        before = json.loads(record.read_text()) if record.exists() else {}
+        before = read_json(record) if record.exists() else {}
         if changed := configuration.differences(before, made_by):
             raise ValueError(
                 f'{path}: its reports were made otherwise:\n  '
                 + '\n  '.join(changed).replace('in the workdir', 'then')
                 + '\nUse another --output, or remove this one to write everything anew.'
             )
-        with path.open(encoding='utf-8') as file:
-            return {as_key(json.loads(line)): number for number, line in enumerate(file)}
+        return {as_key(line): number for number, line in enumerate(read_json_lines(path))}
 
     def unfinished(self, studies: Sequence[ListedStudy]) -> list[ListedStudy]:
         """Those without a report."""
@@ -96,14 +93,14 @@ class ReportFiles:
             line['repeated_view'] = True
         if overlays:
             line['overlays'] = self._draw(len(self._lines), key['id'], report)
-        self._append(REPORTS, line)
+        append_json_lines(self.folder / REPORTS, [line])
         self._lines[as_key(key)] = len(self._lines)
         return line
 
     def fail(self, study: ListedStudy, error: ValueError) -> None:
         """Notes a study that has no report."""
         self.failures += 1
-        self._append(FAILED, self._naming.key(study) | {'error': str(error)})
+        append_json_lines(self.folder / FAILED, [self._naming.key(study) | {'error': str(error)}])
 
     def _draw(self, number: int, name: str, report: GeneratedReport) -> list[str]:
         stem = f'{OVERLAYS}/{number:06d}_' + re.sub('[^A-Za-z0-9-]+', '_', name)[-60:].strip('_')
@@ -113,12 +110,6 @@ class ReportFiles:
         )
         draw_words(self.folder / names[1], report.images, report.words, report.explanation, study_id=name)
         return names
-
-    def _append(self, name: str, line: dict[str, Any]) -> None:
-        with (self.folder / name).open('a', encoding='utf-8') as file:
-            file.write(json.dumps(line, ensure_ascii=False) + '\n')
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def as_key(line: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ FILE.csv      columns `id` and one or more that start with `image_path` (a cell 
               paths are relative to the CSV, or to `images` beside it
 """
 
-import csv
 import dataclasses
 import hashlib
 import logging
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from camanet_jax.data.image_files import SUFFIXES, is_dicom
 from camanet_jax.data.schema import summarise
-from camanet_jax.labeling.label_files import column_places, open_text
+from camanet_jax.run.files import column_places, read_csv
 
 LOG = logging.getLogger(__name__)
 
@@ -135,21 +134,19 @@ def _is_lateral(film: Path) -> bool:
 
 def _in_csv(path: Path) -> list[ListedStudy]:
     studies, problems = [], []
-    with open_text(path) as file:
-        rows = csv.reader(file)
-        header = [name.strip().lstrip('\ufeff') for name in next(rows, [])]
-        (name_place,) = column_places(path, header, ('id',))
-        places = [place for place, name in enumerate(header) if name.startswith('image_path')]
-        if not places:
-            raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
-        for cells in filter(None, rows):
-            names = [name.strip() for place in places if place < len(cells) for name in cells[place].split(';')]
-            study = cells[name_place].strip() if len(cells) == len(header) else ''
-            films = tuple(_beside(path, name) for name in names if name)
-            if study and films:
-                studies.append(ListedStudy(study, films))
-            else:
-                problems.append(f'line {rows.line_num}')
+    header, rows = read_csv(path)
+    (name_place,) = column_places(path, header, ('id',))
+    places = [place for place, name in enumerate(header) if name.startswith('image_path')]
+    if not places:
+        raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
+    for line, cells in rows:
+        names = [name.strip() for place in places if place < len(cells) for name in cells[place].split(';')]
+        study = cells[name_place].strip() if len(cells) == len(header) else ''
+        films = tuple(_beside(path, name) for name in names if name)
+        if study and films:
+            studies.append(ListedStudy(study, films))
+        else:
+            problems.append(f'line {line}')
     if problems:
         raise ValueError(
             f'{path}: no id, no image path, or another number of cells than the header has: '

@@ -4,17 +4,12 @@ JSON   {study id: 14 times 0 or 1} in the order of `OBSERVATIONS`; -1 where an u
 CSV    a row per study and a column per observation, found by name: 1 positive, 0 negative, -1 uncertain, empty blank.
 """
 
-import contextlib
-import csv
-import gzip
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from camanet_jax.data.schema import OBSERVATIONS, summarise
 from camanet_jax.labeling.label_values import BLANK, IGNORED, NEGATIVE, POSITIVE, UNCERTAIN
+from camanet_jax.run.files import as_csv, column_places, read_csv, read_json, write_json, write_text
 
 Labels = dict[str, tuple[int, ...]]  # id -> Y values in the order of OBSERVATIONS
 
@@ -51,44 +46,29 @@ def read_label_csv(path: str | Path, id_column: str = 'id') -> Labels:
       ValueError: a column is missing or twice there, ids repeat, or cells hold something else; problems are listed.
     """
     path, labels, problems = Path(path), {}, []
-    with open_text(path) as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        id_place, *places = column_places(path, header, (id_column, *OBSERVATIONS))
-        for number, row in enumerate(rows, 2):
-            name = row[id_place] if len(row) == len(header) else None
-            cells = [row[place].strip() for place in places] if name else []
-            if not name:
-                problems.append(f'line {number} has {len(row)} of {len(header)} cells, or no {id_column}')
-            elif name in labels:
-                problems.append(f'line {number}: {id_column} {name} a second time')
-            elif unknown := sorted(set(cells) - set(VALUES)):
-                problems.append(f'line {number}: expected 1, 0, -1 or an empty cell, got {unknown}')
-            else:
-                labels[name] = tuple(VALUES[cell] for cell in cells)
+    header, rows = read_csv(path)
+    id_place, *places = column_places(path, header, (id_column, *OBSERVATIONS))
+    for line, row in rows:
+        name = row[id_place] if len(row) == len(header) else None
+        cells = [row[place].strip() for place in places] if name else []
+        if not name:
+            problems.append(f'line {line} has {len(row)} of {len(header)} cells, or no {id_column}')
+        elif name in labels:
+            problems.append(f'line {line}: {id_column} {name} a second time')
+        elif unknown := sorted(set(cells) - set(VALUES)):
+            problems.append(f'line {line}: expected 1, 0, -1 or an empty cell, got {unknown}')
+        else:
+            labels[name] = tuple(VALUES[cell] for cell in cells)
     if problems:
         raise ValueError(f'{path}: {summarise(problems, "problem", "problems")}')
     return labels
 
 
-def column_places(path: Path, header: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Where each column stands in the header, by name: no order is taken for granted."""
-    header = [name.strip().lstrip('\ufeff') for name in header]
-    if wrong := [name for name in names if header.count(name) != 1]:
-        raise ValueError(
-            f'{path}: expected one column of each name {", ".join(names)}; missing or repeated: '
-            f'{", ".join(wrong)}. Its columns are {", ".join(header) or "none"}.'
-        )
-    return [header.index(name) for name in names]
-
-
 def write_label_csv(path: str | Path, labels: Mapping[str, Sequence[int]], id_column: str = 'id') -> None:
     """Writes labels 1, 0, -1 or -2 (blank) with CheXbert's columns, in CheXbert's order."""
     order = [OBSERVATIONS.index(name) for name in CHEXBERT_ORDER]
-    with replaced(Path(path)) as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow([id_column, *CHEXBERT_ORDER])
-        writer.writerows([name, *(CELLS[int(row[place])] for place in order)] for name, row in labels.items())
+    rows = ([name, *(CELLS[int(row[place])] for place in order)] for name, row in labels.items())
+    write_text(Path(path), as_csv([(id_column, *CHEXBERT_ORDER), *rows]))
 
 
 def read_label_json(path: str | Path) -> Labels:
@@ -98,10 +78,7 @@ def read_label_json(path: str | Path) -> Labels:
       ValueError: it is no such file, or rows have another width or other values; problems are listed.
     """
     path = Path(path)
-    try:
-        rows = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path}: not valid JSON ({error})') from error
+    rows = read_json(path)
     if not isinstance(rows, dict):
         raise ValueError(f'{path}: expected an object of label rows by study id, got {type(rows).__name__}')
     wrong = [
@@ -122,24 +99,4 @@ def is_binary_row(row: object) -> bool:
 
 def write_label_json(path: str | Path, labels: Mapping[str, Sequence[int]]) -> None:
     """Writes binary labels, as `label_values.positives` makes them."""
-    with replaced(Path(path)) as file:
-        json.dump({name: [int(value) for value in row] for name, row in labels.items()}, file)
-
-
-def open_text(path: Path) -> TextIO:
-    """Opens a CSV, gzipped or not, for reading."""
-    opener = gzip.open if path.suffix == '.gz' else open
-    return opener(path, 'rt', encoding='utf-8', newline='')
-
-
-@contextlib.contextmanager
-def replaced(path: Path) -> Iterator[TextIO]:
-    """A text file to write, which takes its place only when whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.tmp')
-    try:
-        with temporary.open('w', encoding='utf-8', newline='') as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(Path(path), {name: [int(value) for value in row] for name, row in labels.items()}, indent=None)

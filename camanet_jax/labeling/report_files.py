@@ -1,13 +1,10 @@
 """Reports to label: of a data folder, or of a CSV with the columns id and report."""
 
-import csv
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from camanet_jax.data.schema import SPLITS, summarise
-from camanet_jax.labeling.label_files import column_places, open_text
+from camanet_jax.run.files import read_columns, read_json
 
 
 def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[str, str]:
@@ -36,7 +33,7 @@ def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[s
 def annotated_reports(path: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Ids and reports of an R2Gen annotation. Its images need not be there, and studies may share an id."""
     try:
-        annotation = json.loads(path.read_text(encoding='utf-8'))
+        annotation = read_json(path)
         for split in splits:
             for entry in annotation.get(split, []):
                 yield str(entry['id']), entry['report']
@@ -46,14 +43,4 @@ def annotated_reports(path: Path, splits: tuple[str, ...]) -> Iterator[tuple[str
 
 def csv_reports(path: Path) -> Iterator[tuple[str, str]]:
     """Ids and reports of a CSV; other columns are left alone."""
-    csv.field_size_limit(sys.maxsize)  # a report has no greatest length
-    with open_text(path) as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        id_place, report_place = column_places(path, header, ('id', 'report'))
-        for number, row in enumerate(rows, 2):
-            if len(row) != len(header):
-                raise ValueError(
-                    f'{path}: row {number} has {len(row)} of {len(header)} cells; quote reports that hold commas'
-                )
-            yield row[id_place], row[report_place]
+    return read_columns(path, ('id', 'report'))

@@ -1,6 +1,7 @@
 """One labelling, from reports to label files: the story of `scripts/label_reports.py`."""
 
 import logging
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,12 +10,54 @@ import numpy as np
 from camanet_jax.labeling.label_files import Labels, write_label_csv, write_label_json
 from camanet_jax.labeling.label_values import positives
 from camanet_jax.metrics.scorer import Labeler
-from camanet_jax.run.journal import Journal
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json_lines
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
 
 JOURNAL, JSON_FILE, CSV_FILE = 'labels.jsonl', 'labels.json', 'chexbert.csv'
+
+
+class Journal:
+    """An append-only file: a line that says how labels are made, then a line per report.
+
+    A line holds the report's checksum too: a report that has changed since is labelled again.
+
+    Raises:
+      ValueError: the file's labels were made in another way.
+    """
+
+    def __init__(self, path: Path, made_by: Mapping[str, str]):
+        self._path, self._lines = path, {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            drop_torn_line(path)
+            self._read(made_by)
+        if not self._lines:
+            append_json_lines(path, [dict(made_by)])
+
+    def _read(self, made_by: Mapping[str, str]) -> None:
+        first, *lines = read_json_lines(self._path) or [None]
+        if first is not None and first != dict(made_by):
+            raise ValueError(
+                f'{self._path}: its labels were made by {first}, these would be by {dict(made_by)}. '
+                'Choose another output folder, or delete this file to label everything again.'
+            )
+        self._lines = {line['id']: line for line in lines}
+
+    def finished(self, reports: Mapping[str, str]) -> Labels:
+        """The labels of those reports that have been labelled, in the order of `reports`."""
+        return {
+            name: tuple(self._lines[name]['labels'])
+            for name, report in reports.items()
+            if self._lines.get(name, {}).get('checksum') == checksum(report)
+        }
+
+    def add(self, reports: Mapping[str, str], labels: Labels) -> None:
+        """Appends labels; they are on the disk when this returns."""
+        lines = [{'id': name, 'checksum': checksum(reports[name]), 'labels': list(row)} for name, row in labels.items()]
+        append_json_lines(self._path, lines)
+        self._lines.update((line['id'], line) for line in lines)
 
 
 def label_to_files(
@@ -61,3 +104,8 @@ def label_missing(reports: Mapping[str, str], labeler: Labeler, journal: Journal
             rows = labeler.label([reports[name] for name in names]).tolist()
             journal.add(reports, {name: tuple(row) for name, row in zip(names, rows, strict=True)})
             progress.advance()
+
+
+def checksum(report: str) -> int:
+    """Tells a changed report."""
+    return zlib.crc32(report.encode('utf-8', 'surrogatepass'))

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -11,7 +10,8 @@ from typing import Any
 
 from camanet_jax.data.image_store import check_store
 from camanet_jax.data.schema import SPLITS, Study
-from camanet_jax.labeling.label_files import replaced, write_label_json
+from camanet_jax.labeling.label_files import write_label_json
+from camanet_jax.run.files import read_json, write_json
 
 LOG = logging.getLogger(__name__)
 
@@ -46,14 +46,11 @@ def write_study_folder(output: Path, collected: Collected, store: str) -> None:
     check_store(store)
     output.mkdir(parents=True, exist_ok=True)
     annotation = {split: [_entry(study) for study in collected.studies if study.split == split] for split in SPLITS}
-    with replaced(output / 'annotation.json') as file:
-        json.dump(annotation, file, ensure_ascii=False)
+    write_json(output / 'annotation.json', annotation, indent=None)
     if collected.studies[0].labels is not None:
         write_label_json(output / 'labels.json', {study.id: study.labels for study in collected.studies})
-    with replaced(output / FACTS_FILE) as file:
-        facts = collected.facts | {'store': store, 'studies': count_splits(collected.studies)}
-        json.dump(facts, file, indent=2)
-        file.write('\n')
+    facts = collected.facts | {'store': store, 'studies': count_splits(collected.studies)}
+    write_json(output / FACTS_FILE, facts)
     _link_images(output / 'images', collected.images_dir)
 
 
@@ -89,7 +86,7 @@ def read_store(folder: str | Path) -> str:
     if not path.exists():
         return 'original'
     try:
-        return check_store(json.loads(path.read_text(encoding='utf-8')).get('store', 'original'))
+        return check_store(read_json(path).get('store', 'original'))
     except (AttributeError, ValueError) as error:
         raise ValueError(f'{path}: {error}') from error
 

@@ -4,17 +4,15 @@ R2Gen keeps the reports with FINDINGS and at least two films: 2,955 of 3,955. Th
 frontal view; of three or more films the first two of the XML's order are taken, unless an annotation names others.
 """
 
-import csv
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from camanet_jax.data.schema import SPLITS, Study, summarise
-from camanet_jax.labeling.label_files import replaced
 from camanet_jax.preparation.folder import Collected
 from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, OpenIReport, locate_films, read_reports
 from camanet_jax.preparation.r2gen_annotation import read_entries
+from camanet_jax.run.files import as_csv, read_json, write_text
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +22,7 @@ CHOICES_FILE = 'studies_of_more_films.csv'
 
 def read_iu_split() -> dict[str, list[str]]:
     """The ids of the 2,069 train, 296 val and 590 test studies, such as CXR54_IM-2145, in R2Gen's order."""
-    return json.loads(Path(__file__).with_name('iu_split.json').read_text(encoding='utf-8'))
+    return read_json(Path(__file__).with_name('iu_split.json'))
 
 
 def collect_iu_xray(
@@ -106,12 +104,11 @@ def _choose_films(report: OpenIReport, annotated_paths: Sequence[str]) -> tuple[
 def _list_choices(kept: dict[str, OpenIReport], films: dict[str, tuple[str, ...]], path: Path) -> None:
     """Writes and logs which films of studies with more than two are taken."""
     of_more = {name: report for name, report in kept.items() if len(report.films) > _VIEWS}
-    with replaced(path) as file:
-        rows = csv.writer(file, lineterminator='\n')
-        rows.writerow(['id', 'taken', 'left out'])
-        for name, report in of_more.items():
-            left_out = [film for film in report.films if film not in films[name]]
-            rows.writerow([name, ' '.join(films[name]), ' '.join(left_out)])
+    rows = [('id', 'taken', 'left out')]
+    for name, report in of_more.items():
+        left_out = [film for film in report.films if film not in films[name]]
+        rows.append((name, ' '.join(films[name]), ' '.join(left_out)))
+    write_text(path, as_csv(rows))
     LOG.info('%d studies have three or more films; taken and left out: %s', len(of_more), path)
 
 

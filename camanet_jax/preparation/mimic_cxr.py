@@ -5,7 +5,6 @@ official split, a sample for each film, or one for each study with its films, fr
 """
 
 import collections
-import csv
 import dataclasses
 import itertools
 import logging
@@ -15,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from camanet_jax.data.schema import SPLITS, Study
-from camanet_jax.labeling.label_files import column_places, open_text
 from camanet_jax.preparation.folder import Collected
 from camanet_jax.preparation.mimic_reports import MimicReports, find_findings
 from camanet_jax.preparation.r2gen_annotation import read_entries
+from camanet_jax.run.files import read_columns
 from camanet_jax.run.progress import tracked
 
 LOG = logging.getLogger(__name__)
@@ -86,14 +85,7 @@ def find_table(source: Path, name: str) -> Path:
 
 
 def _rows(path: Path, *columns: str) -> Iterator[tuple[str, ...]]:
-    with open_text(path) as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        places = column_places(path, header, columns)
-        for number, row in enumerate(rows, 2):
-            if len(row) != len(header):
-                raise ValueError(f'{path}: line {number} has {len(row)} of {len(header)} cells')
-            yield tuple(row[place].strip() for place in places)
+    return (tuple(map(str.strip, row)) for row in read_columns(path, columns))
 
 
 SAMPLES = ('image', 'study')

@@ -13,6 +13,7 @@ from typing import IO
 
 from camanet_jax.labeling.openi_index import report_trees
 from camanet_jax.preparation.folder import require_space
+from camanet_jax.run.files import replacing
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -132,7 +133,5 @@ def _unpack(archive: Path, images_dir: Path, wanted: Collection[str]) -> None:
 
 
 def _write(content: IO[bytes], path: Path) -> None:
-    unfinished = path.with_name(f'{path.name}.unfinished')
-    with unfinished.open('wb') as file:
+    with replacing(path) as temporary, temporary.open('wb') as file:
         shutil.copyfileobj(content, file)
-    os.replace(unfinished, path)

@@ -2,7 +2,6 @@
 
 import collections
 import concurrent.futures
-import json
 import logging
 import os
 import re
@@ -13,10 +12,11 @@ import numpy as np
 
 from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, summarise
-from camanet_jax.labeling.label_files import VALUES, replaced
+from camanet_jax.labeling.label_files import VALUES
 from camanet_jax.labeling.label_values import positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
+from camanet_jax.run.files import write_json
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -178,8 +178,7 @@ def collect_own(
         raise ValueError(f'{table or source}: no studies in it')
     images_dir = _find_images(rows, source)
     problems = find_problems(rows, images_dir, patient_rule, decode_images)
-    with replaced(output / VALIDATION_FILE) as file:
-        json.dump(problems, file, indent=2, ensure_ascii=False)
+    write_json(output / VALIDATION_FILE, problems)
     if problems:
         count = sum(map(len, problems.values()))
         raise ValueError(

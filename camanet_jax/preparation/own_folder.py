@@ -5,15 +5,13 @@ paths, split by ';'). Optional: a patient column, and labels: one column per obs
 values. Values are 1, 0, -1 (uncertain) or empty.
 """
 
-import csv
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from camanet_jax.data.schema import OBSERVATIONS, label_row
-from camanet_jax.labeling.label_files import column_places, open_text
+from camanet_jax.run.files import column_places, read_csv, read_json
 
 PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
 _SPLIT_NAMES = {'validate': 'val', 'validation': 'val', 'valid': 'val', 'dev': 'val'}
@@ -90,10 +88,7 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: not valid JSON ({error})') from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
     return content
@@ -103,16 +98,13 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
-    with open_text(path) as file:
-        lines = csv.reader(file)
-        header = [name.strip().lstrip('\ufeff') for name in next(lines, [])]
-        places = _places(path, header)
-        for cells in lines:
-            where = f'line {lines.line_num}'
-            if cells and len(cells) != len(header):
-                yield Row(where, fault=f'row of the wrong width: {len(cells)} of {len(header)} cells')
-            elif cells:
-                yield _csv_row(where, [cell.strip() for cell in cells], places)
+    header, lines = read_csv(path)
+    places = _places(path, header)
+    for line, cells in lines:
+        if len(cells) != len(header):
+            yield Row(f'line {line}', fault=f'row of the wrong width: {len(cells)} of {len(header)} cells')
+        else:
+            yield _csv_row(f'line {line}', [cell.strip() for cell in cells], places)
 
 
 @dataclasses.dataclass(frozen=True)

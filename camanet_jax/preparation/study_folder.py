@@ -27,6 +27,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED, Study, read_annotation, summarise
 from camanet_jax.preparation.folder import read_store
+from camanet_jax.run.files import replacing
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -118,13 +119,12 @@ def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -
 
 def _write_shard(path: Path, shard: StudyShard, advance: Callable[[], None]) -> None:
     features = study_features()
-    unfinished = path.with_name(f'unfinished.{path.name}')
-    writer = ArrayRecordWriter(str(unfinished), 'group_size:1')
-    for _, example in shard():
-        writer.write(features.serialize_example(example))
-        advance()
-    writer.close()
-    os.replace(unfinished, path)
+    with replacing(path) as temporary:
+        writer = ArrayRecordWriter(str(temporary), 'group_size:1')
+        for _, example in shard():
+            writer.write(features.serialize_example(example))
+            advance()
+        writer.close()
 
 
 class StudyFolder(tfds.core.ShardBasedBuilder):

@@ -1,6 +1,5 @@
 """Curves of a run from its metrics.jsonl: losses, the optimiser, validation scores."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from camanet_jax import losses
-from camanet_jax.run.metrics_log import complete_lines
+from camanet_jax.run.files import read_json_lines
 
 # Okabe and Ito's colours, told apart with any colour vision.
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7')
@@ -47,7 +46,7 @@ def draw_curves(metrics_path: str | Path, figures_dir: str | Path) -> list[Path]
     Returns:
       The files written.
     """
-    rows = [json.loads(line) for line in complete_lines(Path(metrics_path))]
+    rows = read_json_lines(Path(metrics_path))
     if not rows:
         raise ValueError(f'Expected lines of metrics in {metrics_path}, got none; let the run log a step first.')
     train, val = ([row for row in rows if row['split'] == split] for split in ('train', 'val'))

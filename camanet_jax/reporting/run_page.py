@@ -16,7 +16,7 @@ from camanet_jax.reporting import score_tables, svg_curves
 from camanet_jax.reporting.study_data import study_data, viewer_settings
 from camanet_jax.reporting.study_figures import load_images
 from camanet_jax.reporting.web_page import escape, fill_template, json_text
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import read_json, read_json_lines, write_text
 from camanet_jax.run.progress import tracked
 from camanet_jax.run.provenance import caption
 from camanet_jax.run.workdir import open_trained
@@ -51,20 +51,20 @@ def write_report(
     """
     if studies < 0:
         raise ValueError(f'Expected a number of studies of 0 or more, got {studies}.')
-    rows = [json.loads(line) for line in (workdir / 'predictions' / 'test.jsonl').read_text().splitlines()]
+    rows = read_json_lines(workdir / 'predictions' / 'test.jsonl')
     shown = [
         data
         for batch in explained(experiment, variables, test, with_scores(rows, experiment)[:studies])
         for data in batch
     ]
     path = workdir / 'report.html'
-    replace_text(path, page(workdir, shown, len(rows)))
+    write_text(path, page(workdir, shown, len(rows)))
     return path
 
 
 def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
     """The page; `of` is the number of studies in the split."""
-    scores = json.loads((workdir / 'scores.json').read_text())
+    scores = read_json(workdir / 'scores.json')
     provenance = scores['provenance']
     settings = viewer_settings() | {'studies': studies, 'scores': list(SORTED_BY)}
     return fill_template(

@@ -1,7 +1,6 @@
 """A run's curves as SVG inside a page: sharp at any size, coloured by the page's style sheet, light and dark."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from camanet_jax.reporting.curves import LOG_SCALE, LOSSES, OPTIMISER, SCORES, Rows, selected_epoch, series, smoothed
 from camanet_jax.reporting.web_page import escape
-from camanet_jax.run.metrics_log import complete_lines
+from camanet_jax.run.files import read_json_lines
 
 WIDTH, HEIGHT = 360, 210
 LEFT, RIGHT, TOP, BOTTOM = 52, 350, 12, 180  # of the drawing inside
@@ -73,7 +72,7 @@ def curves_html(metrics_path: Path) -> str:
     """Every curve of which metrics.jsonl holds values, as figures; empty where there is no such file."""
     if not metrics_path.exists():
         return ''
-    rows = [json.loads(line) for line in complete_lines(metrics_path)]
+    rows = read_json_lines(metrics_path)
     train, val = ([row for row in rows if row['split'] == split] for split in ('train', 'val'))
     best = selected_epoch(val)
     figures = [figure(title, 'step', loss_lines(names[0], train, val)) for title, names in LOSSES.items()]

@@ -1,11 +1,11 @@
 """The record of a run: one JSON object per line in metrics.jsonl, and the same curves for TensorBoard."""
 
-import json
 import math
-import os
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
+
+from camanet_jax.run.files import append_json_lines, read_json_lines, write_json_lines
 
 
 class MetricsLog:
@@ -21,39 +21,20 @@ class MetricsLog:
             return
         self._path = workdir / 'metrics.jsonl'
         if self._path.exists():
-            kept = [line for line in complete_lines(self._path) if json.loads(line)['step'] <= resume_after]
-            replace_text(self._path, ''.join(kept))
-        self._file = self._path.open('a')
+            kept = [line for line in read_json_lines(self._path) if line['step'] <= resume_after]
+            write_json_lines(self._path, kept)
         self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_after + 1)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """One line, on disk when this returns."""
         if not self._active:
             return
-        self._file.write(json.dumps({'step': step, 'epoch': epoch, 'split': split, **values}) + '\n')
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        append_json_lines(self._path, [{'step': step, 'epoch': epoch, 'split': split, **values}])
         for name, value in values.items():
             if math.isfinite(value):
                 self._board.add_scalar(f'{split}/{name}', value, step)
 
     def close(self) -> None:
-        """Flushes both files."""
+        """Flushes the curves."""
         if self._active:
-            self._file.close()
             self._board.close()
-
-
-def complete_lines(path: Path) -> list[str]:
-    """The lines of a file, without a last one that a kill cut short."""
-    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith('\n')]
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file so that a reader, or a kill, sees the old or the new text and nothing between."""
-    temporary = path.with_name(path.name + '.tmp')
-    with temporary.open('w') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -6,7 +6,6 @@ config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predict
 import contextlib
 import dataclasses
 import fcntl
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from camanet_jax import configuration, sharding
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, has_checkpoint
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import read_json, read_text, write_json, write_text
 from camanet_jax.train_step import init_state
 
 LOG = logging.getLogger(__name__)
@@ -45,22 +44,21 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
         )
     data = configuration.as_data(config)
     if (workdir / CONFIG).exists():
-        changed = configuration.differences(json.loads((workdir / CONFIG).read_text()), data)
+        changed = configuration.differences(read_json(workdir / CONFIG), data)
         if changed:
             raise ValueError(
                 f'{workdir} was made by another configuration:\n  '
                 + '\n  '.join(changed)
                 + '\nUse another --workdir, or the old values.'
             )
-    if (workdir / VOCABULARY).exists() and (workdir / VOCABULARY).read_text() != tokenizer.to_json():
+    if (workdir / VOCABULARY).exists() and read_text(workdir / VOCABULARY) != tokenizer.to_json():
         raise ValueError(
             f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
             'Use another --workdir.'
         )
     if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        replace_text(workdir / VOCABULARY, tokenizer.to_json())
-        replace_text(workdir / CONFIG, json.dumps(data, indent=2) + '\n')
+        write_text(workdir / VOCABULARY, tokenizer.to_json())
+        write_json(workdir / CONFIG, data)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('workdir claimed')
 
@@ -94,7 +92,7 @@ def get_config(workdir: str) -> ConfigDict:
         raise ValueError(
             f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check --workdir.'
         )
-    return configuration.from_data(json.loads(path.read_text()))
+    return configuration.from_data(read_json(path))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Pairs for RadEval, which computes RadGraph F1, BERTScore, RadCliQ and GREEN in an environment of its own, and its
 scores back (third_party/radeval)."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax.labeling.label_files import replaced
 from camanet_jax.metrics.bootstrap import bootstrap_interval, mean_statistics, resampling_weights
 from camanet_jax.metrics.protocol import compared_strings
+from camanet_jax.run.files import read_json, write_json
 from camanet_jax.scoring.studies import Studies, same_studies
 from camanet_jax.scoring.text_rules import TextRules
 
@@ -24,8 +23,7 @@ def export_pairs(path: Path, studies: Studies, protocol: str, rules: TextRules) 
         name: compared_strings(protocol, [row[field] for row in studies.predictions], *rules[:2])
         for name, field in (('references', 'reference_full'), ('hypotheses', 'report'))
     }
-    with replaced(path) as file:
-        json.dump({IDS: studies.ids, 'protocol': protocol, **columns}, file, indent=1)
+    write_json(path, {IDS: studies.ids, 'protocol': protocol, **columns})
 
 
 def read_scores(path: Path, ids: Sequence[str], protocol: str, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
@@ -61,8 +59,8 @@ def read_scores(path: Path, ids: Sequence[str], protocol: str, resamples: int, s
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding='utf-8-sig'))
-    except (OSError, ValueError) as error:
+        content = read_json(path)
+    except ValueError as error:
         raise ValueError(f'{path}: expected the scores that RadEval returned, as JSON ({error})') from error
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected an object of scores by name, got {type(content).__name__}')

@@ -1,15 +1,12 @@
 """Files with a row per study: JSON lines (ours, {"id", "report", ...}) or CSV (id, report, ...), plain or gzipped."""
 
-import csv
-import gzip
-import io
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from camanet_jax.data.schema import summarise
+from camanet_jax.run.files import read_csv, read_text
 
 Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order
 
@@ -23,7 +20,9 @@ def read_rows(path: Path) -> Rows:
     Raises:
       ValueError: no such file, not UTF-8, another layout, rows without an id, or ids that repeat; problems are listed.
     """
-    text = _read_text(path)
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file; expected JSON lines or a CSV with id and report')
+    text = read_text(path)
     first = text.lstrip()[:1]
     if first == '[' or path.suffix == '.json':
         raise ValueError(
@@ -31,7 +30,7 @@ def read_rows(path: Path) -> Rows:
             'the columns id and report; got a JSON document.'
         )
     rows, problems = {}, []
-    for line, row in _json_lines(path, text) if first == '{' else _csv_lines(path, text):
+    for line, row in _json_lines(path, text) if first == '{' else _csv_lines(path):
         study_id = _id(row.get('id'))
         if not study_id:
             problems.append(f'line {line} has no id')
@@ -73,20 +72,6 @@ def _id(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ''
 
 
-def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise ValueError(f'{path}: no such file; expected JSON lines or a CSV with id and report')
-    content = path.read_bytes()
-    try:
-        content = gzip.decompress(content) if path.suffix == '.gz' else content
-        return content.decode('utf-8-sig')
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f'{path}: expected a gzipped file, got another or a broken one ({error})') from error
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b'\n') + 1
-        raise ValueError(f'{path}: expected UTF-8, got other bytes in line {line}; save the file as UTF-8.') from error
-
-
 def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(text.split('\n'), 1):
         if not line.strip():
@@ -100,23 +85,16 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]
         yield number, row
 
 
-def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-    csv.field_size_limit(sys.maxsize)  # a report has no greatest length
-    rows = csv.reader(io.StringIO(text, newline=''))
-    try:
-        header = [name.strip() for name in next(rows, [])]
-        if 'id' not in header or len(set(header)) < len(header):
+def _csv_lines(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+    header, rows = read_csv(path)
+    if 'id' not in header or len(set(header)) < len(header):
+        raise ValueError(
+            f'{path}: expected columns of different names, id among them, separated by commas; got '
+            f'{", ".join(header) or "an empty file"}.'
+        )
+    for line, row in rows:
+        if len(row) != len(header):
             raise ValueError(
-                f'{path}: expected columns of different names, id among them, separated by commas; got '
-                f'{", ".join(header) or "an empty file"}.'
+                f'{path}: expected {len(header)} cells, got {len(row)} in line {line}; quote reports that hold commas.'
             )
-        for row in rows:
-            if row and len(row) != len(header):
-                raise ValueError(
-                    f'{path}: expected {len(header)} cells, got {len(row)} in line {rows.line_num}; quote '
-                    'reports that hold commas.'
-                )
-            if row:
-                yield rows.line_num, dict(zip(header, row, strict=True))
-    except csv.Error as error:
-        raise ValueError(f'{path}: line {rows.line_num} is not CSV ({error})') from error
+        yield line, dict(zip(header, row, strict=True))

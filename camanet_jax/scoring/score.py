@@ -1,16 +1,15 @@
 """What `scripts/score.py` does with its options: the story from files to scores."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from camanet_jax.labeling.commands import digest
-from camanet_jax.labeling.label_files import replaced
 from camanet_jax.metrics import bootstrap, scorer
 from camanet_jax.metrics.constant_baseline import ConstantReport, select_constant_report
 from camanet_jax.metrics.scores import Labels, compare_predictions, score_predictions
 from camanet_jax.metrics.verbatim import train_texts
+from camanet_jax.run.files import read_json, write_json
 from camanet_jax.run.provenance import of_run, package_versions
 from camanet_jax.scoring import radeval, tables
 from camanet_jax.scoring.data_folder import DataFolder, read_data_folder
@@ -141,8 +140,8 @@ def known_of(predictions: Path) -> dict[str, Any]:
     run = run_folder(predictions)
     if run is None:
         return {'config': None, 'variant': None, 'seed': None, 'step': None}
-    recorded = json.loads((run / 'scores.json').read_text()) if (run / 'scores.json').exists() else {}
-    return of_run(json.loads((run / 'config.json').read_text()), recorded.get('provenance', {}).get('step'))
+    recorded = read_json(run / 'scores.json') if (run / 'scores.json').exists() else {}
+    return of_run(read_json(run / 'config.json'), recorded.get('provenance', {}).get('step'))
 
 
 def provenance(options: Options, studies: Studies, rules: TextRules, folder: DataFolder | None) -> dict[str, Any]:
@@ -166,7 +165,5 @@ def write(options: Options, entry: dict[str, Any], studies: Studies, rules: Text
         radeval.export_pairs(options.export, studies, options.protocol, rules)
         print(f'\nPairs for RadEval: {options.export}')
     if options.output:
-        with replaced(options.output) as file:
-            json.dump(entry, file, indent=2)
-            file.write('\n')
+        write_json(options.output, entry)
         print(f'\nScores as JSON: {options.output}')

@@ -8,10 +8,11 @@ import numpy as np
 
 from camanet_jax.data.schema import SPLITS, summarise
 from camanet_jax.labeling.agreement import other_row
-from camanet_jax.labeling.label_files import open_text, read_label_csv, read_label_json
+from camanet_jax.labeling.label_files import read_label_csv, read_label_json
 from camanet_jax.labeling.label_values import positives
 from camanet_jax.metrics.predictions import in_order, shown
 from camanet_jax.metrics.scorer import GivenLabels
+from camanet_jax.run.files import read_csv
 from camanet_jax.scoring.data_folder import DataFolder
 from camanet_jax.scoring.report_rows import REFERENCE, REPORT, Rows, has_references, read_rows, texts
 
@@ -116,7 +117,6 @@ def read_labels(path: Path | None, ids: Sequence[str], uncertain: str) -> GivenL
 
 
 def _id_column(path: Path) -> str:
-    with open_text(path) as file:
-        header = file.readline().lstrip('\ufeff').strip().split(',')
+    header, _ = read_csv(path)
     found = [name for name in ID_COLUMNS if name in header]
     return found[0] if found else ID_COLUMNS[0]

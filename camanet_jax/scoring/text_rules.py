@@ -1,10 +1,10 @@
 """By which cleaner, vocabulary and length texts are compared: a run's own, or the data set's published ones."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
+from camanet_jax.run.files import read_json
 from camanet_jax.scoring.data_folder import DataFolder
 
 
@@ -73,7 +73,7 @@ def choose_rules(
 
 def _rules_of_run(run: Path) -> TextRules:
     tokenizer = Tokenizer.from_json((run / 'vocabulary.json').read_text(encoding='utf-8'))
-    data = json.loads((run / 'config.json').read_text(encoding='utf-8'))['data']
+    data = read_json(run / 'config.json')['data']
     return _rules(tokenizer, data['threshold'], data['max_seq_length'])
 
 

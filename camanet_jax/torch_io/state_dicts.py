@@ -1,12 +1,12 @@
 """State dicts in files of any kind that PyTorch users keep them in."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from camanet_jax.run.files import replacing
 from camanet_jax.torch_io.contents import Contents
 from camanet_jax.torch_io.legacy_format import SIGNATURE, read_legacy
 from camanet_jax.torch_io.safetensors_format import read_safetensors, write_safetensors
@@ -90,10 +90,5 @@ def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None
     path = Path(path)
     if path.suffix not in WRITERS:
         raise ValueError(f'Expected a file that ends in {", ".join(WRITERS)}, got {path}.')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.tmp')
-    try:
+    with replacing(path) as temporary:
         WRITERS[path.suffix](temporary, arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

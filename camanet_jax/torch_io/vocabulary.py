@@ -1,12 +1,11 @@
 """The words of a checkpoint, which holds none: counted in the annotation of its training, or listed in a file."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
 from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.run.files import read_json, read_text
 
 
 def read_tokenizer(config: ConfigDict, rows: int, annotation: Path | None, vocabulary: Path | None) -> Tokenizer:
@@ -63,22 +62,3 @@ def read_vocabulary(file: Path, cleaner: str) -> Tokenizer:
     if len(set(content)) < len(content):
         raise ValueError(f'{file}: expected every word once, got {len(content) - len(set(content))} repeated.')
     return Tokenizer(tuple(content), cleaner)
-
-
-def read_json(file: Path) -> Any:
-    """The content of a JSON file."""
-    try:
-        return json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{file}: not valid JSON ({error})') from error
-
-
-def read_text(file: Path) -> str:
-    """The content of a text file."""
-    try:
-        return file.read_text(encoding='utf-8')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f'{file}: cannot be read ({error}). The words of the checkpoint come from an annotation.json '
-            '(--annotation, or in --config.data_dir) or a list (--vocabulary).'
-        ) from error

@@ -72,7 +72,7 @@ def test_says_what_is_wrong(tmp_path, monkeypatch):
     [
         ('id,report\n1,a\n1,b\n', '1 has two different reports'),
         ('id,report\n', 'no reports'),
-        ('id,report\n1,a,b\n', 'row 2 has 3 of 2 cells'),
+        ('id,report\n1,a,b\n', 'line 2 has 3 of 2 cells'),
     ],
 )
 def test_faults_of_a_csv(tmp_path, text, message):

@@ -43,7 +43,7 @@ def test_unpacked_archives_are_used_in_place(open_i, tmp_path):
 def test_unpacking_goes_on_where_it_stopped(open_i, tmp_path):
     collect(open_i, tmp_path / 'out')
     kept, lost = sorted((tmp_path / 'out/images').iterdir())[:2]
-    lost.rename(lost.with_name(lost.name + '.unfinished'))
+    lost.rename(lost.with_name(f'.{lost.name}.tmp'))
     kept.write_bytes(b'not written again')
     collect(open_i, tmp_path / 'out')
     assert kept.read_bytes() == b'not written again' and lost.stat().st_size > 100

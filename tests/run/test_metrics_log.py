@@ -5,7 +5,7 @@ import struct
 
 from tensorboardX.proto.event_pb2 import Event
 
-from camanet_jax.run.metrics_log import MetricsLog, replace_text
+from camanet_jax.run.metrics_log import MetricsLog
 
 
 def lines(workdir) -> list[dict]:
@@ -73,9 +73,3 @@ def test_a_log_beside_the_first_process_writes_nothing(tmp_path):
     log.write(1, 1, 'train', {'loss': 1.0})
     log.close()
     assert not list(tmp_path.iterdir())
-
-
-def test_replaced_text_leaves_no_other_file(tmp_path):
-    replace_text(tmp_path / 'a.json', 'old')
-    replace_text(tmp_path / 'a.json', 'new')
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [('a.json', 'new')]

@@ -7,7 +7,6 @@ which the systems that differ in k, lambda, delta or the seed are one. Output fo
 """
 
 import dataclasses
-import json
 import logging
 import signal
 import time
@@ -25,7 +24,7 @@ from camanet_jax.experiment import open_split
 from camanet_jax.lab import alignment
 from camanet_jax.lab.ablation.selection import measure_selection
 from camanet_jax.lab.ablation.systems import TIMED, system_config
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import read_json, write_json, write_text
 from camanet_jax.run.workdir import open_trained
 from camanet_jax.train import train
 
@@ -96,7 +95,7 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
     """Whether the scores are there, of this configuration; of another one is an error."""
     if not (workdir / 'scores.json').exists():
         return False
-    recorded = json.loads((workdir / 'config.json').read_text())
+    recorded = read_json(workdir / 'config.json')
     if changed := configuration.differences(recorded, configuration.as_data(config)):
         raise ValueError(
             f'{workdir} was made by another configuration:\n  '
@@ -113,8 +112,7 @@ def exit_stopped() -> None:
 
 def write_failure(path: Path, error: BaseException) -> None:
     """The trace of a failed run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, ''.join(traceback.format_exception(error)))
+    write_text(path, ''.join(traceback.format_exception(error)))
 
 
 def record_grid(output: Path, **fields: Any) -> None:
@@ -122,15 +120,14 @@ def record_grid(output: Path, **fields: Any) -> None:
     known = read_grid(output) if (output / GRID).exists() else {'systems': [], 'seeds': 0}
     fields['systems'] = list(dict.fromkeys([*known['systems'], *fields['systems']]))
     fields['seeds'] = max(known['seeds'], fields['seeds'])
-    output.mkdir(parents=True, exist_ok=True)
-    replace_text(output / GRID, json.dumps(known | fields, indent=2) + '\n')
+    write_json(output / GRID, known | fields)
 
 
 def read_grid(output: Path) -> dict[str, Any]:
     """What `record_grid` wrote."""
     if not (output / GRID).exists():
         raise ValueError(f'Expected an ablation in {output}, found no {GRID} there. Run it first, or check --output.')
-    return json.loads((output / GRID).read_text())
+    return read_json(output / GRID)
 
 
 def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
@@ -179,8 +176,3 @@ def write_labels(workdir: Path, config: ConfigDict) -> None:
 
 
 MEASURES = {COST: measure_cost, ALIGNMENT: measure_alignment, SELECTION: write_selection, LABELS: write_labels}
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    replace_text(path, json.dumps(data, indent=2) + '\n')

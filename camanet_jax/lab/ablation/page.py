@@ -1,10 +1,8 @@
 """All tables of a grid as Markdown, CSV and one self-contained HTML page, with the plot of the sweep of k."""
 
 import base64
-import csv
 import datetime
 import html
-import io
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, 
 from camanet_jax.lab.ablation.other_tables import table_5, table_6, table_7
 from camanet_jax.lab.ablation.results import Results, read_results
 from camanet_jax.lab.ablation.tables import NOT_MEASURED, SCRIPT, Table, Value
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run import files
 
 TITLE = "Ablation of CAMANet beside the paper's values"
 PLOT = 'k_sweep.png'
@@ -37,7 +35,7 @@ def write_page(output: Path) -> list[Path]:
         'ablation.html': as_html(tables, plot, intro),
     }
     for name, text in texts.items():
-        replace_text(output / name, text)
+        files.write_text(output / name, text)
     return [output / name for name in texts] + ([plot] if plot else [])
 
 
@@ -82,15 +80,13 @@ def as_markdown(tables: list[Table], plot: Path | None, intro: str) -> str:
 
 def as_csv(tables: list[Table]) -> str:
     """One line a value: table, row, column, value, deviation and number of seeds."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(['table', 'data_set', 'system', 'source', 'column', 'value', 'deviation', 'seeds'])
+    lines = [['table', 'data_set', 'system', 'source', 'column', 'value', 'deviation', 'seeds']]
     for table in tables:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 if cell not in (None, ''):
-                    writer.writerow([table.name, row.data_set, row.system, row.source, column, *csv_value(cell)])
-    return file.getvalue()
+                    lines.append([table.name, row.data_set, row.system, row.source, column, *csv_value(cell)])
+    return files.as_csv(lines)
 
 
 def csv_value(cell: Value | Decimal | str) -> tuple[str, str, str]:

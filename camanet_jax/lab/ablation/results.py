@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from camanet_jax.lab.ablation.grid import ALIGNMENT, COST, LABELS, SELECTION, li
 from camanet_jax.lab.alignment.measurement import LESIONS
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.scorer import Scorer
-from camanet_jax.run.metrics_log import complete_lines
+from camanet_jax.run.files import read_json, read_json_lines, read_text
 from camanet_jax.run.workdir import CONFIG, VOCABULARY
 
 # The configuration files whose data set the paper's tables know, by name; other files stand for themselves.
@@ -42,14 +41,13 @@ class RunResult:
 
     def predictions(self, split: str) -> list[dict[str, Any]]:
         """The rows of a predictions file."""
-        lines = (self.workdir / 'predictions' / f'{split}.jsonl').read_text(encoding='utf8').splitlines()
-        return [json.loads(line) for line in lines]
+        return read_json_lines(self.workdir / 'predictions' / f'{split}.jsonl')
 
     @functools.cached_property
     def scores(self) -> dict[str, Any]:
         """Of the test split: `cut` (language), `clinical` (micro precision, recall, F1), `distinct_reports`."""
         rows = self.predictions(SPLIT)
-        tokenizer = Tokenizer.from_json((self.workdir / VOCABULARY).read_text(encoding='utf8'))
+        tokenizer = Tokenizer.from_json(read_text(self.workdir / VOCABULARY))
         scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
         found = scorer.score([row['report'] for row in rows], [row['reference_full'] for row in rows])
         return {
@@ -73,7 +71,7 @@ class RunResult:
     @functools.cached_property
     def train_epoch_seconds(self) -> float:
         """Median time of a step times the steps of an epoch: neither compilation nor a stop counts."""
-        rows = [json.loads(line) for line in complete_lines(self.workdir / 'metrics.jsonl')]
+        rows = read_json_lines(self.workdir / 'metrics.jsonl')
         rows = [row for row in rows if row['split'] == 'train']
         steps = sum(row['epoch'] == 1 for row in rows)
         return steps * statistics.median(row['time/seconds'] for row in rows)
@@ -97,7 +95,7 @@ class RunResult:
     def lesions(self) -> dict[tuple[str, str], dict[str, Any]]:
         """By study and observation, the measures of each map; empty where they have not been measured."""
         path = self.workdir / LESIONS
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        rows = read_json_lines(path) if path.exists() else []
         return {(row['id'], row['observation']): row['maps'] for row in rows}
 
 
@@ -142,7 +140,3 @@ def read_results(output: Path) -> Results:
         if (run.workdir / 'scores.json').exists():
             by_system.setdefault(run.system, []).append(RunResult(run.system, run.seed, run.workdir))
     return Results(grid['config'], grid['systems'], grid['seeds'], by_system)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding='utf8'))

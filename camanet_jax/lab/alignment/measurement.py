@@ -1,6 +1,5 @@
 """Measures a run's maps on a split: from a workdir to numbers, to the files that hold them, and to printed tables."""
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from camanet_jax.lab.alignment.summary import FEW, MapSet, lesion_scores, summar
 from camanet_jax.lab.alignment.table import compare_rows, format_comparison, format_table
 from camanet_jax.results import provenance
 from camanet_jax.run import runtime
-from camanet_jax.run.metrics_log import replace_text
+from camanet_jax.run.files import read_json, read_json_lines, write_json, write_json_lines
 from camanet_jax.run.workdir import TrainedRun, get_config, open_trained
 
 SUMMARY, LESIONS = 'alignment.json', 'alignment_lesions.jsonl'
@@ -104,9 +103,8 @@ def lesion_rows(sets: dict[str, MapSet]) -> list[dict[str, Any]]:
 def write(workdir: str | Path, found: dict[str, Any]) -> list[Path]:
     """`workdir`/alignment.json and, one lesion a line, alignment_lesions.jsonl; `found` as `measure` returns it."""
     summary, lesions = Path(workdir) / SUMMARY, Path(workdir) / LESIONS
-    replace_text(lesions, ''.join(json.dumps(row) + '\n' for row in found['rows']))
-    rest = {name: value for name, value in found.items() if name != 'rows'}
-    replace_text(summary, json.dumps(rest, indent=2) + '\n')
+    write_json_lines(lesions, found['rows'])
+    write_json(summary, {name: value for name, value in found.items() if name != 'rows'})
     return [summary, lesions]
 
 
@@ -124,11 +122,11 @@ def measure_alignment(
             found = measure(folder, split, boxes, config)
             print(f'{folder}\n{format_table(found)}')
             print('\n'.join(f'wrote {path}' for path in write(folder, found)))
-        rows[folder] = [json.loads(line) for line in (folder / LESIONS).read_text().splitlines()]
+        rows[folder] = read_json_lines(folder / LESIONS)
     if baseline:
         print(f'\n{workdir} above {baseline}\n{format_comparison(compare_rows(rows[workdir], rows[baseline]))}')
 
 
 def measured(folder: Path, split: str) -> bool:
     """Whether a run's files of this split are there."""
-    return (folder / SUMMARY).exists() and json.loads((folder / SUMMARY).read_text())['split'] == split
+    return (folder / SUMMARY).exists() and read_json(folder / SUMMARY)['split'] == split

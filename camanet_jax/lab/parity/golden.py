@@ -11,9 +11,9 @@ import numpy as np
 
 from camanet_jax.lab.parity.folders import SETTINGS_FILE
 from camanet_jax.lab.parity.model_folder import FILES, MAY_BE_LEFT_OUT, SETTINGS
-from camanet_jax.lab.parity.reference_weights import read_json
 from camanet_jax.lab.parity.report import load_arrays
 from camanet_jax.lab.parity.variant_checks import FILE, MANIFEST
+from camanet_jax.run.files import read_json
 
 # Smaller than the arrays that carry the same information further on.
 SMALL = {'avg_feats', 'cams', 'disc_rep'}

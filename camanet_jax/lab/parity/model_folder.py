@@ -10,10 +10,11 @@ import numpy as np
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.lab.parity import model_checks, model_values
 from camanet_jax.lab.parity.model_values import Case
-from camanet_jax.lab.parity.reference_weights import draw_state_dict, read_json
+from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
 from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Identical
 from camanet_jax.optim import LearningRates
+from camanet_jax.run.files import read_json
 
 FILES = ('reference.npz', 'reference64.npz', 'paper64.npz')
 SETTINGS = (

@@ -4,11 +4,9 @@ Each parameter has a NumPy generator of its own, seeded by the folder's seed and
 the official checkpoint: the same 42 to 46 million numbers on every machine.
 """
 
-import json
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -65,14 +63,6 @@ def draw(name: str, shape: Shape, seed: int) -> np.ndarray:
 def draw_state_dict(shapes: Mapping[str, list[int]], seed: int) -> dict[str, np.ndarray]:
     """All parameters and running statistics that a model reads, by the official checkpoint's names."""
     return {name: draw(name, tuple(shape), seed) for name, shape in shapes.items() if not IGNORED.search(name)}
-
-
-def read_json(path: Path) -> dict:
-    """A JSON object; the error names the file."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{path.name}: cannot be read as JSON: {error}') from error
 
 
 def projection(name: str, array: np.ndarray) -> tuple[float, float]:

@@ -10,9 +10,10 @@ import numpy as np
 from camanet_jax.lab.parity.model_checks import gradient_checks
 from camanet_jax.lab.parity.model_folder import read_case, read_settings
 from camanet_jax.lab.parity.model_values import Case, losses_and_gradients
-from camanet_jax.lab.parity.reference_weights import draw_state_dict, read_json
+from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
 from camanet_jax.lab.parity.rules import SINGLE, Close, own_value
+from camanet_jax.run.files import read_json
 
 FILE, MANIFEST, BATCH_FOLDER = 'variants.npz', 'variants_manifest.json', 'iu_xray'
 WEIGHTS_SEED = 0

@@ -1,0 +1,37 @@
+"""Files are replaced whole; what a kill left of one is no trouble."""
+
+import pytest
+
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_csv, read_json_lines, replacing, write_text
+
+
+def test_replaced_text_leaves_no_other_file(tmp_path):
+    write_text(tmp_path / 'a.json', 'old')
+    write_text(tmp_path / 'a.json', 'new')
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [('a.json', 'new')]
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path):
+    write_text(tmp_path / 'a.txt', 'old')
+    with pytest.raises(RuntimeError), replacing(tmp_path / 'a.txt') as temporary:
+        temporary.write_text('half')
+        raise RuntimeError
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [('a.txt', 'old')]
+
+
+def test_lines_are_appended_behind_the_last_whole_one(tmp_path):
+    path = tmp_path / 'a.jsonl'
+    append_json_lines(path, [{'report': 'größer\u2028'}, 2])
+    with path.open('a') as file:
+        file.write('{"report": "cut sh')
+    assert read_json_lines(path) == [{'report': 'größer\u2028'}, 2]
+    drop_torn_line(path)
+    append_json_lines(path, [3])
+    assert read_json_lines(path) == [{'report': 'größer\u2028'}, 2, 3]
+
+
+def test_rows_of_a_csv_know_the_line_they_end_on(tmp_path):
+    write_text(tmp_path / 'a.csv', '\ufeffid, report \r\n\r\na,"two\nlines"\r\nb,x\r\n')
+    header, rows = read_csv(tmp_path / 'a.csv')
+    assert header == ['id', 'report']
+    assert list(rows) == [(4, ['a', 'two\nlines']), (5, ['b', 'x'])]
