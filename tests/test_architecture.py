@@ -42,7 +42,10 @@ def test_the_rooms_are_found():
     assert {'models', 'data', 'run', 'lab', 'reporting'} <= set(ROOMS) and ('lab', 'models') in EDGES
 
 
-@pytest.mark.parametrize('importer, other', [('data', 'labeling'), ('reporting', 'lab'), ('models', 'data')])
+@pytest.mark.parametrize(
+    'importer, other',
+    [('data', 'labeling'), ('data', 'preparation'), ('data', 'synthetic'), ('reporting', 'lab'), ('models', 'data')],
+)
 def test_a_room_does_without_another(importer, other):
     assert (importer, other) not in EDGES, EDGES[importer, other]
 
