@@ -118,7 +118,7 @@ class Loss(NamedTuple):
 
 
 Losses = Mapping[str, Loss]
-LOSSES: Losses = {
+LOSSES = {
     'report_nll': Loss(
         'Report NLL per word',
         '18',
