@@ -30,7 +30,7 @@ def evaluate_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
 
 def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any], step: int) -> dict[str, Any]:
-    """Evaluates val and test, writes every file and names it; returns what scores.json holds."""
+    """Evaluates val and test, writes every file and logs its name; returns the contents of scores.json."""
     config = evaluator.experiment.config
     sources = {split: open_split(config, split) for split in ('train', 'val', 'test')}
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None

@@ -34,12 +34,12 @@ def in_process_order(devices: Iterable[jax.Device]) -> list[jax.Device]:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole array."""
+    """The sharding under which every device holds the whole array."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def sharded(mesh: Mesh) -> NamedSharding:
-    """The first axis, studies, is spread over the devices."""
+    """The sharding that spreads the first axis, studies, over the devices."""
     return NamedSharding(mesh, PartitionSpec(STUDIES))
 
 
@@ -59,7 +59,7 @@ def on_devices(shapes: Any, mesh: Mesh) -> Any:
 
 
 def over_devices(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
-    """`function(batch, *shared)` on every device with its own studies; results must be the same on all of them.
+    """Runs `function(batch, *shared)` on every device with its own studies; results must be the same on all of them.
 
     Collectives are then where the function writes them. Left to itself the compiler sums the gradient of a weight that
     a loop uses over devices in every round of the loop. One device, or None, needs no collectives.
@@ -98,7 +98,7 @@ def sum_over_devices(tree: Any) -> Any:
 
 
 def study_numbers(studies: int) -> jax.Array:
-    """Places in the global batch of this device's studies."""
+    """Indices in the global batch of this device's studies."""
     first = lax.axis_index(STUDIES) * studies if inside() else 0
     return first + jnp.arange(studies)
 
@@ -114,7 +114,7 @@ def check_batch_size(name: str, size: int, parts: int = 1) -> None:
 
 
 def log_devices() -> None:
-    """Names the devices, and warns where a GPU is there but unused."""
+    """Logs the devices, and warns where a GPU is present but unused."""
     kinds = ', '.join(sorted({device.device_kind for device in jax.devices()}))
     LOG.info(
         'Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(), jax.process_count()

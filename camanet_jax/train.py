@@ -151,7 +151,7 @@ class Training:
         self.weights = self.experiment.loss_weights()
 
     def state_template(self) -> Any:
-        """Shapes and places of a state, for restoring one."""
+        """Shapes and shardings of a state, for restoring one."""
         return sharding.on_devices(jax.eval_shape(self.make_state), self.mesh)
 
     def restore(self) -> TrainState:
@@ -173,7 +173,7 @@ class Training:
         self.checkpoints.save(step, state, run)
 
     def validate(self, state: TrainState, step: int, log: MetricsLog) -> None:
-        """Scores the validation split, logs it and tells the selection."""
+        """Scores the validation split, logs the scores and updates the selection."""
         began, epoch = time.monotonic(), step // self.epoch_steps
         result = self.evaluator.run(state.variables, self.val_source, f'Validating epoch {epoch}')
         scores = self.evaluator.language_scores(result)

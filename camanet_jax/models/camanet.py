@@ -130,7 +130,7 @@ class Camanet(nn.Module):
         if self.vdmae:
             self.classifier = linear(channels, self.observations, **dtypes)
             self.discriminative_norm = LayerNorm(**dtypes)
-            # Official checkpoints hold a second norm that feeds nothing; it is kept so that they round-trip.
+            # Official checkpoints hold a second, unused norm; it is kept so that they round-trip.
             self.unused_background_norm = self.param('unused_background_norm', unused_norm, channels, self.param_dtype)
         self.input_projection = linear(channels, self.width, **dtypes)
         self.projection_drop = Dropout(self.projection_dropout)

@@ -85,7 +85,7 @@ class MCLN(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, cross-attention and feed-forward, each behind an MCLN and a dropped-out residual."""
+    """Self-attention, cross-attention and feed-forward, each behind an MCLN and with a residual after dropout."""
 
     width: int
     feed_forward: int

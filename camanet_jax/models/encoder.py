@@ -10,7 +10,7 @@ from camanet_jax.models.layers import Dropout, FeedForward, LayerNorm, MultiHead
 
 
 class EncoderLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, each with a dropped-out residual."""
+    """Pre-norm self-attention and feed-forward, each with a residual after dropout."""
 
     width: int
     feed_forward: int
