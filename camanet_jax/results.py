@@ -14,6 +14,7 @@ from camanet_jax.experiment import open_split
 from camanet_jax.metrics import constant_baseline, scores, verbatim
 from camanet_jax.metrics.predictions import in_order
 from camanet_jax.reporting import curves, run_page, study_figures
+from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
 from camanet_jax.run.provenance import caption, of_run, package_versions
 from camanet_jax.run.workdir import open_trained
@@ -102,18 +103,17 @@ def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
 def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> None:
     """Logs the main scores beside the constant report's, as one table, with what they depend on."""
     names = list(entry['cut'])
-    lines = ['  '.join(f'{name:>9}' for name in ('', *names))]
     rows = {'model': entry['cut']}
     if 'constant_baseline' in entry:
         rows['constant'] = entry['constant_baseline']
-    lines += ['  '.join([f'{title:>9}', *(f'{scores[name]:9.4f}' for name in names)]) for title, scores in rows.items()]
+    cells = [[title, *(f'{scores[name]:.4f}' for name in names)] for title, scores in rows.items()]
     LOG.info(
         '%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:\n%s\n%s',
         split,
         entry['studies'],
         entry['distinct_reports'],
         100 * entry['copied_from_train']['cut'],
-        '\n'.join(lines),
+        '\n'.join(text_table([['', *names], *cells])),
         caption(made_by),
     )
     if 'metrics' in entry:

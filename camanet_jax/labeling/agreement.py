@@ -8,6 +8,9 @@ import numpy as np
 from camanet_jax.data.schema import OBSERVATIONS, label_row
 from camanet_jax.labeling.label_values import IGNORED, positives, without_ignored
 from camanet_jax.metrics.classification import classification_scores
+from camanet_jax.reporting.tables import markdown_table
+
+NUMBERS = 'precision', 'recall', 'F1'
 
 
 def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Sequence[int]], uncertain: str) -> str:
@@ -23,10 +26,10 @@ def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Se
     compared = [OBSERVATIONS[place] for place in places]
     both = without_ignored(positives(ours, uncertain), theirs)
     scores = classification_scores(*(side[:, places] for side in both), compared)
-    lines = ['| observation | positive | precision | recall | F1 |', '|---|---:|---:|---:|---:|']
-    lines += [table_row(name, scores['per_class'][name]) for name in compared]
-    lines += [table_row(f'**{kind}**', scores[kind]) for kind in ('micro', 'macro')]
-    return '\n'.join([f'{len(pairs)} reports, uncertain counted as {uncertain}', '', *lines])
+    rows = [table_row(name, scores['per_class'][name]) for name in compared]
+    rows += [table_row(f'**{average}**', scores[average]) for average in ('micro', 'macro')]
+    table = markdown_table(('observation', 'positive', *NUMBERS), rows, padded=False)
+    return f'{len(pairs)} reports, uncertain counted as {uncertain}\n\n{table}'
 
 
 def other_row(others: Mapping[str, Sequence[int]], name: str) -> Sequence[int] | None:
@@ -35,7 +38,6 @@ def other_row(others: Mapping[str, Sequence[int]], name: str) -> Sequence[int] |
     return others.get(name.split('_')[0]) if found is None else found
 
 
-def table_row(name: str, scores: Mapping[str, Any]) -> str:
-    """One line of the table."""
-    numbers = ' | '.join(f'{scores[key]:.3f}' for key in ('precision', 'recall', 'F1'))
-    return f'| {name} | {scores.get("support", "")} | {numbers} |'
+def table_row(name: str, scores: Mapping[str, Any]) -> list[str]:
+    """One row of the table."""
+    return [name, str(scores.get('support', '')), *(f'{scores[key]:.3f}' for key in NUMBERS)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camanet_jax.metrics import meteor_nltk
+from camanet_jax.reporting.tables import markdown_table
 from camanet_jax.run.provenance import caption, run_in_words
 
 AVERAGES = {'micro': 'micro', 'macro': 'macro', 'example': 'example-based'}
@@ -50,7 +51,7 @@ def language_table(entry: Mapping[str, Any]) -> str:
             difference = baseline['difference'][protocol][name]
             row += [f'{value - difference["difference"]:.6f}', signed(difference), f'{difference["p_value"]:.3f}']
         rows.append(row)
-    return table(header, rows) + meteor_note(entry[protocol])
+    return markdown_table(header, rows) + meteor_note(entry[protocol])
 
 
 def meteor_note(scores: Mapping[str, float]) -> str:
@@ -78,8 +79,8 @@ def clinical_tables(entry: Mapping[str, Any]) -> list[str]:
     ]
     return [
         f'Clinical efficacy, labels by {clinical["labeler"]}, {policy_of(clinical)}:',
-        table(header, rows),
-        table(['observation', 'precision', 'recall', 'F1', 'positive'], classes),
+        markdown_table(header, rows),
+        markdown_table(['observation', 'precision', 'recall', 'F1', 'positive'], classes),
     ]
 
 
@@ -117,8 +118,9 @@ def comparison_table(entry: Mapping[str, Any]) -> str:
                 f'{difference["p_value"]:.3f}',
             ]
         )
-    return f'Compared with {found["file"]} ({run_in_words(found)}), paired bootstrap over studies:\n\n' + table(
-        ['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows
+    return (
+        f'Compared with {found["file"]} ({run_in_words(found)}), paired bootstrap over studies:\n\n'
+        + markdown_table(['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows)
     )
 
 
@@ -129,7 +131,7 @@ def merged_table(merged: Mapping[str, Any]) -> str:
         for name, values in merged['scores'].items()
     ]
     notes = ''.join(f', {name} {text}' for name, text in merged['notes'].items())
-    return f'From {merged["file"]}{notes}:\n\n' + table(['score', 'value', '95% interval'], rows)
+    return f'From {merged["file"]}{notes}:\n\n' + markdown_table(['score', 'value', '95% interval'], rows)
 
 
 def footer(entry: Mapping[str, Any]) -> str:
@@ -144,21 +146,6 @@ def footer(entry: Mapping[str, Any]) -> str:
             caption(made_by),
         ]
     )
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up, the first to the left and the others to the right."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-
-    def line(cells):
-        first, *others = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return f'| {" | ".join([first, *others])} |'
-
-    rule = '|' + '|'.join('-' * (width + 2 - (i > 0)) + ':' * (i > 0) for i, width in enumerate(widths)) + '|'
-    return '\n'.join([line(header), rule, *map(line, rows)])
 
 
 def interval(bounds: Sequence[float]) -> str:

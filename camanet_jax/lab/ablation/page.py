@@ -12,6 +12,7 @@ from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, 
 from camanet_jax.lab.ablation.other_tables import table_5, table_6, table_7
 from camanet_jax.lab.ablation.results import Results, read_results
 from camanet_jax.lab.ablation.tables import NOT_MEASURED, SCRIPT, Table, Value
+from camanet_jax.reporting.tables import markdown_table
 from camanet_jax.run import files
 
 TITLE = "Ablation of CAMANet beside the paper's values"
@@ -71,10 +72,9 @@ def as_markdown(tables: list[Table], plot: Path | None, intro: str) -> str:
     """Pipe tables, numbers to the right."""
     blocks = [f'# {TITLE}', intro]
     for table in tables:
-        align = '|---|---|---|' + '--:|' * len(table.columns)
-        lines = [f'| {" | ".join(line)} |' for line in (table.header, *table.lines())]
+        text = markdown_table(table.header, table.lines(), left=3, padded=False)
         picture = [f'![k]({PLOT})'] if plot and table.name == 'k_sweep' else []
-        blocks += [f'## {table.title}', '\n'.join([lines[0], align, *lines[1:]]), *picture, *table.notes]
+        blocks += [f'## {table.title}', text, *picture, *table.notes]
     return '\n\n'.join(blocks) + '\n'
 
 

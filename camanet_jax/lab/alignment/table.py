@@ -7,9 +7,9 @@ import numpy as np
 
 from camanet_jax.lab.alignment.maps import MEANING
 from camanet_jax.lab.alignment.summary import FEW, MEASURES, compare
+from camanet_jax.reporting.tables import text_table
 
 COLUMNS = ('map', 'n', 'measure', 'value [95%]', 'chance', 'above chance [95%]', "above other studies' maps [95%]")
-WIDTHS = (20, 5, 8, 20, 6, 22, 22)
 LEGEND = """
 pointing: how much of the strongest patch is lesion; energy: the map's share inside it; iou: at the threshold that is
 best for the lesions of all other studies. chance: a uniform map, which is the lesion's share of the films. Intervals:
@@ -23,15 +23,10 @@ def format_table(found: dict[str, Any]) -> str:
     """What `measure` returned, as text."""
     splits = ', '.join(f'{count} in {split}' for split, count in found['lesions_by_split'].items())
     title = f'{found["split"]}: {found["lesions"]} lesions ({found["source"]}; {splits}) of {found["studies"]} studies'
-    lines = [title, _line(COLUMNS)]
-    for name, entry in found['maps'].items():
-        lines += [_line(_cells(name, entry, measure)) for measure in MEASURES]
+    rows = [_cells(name, entry, measure) for name, entry in found['maps'].items() for measure in MEASURES]
+    lines = [title, *text_table([COLUMNS, *rows], left=len(COLUMNS))]
     lines += ['', *(f'{name}: {MEANING[name]}' + _remarks(entry) for name, entry in found['maps'].items()), LEGEND]
     return '\n'.join(lines + ([found['note']] if 'note' in found else []))
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return '  '.join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def _cells(name: str, entry: dict[str, Any], measure: str) -> tuple[str, ...]:
@@ -101,11 +96,16 @@ def format_comparison(found: dict[str, Any]) -> str:
     """`compare_rows`'s result as text."""
     if not found:
         return 'no map that both have on the same lesions'
-    lines = [f'{"map":<22}{"n":<6}{"measure":<10}{"value":<8}{"baseline":<10}difference [95%]']
-    for name, entry in found.items():
-        lines += [
-            f'{name:<22}{entry["lesions"]:<6}{measure:<10}{entry[measure]["value"]:<8.3f}'
-            f'{entry[measure]["baseline"]:<10.3f}{interval(entry[measure], "difference", "+")}'
-            for measure in MEASURES
-        ]
-    return '\n'.join(lines)
+    header = 'map', 'n', 'measure', 'value', 'baseline', 'difference [95%]'
+    rows = [
+        (
+            name,
+            str(entry['lesions']),
+            measure,
+            *(f'{entry[measure][key]:.3f}' for key in ('value', 'baseline')),
+            interval(entry[measure], 'difference', '+'),
+        )
+        for name, entry in found.items()
+        for measure in MEASURES
+    ]
+    return '\n'.join(text_table([header, *rows], left=len(header)))

@@ -12,6 +12,7 @@ import jax
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration
+from camanet_jax.reporting.tables import text_table
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'grain', 'numpy')
 SCALES = ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k'))
@@ -67,8 +68,7 @@ def columns(rows: list[dict[str, Any]]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[label(name) for name in names]]
     cells += [[shown(name, row[name]) if name in row else '' for name in names] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    return ['  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    return text_table(cells, left=0)
 
 
 def label(name: str) -> str:
