@@ -1,10 +1,13 @@
 """What a score depends on beside the reports: it stands with every score table."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets', 'pycocoevalcap')
@@ -14,6 +17,29 @@ def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that a score may depend on."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return versions | {'python': sys.version.split()[0]}
+
+
+@functools.cache
+def code_version() -> dict[str, str]:
+    """The commit of a checkout, else the package's version, and a digest of the package's sources as they lie there."""
+    package, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(package.rglob('*.py')):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    found = {'sources': digest.hexdigest()[:12]}
+    if (package.parent / '.git').exists():
+        command = ['git', '-C', str(package), 'rev-parse', '--short=12', 'HEAD']
+        try:
+            return {
+                'commit': subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            } | found
+        except (OSError, subprocess.CalledProcessError):  # no git here, or the checkout is another user's
+            pass
+    return {'version': importlib.metadata.version('camanet_jax')} | found
+
+
+def code_in_words(code: Mapping[str, str] | None) -> str:
+    """The code of a run for people."""
+    return ', '.join(f'{name} {value}' for name, value in code.items()) if code else 'code not recorded'
 
 
 def of_run(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from camanet_jax.lab.ablation import comparison, page
-from camanet_jax.lab.ablation.grid import FAILURES, RUNS, list_runs, record_grid, run_grid
+from camanet_jax.lab.ablation.grid import FAILURES, RUNS, check_code, list_runs, record_grid, run_grid
 from camanet_jax.lab.ablation.systems import system_fields
 from camanet_jax.run import runtime
 
@@ -18,6 +18,7 @@ def run(config: ConfigDict, file: Path, output: Path, systems: Sequence[str], se
     """Completes the grid, then writes the tables of all runs that there are; 1 where a run failed."""
     for name in systems:
         system_fields(name)  # all names are checked before the first run
+    check_code(output)
     runtime.prepare(config, output / RUNS)
     record_grid(output, config=str(file), systems=list(systems), seeds=seeds)
     failed = run_grid(config, list_runs(output, systems, seeds), output / FAILURES)

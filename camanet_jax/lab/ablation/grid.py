@@ -19,18 +19,21 @@ import jax
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
+from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import open_split
 from camanet_jax.lab import alignment
 from camanet_jax.lab.ablation.selection import measure_selection
 from camanet_jax.lab.ablation.systems import TIMED, system_config
 from camanet_jax.run.files import read_json, write_json, write_text
-from camanet_jax.run.workdir import open_trained
+from camanet_jax.run.provenance import code_in_words, code_version
+from camanet_jax.run.workdir import TrainedRun, open_trained
 from camanet_jax.train import train
 
 LOG = logging.getLogger(__name__)
 
 RUNS, GRID, FAILURES = 'runs', 'grid.json', 'failures'
+CODE = 'code.json'  # in a run's workdir, from before its first step
 
 COST, ALIGNMENT, SELECTION, LABELS = 'cost.json', 'alignment.json', 'selection.json', 'labels.json'
 
@@ -85,6 +88,8 @@ def complete_run(run: Run, config: ConfigDict) -> bool:
     trained = is_finished(run.workdir, config)
     if not trained:
         LOG.info('Training %s', run.workdir)
+        run.workdir.mkdir(parents=True, exist_ok=True)
+        write_json(run.workdir / CODE, code_version())
         train(config, run.workdir)
         if not (run.workdir / 'scores.json').exists():  # `train` saved and returned at a SIGTERM
             exit_stopped()
@@ -103,6 +108,34 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
             + '\nUse another --output, or the old values.'
         )
     return True
+
+
+def recorded_code(workdir: Path) -> dict[str, str] | None:
+    """The code that a run was trained with, or at least scored with; None where nothing tells."""
+    if (workdir / CODE).exists():
+        return read_json(workdir / CODE)
+    scores = workdir / 'scores.json'
+    return read_json(scores).get('provenance', {}).get('code') if scores.exists() else None
+
+
+def check_code(output: Path) -> None:
+    """Refuses to complete a grid whose runs were made by other code: their differences would not be the systems' alone.
+
+    The digest of the sources decides, so that commits that leave the package as it is do not part a grid.
+
+    Raises:
+      ValueError: the folder holds runs of other code, or of code that was not recorded.
+    """
+    now = code_version()
+    for workdir in sorted(path.parent for path in (output / RUNS).glob('*/config.json')):
+        recorded = recorded_code(workdir)
+        if (recorded or {}).get('sources') != now['sources']:
+            known = f'check out {recorded["commit"]}' if 'commit' in (recorded or {}) else 'use the code that made it'
+            raise ValueError(
+                f'Expected every run in {output} to be made by the code that is running ({code_in_words(now)}), got '
+                f'{workdir.name} by another: {code_in_words(recorded)}. To complete this grid, {known}; to start anew '
+                'with the present code, give another --output.'
+            )
 
 
 def exit_stopped() -> None:
@@ -133,45 +166,45 @@ def read_grid(output: Path) -> dict[str, Any]:
 def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
     """Writes the files that are missing in a trained workdir; returns whether one was."""
     left_out = [*([] if with_cost else [COST]), *([] if config.model.vtac else [SELECTION])]
-    missing = [measure for name, measure in MEASURES.items() if name not in left_out and not (workdir / name).exists()]
-    for measure in missing:
-        measure(workdir, config)
+    missing = [name for name in MEASURES if name not in left_out and not (workdir / name).exists()]
+    if missing:
+        run, source = open_trained(workdir, config), open_split(config, 'test')
+    for name in missing:
+        MEASURES[name](workdir, run, source)
     return bool(missing)
 
 
-def measure_cost(workdir: Path, config: ConfigDict) -> None:
+def measure_cost(workdir: Path, run: TrainedRun, source: Source) -> None:
     """cost.json: parameters, and seconds of a pass over the test split, compilation not counted."""
-    trained = open_trained(workdir, config)
-    evaluator, source = Evaluator(trained.experiment, sharding.make_mesh()), open_split(config, 'test')
-    seconds = []
+    evaluator, seconds = Evaluator(run.experiment, sharding.make_mesh()), []
     for description in ('Warming up', 'Timing a test pass'):
         began = time.monotonic()
-        evaluator.run(trained.variables, source, description)
+        evaluator.run(run.variables, source, description)
         seconds.append(time.monotonic() - began)
-    sizes = [leaf.size for leaf in jax.tree.leaves(trained.variables['params'])]
+    sizes = [leaf.size for leaf in jax.tree.leaves(run.variables['params'])]
     write_json(workdir / COST, {'parameters': sum(sizes), 'test_seconds': seconds[-1], 'test_studies': len(source)})
 
 
-def measure_alignment(workdir: Path, config: ConfigDict) -> None:
+def measure_alignment(workdir: Path, run: TrainedRun, source: Source) -> None:
     """alignment.json; says why where the data show no lesions."""
-    if config.data.name == 'synthetic':
-        alignment.write(workdir, alignment.measure(workdir, split='test'))
+    del source  # the measurement opens its splits
+    if run.experiment.config.data.name == 'synthetic':
+        alignment.write(workdir, alignment.measure(run, split='test'))
     else:
         write_json(workdir / ALIGNMENT, {'not_measured': 'The data set has no lesion masks.'})
 
 
-def write_selection(workdir: Path, config: ConfigDict) -> None:
+def write_selection(workdir: Path, run: TrainedRun, source: Source) -> None:
     """selection.json, of systems with VTAC."""
-    del config  # the workdir has it
-    write_json(workdir / SELECTION, measure_selection(workdir))
+    write_json(workdir / SELECTION, measure_selection(run, source))
 
 
-def write_labels(workdir: Path, config: ConfigDict) -> None:
+def write_labels(workdir: Path, run: TrainedRun, source: Source) -> None:
     """labels.json: pseudo-labels by split and study, for scoring the classifier from the predictions file alone."""
-    sources = {split: open_split(config, split) for split in ('val', 'test')}
+    sources = {'val': open_split(run.experiment.config, 'val'), 'test': source}
     write_json(
         workdir / LABELS,
-        {split: dict(zip(source.ids, source.labels.tolist(), strict=True)) for split, source in sources.items()},
+        {split: dict(zip(found.ids, found.labels.tolist(), strict=True)) for split, found in sources.items()},
     )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from camanet_jax.data.schema import UNLABELLED
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.lab.ablation.grid import ALIGNMENT, COST, LABELS, SELECTION, list_runs, read_grid
+from camanet_jax.lab.ablation.grid import ALIGNMENT, COST, LABELS, SELECTION, list_runs, read_grid, recorded_code
 from camanet_jax.lab.alignment.measurement import LESIONS
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.scorer import Scorer
 from camanet_jax.run.files import read_json, read_json_lines, read_text
+from camanet_jax.run.provenance import code_in_words
 from camanet_jax.run.workdir import CONFIG, VOCABULARY
 
 # The configuration files whose data set the paper's tables know, by name; other files stand for themselves.
@@ -42,6 +43,11 @@ class RunResult:
     def predictions(self, split: str) -> list[dict[str, Any]]:
         """The rows of a predictions file."""
         return read_json_lines(self.workdir / 'predictions' / f'{split}.jsonl')
+
+    @property
+    def code(self) -> dict[str, str] | None:
+        """What `run.provenance.code_version` said when the run was trained; None where it was not recorded."""
+        return recorded_code(self.workdir)
 
     @functools.cached_property
     def scores(self) -> dict[str, Any]:
@@ -139,4 +145,16 @@ def read_results(output: Path) -> Results:
     for run in list_runs(output, grid['systems'], grid['seeds']):
         if (run.workdir / 'scores.json').exists():
             by_system.setdefault(run.system, []).append(RunResult(run.system, run.seed, run.workdir))
+    check_same_code(output, [run for runs in by_system.values() for run in runs])
     return Results(grid['config'], grid['systems'], grid['seeds'], by_system)
+
+
+def check_same_code(output: Path, runs: list[RunResult]) -> None:
+    """Raises a ValueError where runs were made by different code: their tables would compare more than systems."""
+    by_sources = {(run.code or {}).get('sources'): run for run in runs}
+    if len(by_sources) > 1:
+        found = '; '.join(f'{run.workdir.name}: {code_in_words(run.code)}' for run in by_sources.values())
+        raise ValueError(
+            f'Expected all runs in {output} to be made by the same code, got {found}. Move the runs of one of them to '
+            'another --output.'
+        )

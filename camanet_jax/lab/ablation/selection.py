@@ -5,7 +5,6 @@ P patches, L input tokens.
 """
 
 from collections import Counter
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -14,12 +13,11 @@ from jaxtyping import Float
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source
-from camanet_jax.experiment import open_split
 from camanet_jax.explain import teacher_forced
 from camanet_jax.lab.alignment.naming import naming_places
 from camanet_jax.models import CamanetOutput
 from camanet_jax.models.vdm import min_max
-from camanet_jax.run.workdir import open_trained
+from camanet_jax.run.workdir import TrainedRun
 
 SHOWN_WORDS = 4
 BOUNDARY = '(start)'
@@ -42,11 +40,10 @@ class StudySelection(NamedTuple):
     tdm: np.ndarray
 
 
-def measure_selection(workdir: Path) -> dict[str, Any]:
-    """Of a trained run with VTAC, over the references of the test split."""
-    run = open_trained(workdir)
+def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
+    """Measures a run with VTAC over the references of a split."""
     experiment = run.experiment
-    source, model = open_split(experiment.config, 'test'), experiment.model()
+    model = experiment.model()
     studies = []
     for batch in experiment.eval_batches(source):
         output = jax.device_get(teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], model=model))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from camanet_jax.lab.ablation.results import DATA_SETS, Results
 from camanet_jax.lab.ablation.systems import PRINTED_NAMES
 from camanet_jax.reporting.paper import paper_table
+from camanet_jax.run.provenance import code_in_words
 
 NOT_GIVEN, NOT_MEASURED = '–', 'not measured'
 PAPER, HERE = 'paper', 'here'
@@ -118,7 +119,7 @@ def provenance_notes(results: Results, systems: Sequence[str] | None = None) -> 
     return (
         f'Rows "here": {results.config_file}, split test, protocol cut, ± sample standard deviation over seeds. '
         f'By system variant, seeds and steps of the selected checkpoints: {parts}.',
-        f'Devices: {", ".join(devices)}. Versions: {"; or ".join(versions)}.',
+        f'Devices: {", ".join(devices)}. Versions: {"; or ".join(versions)}. Code: {code_in_words(runs[0].code)}.',
     )
 
 

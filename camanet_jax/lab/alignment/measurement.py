@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from camanet_jax.data.schema import SPLITS
 from camanet_jax.experiment import open_split
@@ -24,16 +23,13 @@ SUMMARY, LESIONS = 'alignment.json', 'alignment_lesions.jsonl'
 Measured = list[tuple[Lesion, dict[str, np.ndarray]]]
 
 
-def measure(
-    workdir: str | Path, split: str = 'test', boxes: str | Path | None = None, config: ConfigDict | None = None
-) -> dict[str, Any]:
+def measure(run: TrainedRun, split: str = 'test', boxes: str | Path | None = None) -> dict[str, Any]:
     """Measures where the maps of a trained run lie against the lesions of a split.
 
     Args:
-      workdir: of a run with a checkpoint; the best one is taken.
+      run: opened by `run.workdir.open_trained`.
       split: 'train', 'val', 'test', or 'all'.
       boxes: a file of boxes (`lesions.read_boxes`), for data without masks.
-      config: replaces the recorded configuration, e.g. where the data have moved.
 
     Returns:
       `maps`: an entry (`summary.summarise`) by map name (`maps.MEANING`), only those that the system has; `rows`: every
@@ -44,7 +40,6 @@ def measure(
     """
     if split not in (*SPLITS, 'all'):
         raise ValueError(f'Expected a split of {(*SPLITS, "all")}, got {split!r}.')
-    run = open_trained(workdir, config)
     known = read_boxes(boxes) if boxes else None
     measured = [pair for name in (SPLITS if split == 'all' else (split,)) for pair in measure_split(run, name, known)]
     lesions = [lesion for lesion, _ in measured if lesion.observation != ANY]
@@ -119,7 +114,7 @@ def measure_alignment(
             if data_dir:
                 config.data_dir = data_dir
             runtime.prepare(config, folder)
-            found = measure(folder, split, boxes, config)
+            found = measure(open_trained(folder, config), split, boxes)
             print(f'{folder}\n{format_table(found)}')
             print('\n'.join(f'wrote {path}' for path in write(folder, found)))
         rows[folder] = read_json_lines(folder / LESIONS)

@@ -186,6 +186,12 @@ def test_the_three_files_hold_the_same_cells_and_the_page_stands_alone(grid, mon
     assert '<code>python scripts/run_ablations.py' in html_page
 
 
+def test_runs_of_different_code_are_not_compared(grid):
+    (grid / 'runs' / 'base-seed0' / 'code.json').write_text('{"commit": "abc", "sources": "0123"}')
+    with pytest.raises(ValueError, match='base-seed0: commit abc, sources 0123.*another --output'):
+        read_results(grid)
+
+
 def test_a_grid_without_a_finished_run_is_all_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(other_tables, 'published_parameters', lambda: [])
     write_grid(tmp_path, ['base', 'camanet'], 1)

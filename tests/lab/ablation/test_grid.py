@@ -7,6 +7,7 @@ import pytest
 
 from camanet_jax.configuration import as_data, recipe
 from camanet_jax.lab.ablation import ablate, grid
+from camanet_jax.run.provenance import code_version
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,25 @@ def test_runs_of_another_configuration_are_not_taken_for_finished(tmp_path, trai
     changed.epochs = 99
     assert run(tmp_path, seeds=1, config=changed) == ['base-seed0', 'camanet-seed0']
     assert 'epochs: 6 in the workdir, 99 now' in (tmp_path / 'failures' / 'base-seed0.txt').read_text()
+
+
+def test_runs_carry_their_code_and_other_code_is_refused(tmp_path, trained_runs, monkeypatch):
+    run(tmp_path, seeds=1)
+    recorded = json.loads((tmp_path / 'runs' / 'base-seed0' / 'code.json').read_text())
+    assert recorded == code_version() and len(recorded['sources']) == 12
+    grid.check_code(tmp_path)
+    monkeypatch.setattr(grid, 'code_version', lambda: recorded | {'commit': 'of a page of the documentation'})
+    grid.check_code(tmp_path)
+    monkeypatch.setattr(grid, 'code_version', lambda: recorded | {'sources': 'f' * 12})
+    with pytest.raises(ValueError, match=f'sources ffff.*base-seed0 .*sources {recorded["sources"]}.*another --output'):
+        grid.check_code(tmp_path)
+
+
+def test_a_run_that_does_not_tell_its_code_is_refused(tmp_path, trained_runs):
+    run(tmp_path, seeds=1)
+    (tmp_path / 'runs' / 'camanet-seed0' / 'code.json').unlink()
+    with pytest.raises(ValueError, match='camanet-seed0 by another: code not recorded'):
+        grid.check_code(tmp_path)
 
 
 def test_a_grid_that_grows_keeps_what_it_had(tmp_path):

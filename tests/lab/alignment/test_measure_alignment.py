@@ -24,7 +24,7 @@ EDEMA = OBSERVATIONS.index('Edema')
 
 @pytest.fixture(scope='module')
 def found(trained):
-    return measure(trained, split='train')
+    return measure(open_trained(trained), split='train')
 
 
 def test_every_map_of_the_full_system_is_measured(found):
@@ -60,7 +60,7 @@ def test_the_lesion_itself_is_the_best_map(found):
 
 def test_measuring_does_not_depend_on_the_batch(trained, found, make_config):
     config = make_config({'evaluation.batch_size': 5})
-    again = measure(trained, split='train', config=config)
+    again = measure(open_trained(trained, config), split='train')
     assert again['rows'][0]['id'] == found['rows'][0]['id']
     for name, entry in found['maps'].items():
         assert again['maps'][name]['energy']['value'] == pytest.approx(entry['energy']['value'], abs=1e-4)
@@ -129,7 +129,7 @@ def test_boxes_take_the_place_of_masks(trained, tmp_path):
     boxes.write_text(
         json.dumps([{'id': study, 'finding': 'Mass', 'xywh_1024': [100, 100, 400, 400]} for study in studies])
     )
-    found = measure(trained, split='all', boxes=boxes)
+    found = measure(open_trained(trained), split='all', boxes=boxes)
     assert found['lesions_by_split'] == {'train': TRAIN} and found['source'] == 'boxes'
     assert found['note'].startswith('n = 24 allows no claim')
     # Half of the patches are the frontal film's; 36 pixels are cut to 32.
@@ -153,6 +153,6 @@ def test_a_split_without_the_boxes_says_where_to_look(trained, tmp_path):
     boxes = tmp_path / 'boxes.json'
     boxes.write_text(json.dumps([{'id': 'another', 'finding': 'Mass', 'xywh_1024': [1, 1, 4, 4]}]))
     with pytest.raises(ValueError, match='found none; --split=all'):
-        measure(trained, boxes=boxes)
+        measure(open_trained(trained), boxes=boxes)
     with pytest.raises(ValueError, match="got 'tests'"):
-        measure(trained, split='tests')
+        measure(open_trained(trained), split='tests')
