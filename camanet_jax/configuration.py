@@ -5,6 +5,7 @@ that a configuration left as None, so that each can be set alone; docs/method.md
 """
 
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -45,6 +46,8 @@ VARIANTS = {
 PACKAGED = Path(__file__).parent / 'recipes'
 RECIPES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[1] / 'configs'
 
+PATHS = 'data_dir', 'cache_dir', 'init_from', 'backbone_weights', 'compile_cache'  # a leading ~ is the user's home
+
 # Fields that say where and how fast a run works, not what it computes.
 FREE = (
     'data_dir',
@@ -74,6 +77,8 @@ def fill_variant(config: ConfigDict) -> ConfigDict:
         raise ValueError(f'Expected variant to be one of {sorted(VARIANTS)}, got {config.variant!r}.')
     filled = config.copy_and_resolve_references()
     with filled.unlocked():
+        for name in PATHS:
+            filled[name] = os.path.expanduser(filled[name])
         for path, value in VARIANTS[config.variant].items():
             section, field = path.split('.')
             if filled[section][field] is None:

@@ -24,7 +24,7 @@ MODES = ('train', 'evaluate', 'generate')
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/iu_xray.py.')
 WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder; by default runs/<name of the configuration>.")
 MODE = flags.DEFINE_enum('mode', 'train', MODES, 'What to do.')
-IMAGES = flags.DEFINE_list('images', [], 'generate: files, a folder or a CSV; see above.')
+IMAGES = flags.DEFINE_string('images', '', 'generate: files, a folder or a CSV; see above.')
 OUTPUT = flags.DEFINE_string('output', None, 'generate: a folder; by default generated/ in the workdir.')
 OVERLAYS = flags.DEFINE_bool('overlays', True, 'generate: draw where the model looked; most of the time goes there.')
 KEEP_IDENTIFIERS = flags.DEFINE_bool('keep_identifiers', False, "generate: keep DICOM's study and film UIDs.")
@@ -46,6 +46,7 @@ def main(argv: list[str]) -> int | None:
     from camanet_jax import results, train
     from camanet_jax.configuration import fill_variant
     from camanet_jax.generate import generate
+    from camanet_jax.generate.study_list import split_sources
     from camanet_jax.run import runtime
 
     name = Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int | None:
             return generate.generate(
                 config,
                 workdir,
-                IMAGES.value,
+                split_sources(IMAGES.value),
                 Path(OUTPUT.value or workdir / 'generated'),
                 overlays=OVERLAYS.value,
                 keep_identifiers=KEEP_IDENTIFIERS.value,

@@ -180,7 +180,9 @@ def default_cache(data_dir: Path) -> Path:
     beside = data_dir / 'tfds'
     if beside.is_dir() or not data_dir.is_dir() or _writable(data_dir):
         return beside
-    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    base = Path(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'))
+    if not base.is_absolute() or not os.access(next(path for path in (base, *base.parents) if path.exists()), os.W_OK):
+        base = Path(tempfile.gettempdir()) / f'cache-{os.getuid()}'  # no home, or none that can be written
     place = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
     cache = base / 'camanet_jax' / f'{data_dir.resolve().name}-{place}'
     LOG.info('%s cannot be written to: prepared data go to %s (--config.cache_dir chooses)', data_dir, cache)

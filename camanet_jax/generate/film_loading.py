@@ -1,7 +1,6 @@
 """Studies loaded ahead of the device, by threads, a few at a time."""
 
 import collections
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -15,6 +14,7 @@ from PIL import Image
 from camanet_jax.data.image_files import read_grey
 from camanet_jax.data.transforms import eval_image
 from camanet_jax.generate.study_list import ListedStudy
+from camanet_jax.run.cores import usable_cores
 
 Films = UInt8[np.ndarray, 'I height width']
 Item = TypeVar('Item')
@@ -60,7 +60,7 @@ def load_ahead(load: Callable[[Item], Result], items: Iterable[Item], ahead: int
 
     At most `ahead` results are held; threads work on them while the caller is busy with those before.
     """
-    threads = max(1, min(ahead, len(os.sched_getaffinity(0))))
+    threads = max(1, min(ahead, usable_cores()))
     running: collections.deque[tuple[Item, Future]] = collections.deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

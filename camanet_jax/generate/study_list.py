@@ -39,6 +39,11 @@ def hide_uids(text: str) -> str:
     return _UID.sub(lambda found: 'uid-' + hashlib.sha256(found.group().encode()).hexdigest()[:10], text)
 
 
+def split_sources(text: str) -> list[str]:
+    """The files, folders and CSVs that --images names, separated by commas; one that exists may itself hold commas."""
+    return [text] if Path(text).exists() else [source for source in text.split(',') if source]
+
+
 def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]:
     """The studies of files, folders and CSVs, in this order; no film is opened, but for the order of a study's views.
 

@@ -24,6 +24,8 @@ _JAR = Path(pycoco_meteor.__file__).with_name(pycoco_meteor.METEOR_JAR)
 # UTF-8 because the JVM would read by the locale, ASCII in bare containers. The serial collector
 # halves the memory; a ceiling of half the machine's lets reports of 10,000 words be aligned.
 _JVM_OPTIONS = ('-Dfile.encoding=UTF-8', '-XX:+UseSerialGC', '-XX:MaxRAMPercentage=50')
+# By the user's locale the program would read and write 0,5 (German), or lower-case I to a dotless i (Turkish).
+_JVM_LOCALE = ('-Duser.language=en', '-Duser.country=US', '-Duser.language.format=en', '-Duser.country.format=US')
 _SEPARATOR = ' ||| '
 _COUNTS = 23
 _PAIRS_KEPT = 16_384  # a test split and a few validations, some megabytes
@@ -45,7 +47,7 @@ class MeteorProcess:
         if shutil.which('java') is None:
             raise MeteorUnavailable('no java on the path')
         self._process = subprocess.Popen(
-            ['java', *_JVM_OPTIONS, '-jar', str(_JAR), '-', '-', '-stdio', '-l', 'en', '-norm'],
+            ['java', *_JVM_OPTIONS, *_JVM_LOCALE, '-jar', str(_JAR), '-', '-', '-stdio', '-l', 'en', '-norm'],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import logging
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from camanet_jax.labeling.label_files import VALUES
 from camanet_jax.labeling.label_values import positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
+from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.files import write_json
 from camanet_jax.run.progress import Progress
 
@@ -131,7 +131,7 @@ def _image_faults(rows: Sequence[Row], images_dir: Path, decode: bool) -> Proble
     unreadable = []
     with (
         Progress('Checking images', len(there)) as progress,
-        concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool,
     ):
         for path, fault in zip(there, pool.map(lambda path: _decoding_fault(images_dir / path), there), strict=True):
             progress.advance()

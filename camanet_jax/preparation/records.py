@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.sources import prepare
 from camanet_jax.preparation.folder import require_space
 from camanet_jax.preparation.study_folder import StudyFolder
+from camanet_jax.run.cores import usable_cores
 
 LOG = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def write_records(
         return Path(builder.data_path)
     left = [shard for path, shard in builder.shard_places().items() if not path.exists()]
     paths = [builder.images_dir / path for shard in left for study in shard.studies for path in study.image_paths]
-    cores = processes or len(os.sched_getaffinity(0))
+    cores = processes or usable_cores()
     if paths:
         sample = measure(paths, builder.store)
         require_space(_need(paths, sample, builder.store), output, 'records')

@@ -27,6 +27,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED, Study, read_annotation, summarise
 from camanet_jax.preparation.folder import read_store
+from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.files import replacing
 from camanet_jax.run.progress import Progress
 
@@ -99,7 +100,7 @@ def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -
     """
     missing = {path: shard for path, shard in places.items() if not path.exists()}
     total, left = (sum(len(shard.studies) for shard in some.values()) for some in (places, missing))
-    threads = processes or len(os.sched_getaffinity(0))
+    threads = processes or usable_cores()
     lock = threading.Lock()
     with Progress('Preparing studies', total, total - left) as progress:
 

@@ -3,6 +3,8 @@
 Read before the flags are parsed, and light to import, as main.py must be.
 """
 
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -18,8 +20,15 @@ def flag_value(argv: list[str], name: str) -> str | None:
     return None
 
 
+def expand_home(argv: list[str]) -> list[str]:
+    """Replaces a ~ that begins a flag's path, which a shell leaves in --workdir=~/runs/x; also behind a comma."""
+    home = re.compile(r'(?<=[=,])~(?=/|$)')
+    return [home.sub(lambda _: os.path.expanduser('~'), word) if word.startswith('-') else word for word in argv]
+
+
 def with_config(argv: list[str]) -> list[str]:
     """Without --config, the one that the workdir holds; exits where there is none."""
+    argv = expand_home(argv)
     config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
     if config is None and workdir is not None:
         if not (Path(workdir) / 'config.json').is_file():
@@ -32,6 +41,7 @@ def with_config(argv: list[str]) -> list[str]:
 
 def with_recipe(argv: list[str]) -> list[str]:
     """Names the file that --config means, a recipe's from any folder; exits where there is none."""
+    argv = expand_home(argv)
     config = flag_value(argv, 'config')
     if config is None:
         return argv

@@ -6,6 +6,7 @@ config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predict
 import contextlib
 import dataclasses
 import fcntl
+import glob
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,13 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
 
     Raises:
       ValueError: another configuration or vocabulary was used in it (the differing keys are named), or it holds a
-        converted checkpoint, which training would replace.
+        converted checkpoint, which training would replace, or its path is one that checkpoints cannot be read from.
     """
+    if glob.has_magic(str(workdir.absolute())):
+        raise ValueError(
+            f'Expected a workdir without the characters * ? [ in its path, where checkpoints would be lost; got '
+            f'{workdir.absolute()}. Choose another --workdir.'
+        )
     if (workdir / TORCH_BUFFERS).exists():
         raise ValueError(
             f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.progress import Progress
 from camanet_jax.synthetic.studies import make_record
 
@@ -65,7 +66,7 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
         self._seed, self._image_size = seed, image_size
         self._counts = {split: count for split, count in counts.items() if count}
         enough = sum(counts.values()) > _FEW_STUDIES
-        self._processes = processes or (len(os.sched_getaffinity(0)) if enough else 1)
+        self._processes = processes or (usable_cores() if enough else 1)
         numbers = '-'.join(map(str, counts.values()))
         place = Path(data_dir) / f'seed{seed}_{image_size}px_{numbers}'
         super().__init__(data_dir=place, file_format='array_record')

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dicom_files import dicom_bytes
 
-from camanet_jax.generate.study_list import hide_uids, list_studies
+from camanet_jax.generate.study_list import hide_uids, list_studies, split_sources
 
 
 @pytest.fixture
@@ -146,3 +146,11 @@ def test_uids_in_names_are_replaced_alike():
     assert hide_uids(f'{uid}/CR.{uid}') == f'{mark}/CR.{mark}'
     for name in ('CXR1_1_IM-0001-3001.png', '2020.11.24.png', 'v1.2.3', 'p10/s50414267/02aa804e-bde0afdd.jpg'):
         assert hide_uids(name) == name
+
+
+def test_a_path_that_is_there_may_hold_commas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a, b').mkdir()
+    assert split_sources('a, b') == ['a, b']
+    assert split_sources('a.png,b.png') == ['a.png', 'b.png']
+    assert split_sources('') == []

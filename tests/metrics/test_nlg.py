@@ -170,3 +170,12 @@ def test_pairs_aligned_ahead_are_not_asked_about_again(with_java, monkeypatch):
     monkeypatch.setattr(meteor.MeteorProcess, '_ask', None)
     again = meteor.shared_meteor().counts(HYPOTHESES, REFERENCES)
     assert again.shape == (len(REFERENCES), 23)
+
+
+@pytest.mark.parametrize('locale', ['-Duser.language=de -Duser.country=DE', '-Duser.language=tr -Duser.country=TR'])
+def test_meteor_does_not_depend_on_the_locale(monkeypatch, with_java, locale):
+    monkeypatch.setenv('JAVA_TOOL_OPTIONS', locale)  # weaker than options on the command line
+    process = meteor.MeteorProcess()
+    counts = process.counts(['the heart IS big'], ['the heart is large'])
+    assert process.scores(counts)[0] == pytest.approx(0.925)
+    process.close()
