@@ -41,7 +41,7 @@ def hide_uids(text: str) -> str:
 
 def split_sources(text: str) -> list[str]:
     """The files, folders and CSVs that --images names, separated by commas; one that exists may itself hold commas."""
-    return [text] if Path(text).exists() else [source for source in text.split(',') if source]
+    return [text] if text and Path(text).exists() else [source for source in text.split(',') if source]
 
 
 def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]:
