@@ -5,7 +5,7 @@
         --labeler=chexbert --weights chexbert.pth --vocabulary vocab.txt
 
 Writes labels.json (0 or 1, for training), chexbert.csv (1, 0, -1, blank) and labels.jsonl, from which a command that
-was stopped goes on. third_party/chexbert says where weights and vocabulary come from.
+was stopped resumes. third_party/chexbert says where weights and vocabulary come from.
 """
 
 import argparse

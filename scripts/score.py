@@ -5,7 +5,7 @@
         --data /data/iu_xray --protocol=full
 
 Under `cut`, the field's protocol, both texts are cleaned, words outside the train vocabulary become <unk>, and both are
-cut to max_seq_length - 1 words. Under `full` both are cleaned and whole. Scores compare within a protocol only.
+cut to max_seq_length - 1 words. Under `full` both are cleaned and whole. Only scores of one protocol are comparable.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
-    """What is read and written."""
+    """Adds the files that are read and written."""
     parser.add_argument('--predictions', required=True, type=Path, metavar='FILE', help='JSON lines or CSV: id, report')
     parser.add_argument(
         '--references',
@@ -57,7 +57,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
-    """How texts are made comparable."""
+    """Adds the rules that make texts comparable."""
     parser.add_argument('--protocol', required=True, choices=('cut', 'full'))
     parser.add_argument(
         '--cleaner',
@@ -69,7 +69,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 
 
 def add_clinical(parser: argparse.ArgumentParser) -> None:
-    """Where the observations come from."""
+    """Adds the sources of the observations."""
     parser.add_argument(
         '--labels',
         type=Path,

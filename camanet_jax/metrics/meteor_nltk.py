@@ -31,7 +31,7 @@ def shared_wordnet() -> Any | None:
             NAME,
         )
         return None
-    LOG.warning("%s, nltk's score, stands in. It does not compare with METEOR 1.5.", NAME)
+    LOG.warning("%s, nltk's score, stands in. It is not comparable with METEOR 1.5.", NAME)
     return wordnet
 
 

@@ -1,4 +1,4 @@
-"""What scoring takes from a data folder: the reports of its annotation.json. No film is opened."""
+"""Reports of a data folder's annotation.json, for scoring. No film is opened."""
 
 import re
 from pathlib import Path
@@ -51,7 +51,7 @@ class DataFolder(NamedTuple):
         return split
 
     def is_mimic_cxr(self) -> bool:
-        """Whether ids or texts tell MIMIC-CXR: film names of five groups of hexadecimal digits, or studies s + 8."""
+        """True where the ids are MIMIC-CXR's: film names of five groups of hexadecimal digits, or studies s + 8."""
         ids = [study_id for rows in self.reports.values() for study_id, _ in rows[:100]]
         return bool(ids) and all(re.fullmatch(r's?\d{8}|[0-9a-f]{8}(-[0-9a-f]{8}){4}', study_id) for study_id in ids)
 

@@ -62,7 +62,7 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def has_references(rows: Rows) -> bool:
-    """Whether the rows bring their references along."""
+    """True where the rows bring their references along."""
     return any(name in row for row in rows.values() for name in REFERENCE)
 
 

@@ -1,4 +1,4 @@
-"""What `scripts/score.py` does with its options: the story from files to scores."""
+"""The command of `scripts/score.py`, from files to scores."""
 
 import dataclasses
 from pathlib import Path
@@ -55,7 +55,7 @@ class Options:
 
 
 def score(options: Options) -> dict[str, Any]:
-    """Scores a file, prints the tables, writes what was asked for; returns what the JSON holds."""
+    """Scores a file, prints the tables, writes what was asked for; returns the JSON's content."""
     folder = read_data_folder(options.data) if options.data else None
     rules = choose_rules(
         options.protocol,
@@ -136,7 +136,7 @@ def comparison(
 
 
 def known_of(predictions: Path) -> dict[str, Any]:
-    """What made a predictions file, where it lies in its run."""
+    """The run that made a predictions file, where the file lies in its workdir."""
     run = run_folder(predictions)
     if run is None:
         return {'config': None, 'variant': None, 'seed': None, 'step': None}
@@ -145,7 +145,7 @@ def known_of(predictions: Path) -> dict[str, Any]:
 
 
 def provenance(options: Options, studies: Studies, rules: TextRules, folder: DataFolder | None) -> dict[str, Any]:
-    """What the scores depend on, and what is known of the system."""
+    """Everything that the scores depend on, and the system as far as it is known."""
     return known_of(options.predictions) | {
         'predictions': {'file': str(options.predictions), 'sha256': digest(options.predictions)},
         'references': studies.references,

@@ -1,4 +1,4 @@
-"""Predictions and references, brought together by study."""
+"""Predictions, references and label files, brought together by study."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ ID_COLUMNS = ('id', 'study_id')
 
 
 class Studies(NamedTuple):
-    """What is scored.
+    """The studies that are scored.
 
     Attributes:
       predictions: {"id", "report", "reference_full"} per study, by id.

@@ -23,7 +23,7 @@ def report_text(entry: Mapping[str, Any]) -> str:
 
 
 def heading(entry: Mapping[str, Any]) -> str:
-    """What was scored, and how much of it is copied."""
+    """The scored file, and the share of its reports that are copied."""
     made_by = entry['provenance']
     protocol, rules = made_by['protocol'], made_by['text_rules']
     facts = [f'studies {entry["studies"]}', f'distinct reports {entry["distinct_reports"]}']
@@ -55,9 +55,9 @@ def language_table(entry: Mapping[str, Any]) -> str:
 
 
 def meteor_note(scores: Mapping[str, float]) -> str:
-    """What to know where METEOR is not the authors' program's."""
+    """A note where METEOR is not the authors' program's."""
     if meteor_nltk.NAME in scores:
-        return f"\n\n{meteor_nltk.NAME} is nltk's, since Java is missing here. It does not compare with METEOR 1.5."
+        return f"\n\n{meteor_nltk.NAME} is nltk's, since Java is missing here. It is not comparable with METEOR 1.5."
     if 'METEOR' not in scores:
         return "\n\nMETEOR is left out: it needs Java on the path, its stand-in nltk's WordNet."
     return ''
@@ -90,7 +90,7 @@ def policy_of(clinical: Mapping[str, Any]) -> str:
 
 
 def clinical_averages(clinical: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, float]]]:
-    """By the names of `classification.f1_statistics`: a title, and precision, recall and F1."""
+    """Title, and precision, recall and F1, by the names of `classification.f1_statistics`."""
     scores = clinical[policy_of(clinical)]
     return {
         f'{prefix}{kind}_F1': (title + suffix, group[kind])
@@ -135,7 +135,7 @@ def merged_table(merged: Mapping[str, Any]) -> str:
 
 
 def footer(entry: Mapping[str, Any]) -> str:
-    """Where references are from, which run wrote the predictions, and the versions."""
+    """The references' source, the run that wrote the predictions, and the versions."""
     made_by = entry['provenance']
     source = made_by['predictions']
     return '\n'.join(

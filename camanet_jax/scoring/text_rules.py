@@ -1,4 +1,4 @@
-"""By which cleaner, vocabulary and length texts are compared: a run's own, or the data set's published ones."""
+"""Cleaner, vocabulary and length by which texts are compared: a run's own, or the data set's published ones."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from camanet_jax.scoring.data_folder import DataFolder
 
 
 class Recipe(NamedTuple):
-    """Of a published data set: occurrences in train that make a word, and ids to a report."""
+    """The recipe of a published data set: occurrences in train that make a word, and ids to a report."""
 
     threshold: int
     max_seq_length: int
@@ -19,7 +19,7 @@ RECIPES = {'iu_xray': Recipe(3, 60), 'mimic_cxr': Recipe(10, 100)}
 
 
 class TextRules(NamedTuple):
-    """What turns a report into a compared string.
+    """Rules that turn a report into a compared string.
 
     Attributes:
       tokenizer: cleaner and train vocabulary; without data, no words but <unk>.
@@ -48,7 +48,7 @@ def choose_rules(
     threshold: int | None = None,
     max_seq_length: int | None = None,
 ) -> TextRules:
-    """What is given, then what the run has, then the published recipe of the data set.
+    """Takes the given rules, else the run's, else the published recipe of the data set.
 
     Raises:
       ValueError: the protocol needs a vocabulary, and there is none.

@@ -1,4 +1,4 @@
-"""What scripts/run_ablations.py does; every function returns the exit code."""
+"""The commands of scripts/run_ablations.py; every function returns the exit code."""
 
 import logging
 from collections.abc import Sequence

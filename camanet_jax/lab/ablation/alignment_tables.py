@@ -1,4 +1,4 @@
-"""Where the maps lie, for every system (the paper's Figure 7 in numbers), and whether its claim holds here."""
+"""Tables of the maps' alignment by system (the paper's Figure 7 in numbers), and a test of its claim."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def alignment_row(results: Results, runs: Sequence[RunResult], name: str) -> Row
 
 
 def alignment_notes(results: Results) -> tuple[str, ...]:
-    """How to read the table."""
+    """Notes on reading the table."""
     perfect = [run.alignment[PERFECT] for run in results.every_run() if PERFECT in (run.alignment or {})]
     best = (
         ''
@@ -92,7 +92,7 @@ def alignment_notes(results: Results) -> tuple[str, ...]:
 
 
 def claim_table(results: Results) -> Table:
-    """Whether each part of the method gains, seed by seed."""
+    """The gain of each part of the method, seed by seed."""
     measures = claim_measures()
     rows = []
     for before, after in STEPS:
@@ -109,14 +109,18 @@ def claim_table(results: Results) -> Table:
 
 
 def claim_measures() -> dict[str, Callable[[RunResult, RunResult], float | None]]:
-    """By column, what a run is above another."""
-    found: dict[str, Callable] = {name: partial(score_gain, name) for name in ('BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')}
-    found['clinical_F1'] = lambda after, before: after.scores['clinical']['F1'] - before.scores['clinical']['F1']
-    return found | {f'{measure}_of_words': partial(lesion_gain, WORDS, measure) for measure in ('pointing', 'energy')}
+    """The gain of one run over another, by column."""
+    language = {name: partial(score_gain, name) for name in ('BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')}
+    clinical = {'clinical_F1': lambda after, before: after.scores['clinical']['F1'] - before.scores['clinical']['F1']}
+    return (
+        language
+        | clinical
+        | {f'{measure}_of_words': partial(lesion_gain, WORDS, measure) for measure in ('pointing', 'energy')}
+    )
 
 
 def selection_table(results: Results) -> Table:
-    """Which words make the TDM of the systems with VTAC."""
+    """The words that make the TDM of the systems with VTAC."""
     rows = []
     for system in results.systems:
         if runs := [run for run in results.runs(system) if run.selection]:
@@ -142,14 +146,14 @@ def first_makers(runs: Sequence[RunResult]) -> str:
 def seed_gains(
     results: Results, before: str, after: str, gain: Callable[[RunResult, RunResult], float | None]
 ) -> list[float]:
-    """What every seed that both systems have gains, where it was measured."""
+    """Gains of the seeds that both systems have, where they were measured."""
     earlier = {run.seed: run for run in results.runs(before)}
-    found = [gain(run, earlier[run.seed]) for run in results.runs(after) if run.seed in earlier]
-    return [value for value in found if value is not None]
+    gains = [gain(run, earlier[run.seed]) for run in results.runs(after) if run.seed in earlier]
+    return [value for value in gains if value is not None]
 
 
 def score_gain(name: str, after: RunResult, before: RunResult) -> float | None:
-    """Of a language score; METEOR may be missing."""
+    """Difference of a language score; METEOR may be missing."""
     scores = [run.scores['cut'].get(name) for run in (after, before)]
     return None if None in scores else scores[0] - scores[1]
 

@@ -57,28 +57,28 @@ def list_runs(output: Path, systems: Sequence[str], seeds: int) -> list[Run]:
 
 
 def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[str]:
-    """Does what is left of every run; returns the names of those that failed, which do not keep the rest from running.
+    """Completes every run; returns the names of those that failed, which do not stop the others.
 
     Args:
       config: not resolved; each system changes it.
       failures: a folder for the traces of failed runs.
 
     Raises:
-      SystemExit: SIGTERM has come; what is done is saved.
+      SystemExit: the process received SIGTERM; finished work is saved.
     """
     failed = []
     for number, run in enumerate(runs, 1):
         signal.signal(signal.SIGTERM, lambda *_: exit_stopped())
-        began, place = time.monotonic(), f'{run.name} ({number} of {len(runs)})'
+        began, title = time.monotonic(), f'{run.name} ({number} of {len(runs)})'
         try:
             did = complete_run(run, system_config(config, run.system, run.seed))
-        except Exception as error:  # whatever it is, the other runs are worth having
+        except Exception as error:  # the other runs are worth having all the same
             failed.append(run.name)
             write_failure(failures / f'{run.name}.txt', error)
-            LOG.error('%s failed: %s', place, error)
+            LOG.error('%s failed: %s', title, error)
             continue
         (failures / f'{run.name}.txt').unlink(missing_ok=True)
-        LOG.info('%s %s', place, f'took {time.monotonic() - began:.0f} s' if did else 'was finished')
+        LOG.info('%s %s', title, f'took {time.monotonic() - began:.0f} s' if did else 'was finished')
         jax.clear_caches()  # compiled programs of dozens of runs would pile up
     return failed
 
@@ -97,7 +97,7 @@ def complete_run(run: Run, config: ConfigDict) -> bool:
 
 
 def is_finished(workdir: Path, config: ConfigDict) -> bool:
-    """Whether the scores are there, of this configuration; of another one is an error."""
+    """True where the run has scores; raises ValueError where they are another configuration's."""
     if not (workdir / 'scores.json').exists():
         return False
     recorded = read_json(workdir / 'config.json')
@@ -149,7 +149,7 @@ def write_failure(path: Path, error: BaseException) -> None:
 
 
 def record_grid(output: Path, **fields: Any) -> None:
-    """What the grid is about; systems and seeds of earlier commands on the same folder stay in it."""
+    """Writes grid.json; systems and seeds of earlier commands on the same folder stay in it."""
     known = read_grid(output) if (output / GRID).exists() else {'systems': [], 'seeds': 0}
     fields['systems'] = list(dict.fromkeys([*known['systems'], *fields['systems']]))
     fields['seeds'] = max(known['seeds'], fields['seeds'])
@@ -157,7 +157,7 @@ def record_grid(output: Path, **fields: Any) -> None:
 
 
 def read_grid(output: Path) -> dict[str, Any]:
-    """What `record_grid` wrote."""
+    """Reads grid.json."""
     if not (output / GRID).exists():
         raise ValueError(f'Expected an ablation in {output}, found no {GRID} there. Run it first, or check --output.')
     return read_json(output / GRID)

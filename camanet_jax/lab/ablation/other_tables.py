@@ -75,14 +75,14 @@ def cost_cells(results: Results, runs: Sequence[RunResult]) -> tuple[Cell, ...]:
     """Seconds, and ratios between runs of the same seed."""
     base = {run.seed: run for run in results.runs('base') if run.cost}
     measured = [run for run in runs if run.cost]
-    kinds: tuple[Callable[[RunResult], float], ...] = (
+    measures: tuple[Callable[[RunResult], float], ...] = (
         lambda run: run.train_epoch_seconds,
         lambda run: run.cost['test_seconds'],
     )
-    seconds = [mean_value([kind(run) for run in measured], places=1) for kind in kinds]
+    seconds = [mean_value([measure(run) for run in measured], places=1) for measure in measures]
     ratios = [
-        mean_value([kind(run) / kind(base[run.seed]) for run in measured if run.seed in base], places=2)
-        for kind in kinds
+        mean_value([measure(run) / measure(base[run.seed]) for run in measured if run.seed in base], places=2)
+        for measure in measures
     ]
     return (*seconds, *ratios)
 
@@ -108,7 +108,7 @@ def table_7(results: Results) -> Table:
 
 
 def parameter_cells(count: int | None) -> tuple[Cell, ...]:
-    """In millions, and exactly."""
+    """Cells of a number of parameters, in millions and exact."""
     return (None, None) if count is None else (f'{count / 1e6:.2f}', f'{count:,}')
 
 
@@ -124,12 +124,12 @@ def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
 
 def published_parameters() -> list[tuple[str, str, int]]:
     """Data set, system and number of parameters, with the vocabularies of the authors' checkpoints."""
-    found = []
+    counts = []
     for data_set, name in RECIPES.items():
         for system in TIMED:
             config = system_config(recipe(name), system, 0)
-            found.append((data_set, system, count(Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner]))))
-    return found
+            counts.append((data_set, system, count(Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner]))))
+    return counts
 
 
 def count(workload: Workload) -> int:

@@ -41,7 +41,7 @@ def write_page(output: Path) -> list[Path]:
 
 
 def all_tables(results: Results) -> list[Table]:
-    """In the order of the page: what the grid is about first."""
+    """Every table in the order of the page, the grid's own subject first."""
     return [
         table_4(results),
         claim_table(results),
@@ -58,7 +58,7 @@ def all_tables(results: Results) -> list[Table]:
 
 
 def introduction(results: Results) -> str:
-    """What the rows "here" are, when their last run finished, and the command of all of them."""
+    """The paragraph on the rows "here": the date of their last run, and the command that makes them."""
     runs = results.every_run()
     last = max((run.workdir / 'scores.json').stat().st_mtime for run in runs) if runs else None
     when = 'no run has finished' if last is None else datetime.date.fromtimestamp(last).isoformat()

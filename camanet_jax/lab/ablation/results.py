@@ -1,4 +1,4 @@
-"""What finished runs say: scores computed anew from their predictions files, and what was measured beside."""
+"""Results of finished runs: scores computed anew from predictions files, and the other measurements."""
 
 import dataclasses
 import functools
@@ -46,12 +46,12 @@ class RunResult:
 
     @property
     def code(self) -> dict[str, str] | None:
-        """What `run.provenance.code_version` said when the run was trained; None where it was not recorded."""
+        """The code that made the run, as `run.provenance.code_version` gives it; None where it was not recorded."""
         return recorded_code(self.workdir)
 
     @functools.cached_property
     def scores(self) -> dict[str, Any]:
-        """Of the test split: `cut` (language), `clinical` (micro precision, recall, F1), `distinct_reports`."""
+        """Scores of the test split: `cut` (language), `clinical` (micro precision, recall, F1), `distinct_reports`."""
         rows = self.predictions(SPLIT)
         tokenizer = Tokenizer.from_json(read_text(self.workdir / VOCABULARY))
         scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
@@ -64,7 +64,7 @@ class RunResult:
         }
 
     def classification(self, split: str) -> dict[str, Any] | None:
-        """Of the classifier against the pseudo-labels; None without a classifier or labels."""
+        """Scores of the classifier against the pseudo-labels; None without a classifier or labels."""
         rows = self.predictions(split)
         labels = read_json(self.workdir / LABELS)[split] if (self.workdir / LABELS).exists() else {}
         rows = [row for row in rows if row['id'] in labels]
@@ -92,14 +92,14 @@ class RunResult:
 
     @functools.cached_property
     def alignment(self) -> dict[str, Any] | None:
-        """By map; None where it has not been measured."""
+        """Alignment scores by map; None where they have not been measured."""
         if not (self.workdir / ALIGNMENT).exists():
             return None
         return read_json(self.workdir / ALIGNMENT).get('maps')
 
     @functools.cached_property
     def lesions(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """By study and observation, the measures of each map; empty where they have not been measured."""
+        """Measures of each map by study and observation; empty where they have not been measured."""
         path = self.workdir / LESIONS
         rows = read_json_lines(path) if path.exists() else []
         return {(row['id'], row['observation']): row['maps'] for row in rows}
@@ -121,7 +121,7 @@ class Results:
 
     @property
     def data_set(self) -> str:
-        """As the paper's tables name it."""
+        """The data set's name as in the paper's tables."""
         stem = Path(self.config_file).stem
         return DATA_SETS.get(stem, f'{stem} (synthetic)' if self.synthetic else stem)
 
@@ -134,7 +134,7 @@ class Results:
         return self.by_system.get(system, [])
 
     def every_run(self) -> list[RunResult]:
-        """Of all systems."""
+        """The finished runs of all systems."""
         return [run for runs in self.by_system.values() for run in runs]
 
 

@@ -1,4 +1,4 @@
-"""What VTAC's selection does: whether the TDM meets the VDM, and which words make it.
+"""The effect of VTAC's selection: how close the TDM comes to the VDM, and the words that make it.
 
 The TDM is a maximum over selected words (equation 16), so the loss can be met by any of them, the finding's own or not.
 P patches, L input tokens.
@@ -24,7 +24,7 @@ BOUNDARY = '(start)'
 
 
 class StudySelection(NamedTuple):
-    """Of one reference report.
+    """Selection in one reference report.
 
     Attributes:
       words: of the input, the start first. selected: whether each was. finding: whether each names a finding.
@@ -55,14 +55,14 @@ def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
                     output,
                     row,
                     words,
-                    found_observations(source, batch['index'][row]),
+                    positive_observations(source, batch['index'][row]),
                     experiment.config.model.tdm_norm,
                 )
             )
     return summarise(studies)
 
 
-def found_observations(source: Source, position: int) -> list[str]:
+def positive_observations(source: Source, position: int) -> list[str]:
     """The pseudo-labels that are positive, No Finding left out."""
     return [
         name
@@ -109,5 +109,5 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def share(flags: list[np.ndarray]) -> float:
-    """Of all flags, those that are set; 0 where there is no flag."""
+    """The share of flags that are set; 0 where there is none."""
     return float(np.concatenate(flags).mean()) if flags else 0.0

@@ -46,7 +46,7 @@ PAPER_SWEEP = ('0.15', '0.20', '0.25', '0.30', '0.35')  # k of Figures 4 and 5
 
 
 def system_fields(name: str) -> dict[str, Any]:
-    """What a system changes in a configuration; `camanet_k0.15` is `camanet` with k = 0.15.
+    """The fields of a configuration that a system changes; `camanet_k0.15` is `camanet` with k = 0.15.
 
     Raises:
       ValueError: there is no such system.
@@ -70,5 +70,5 @@ def system_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:
 
 
 def printed_name(name: str) -> str:
-    """As a table shows it."""
+    """The name that tables show."""
     return PRINTED_NAMES.get(name, name)

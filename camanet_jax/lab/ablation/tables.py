@@ -1,4 +1,4 @@
-"""A table of results, whatever it is about: rows from the paper and rows of our own under the same columns."""
+"""Tables of results: rows from the paper and rows of our own under the same columns."""
 
 import dataclasses
 import statistics
@@ -42,7 +42,7 @@ Cell = Value | Decimal | str | None
 
 
 def mean_value(values: Sequence[float], places: int = 3) -> Value | None:
-    """Over seeds; None where there is no value."""
+    """The mean over seeds; None where there is no value."""
     if not values:
         return None
     deviation = statistics.stdev(values) if len(values) > 1 else None
@@ -50,7 +50,7 @@ def mean_value(values: Sequence[float], places: int = 3) -> Value | None:
 
 
 def mean_gain(gains: Sequence[float]) -> Value | None:
-    """Of differences over seeds, with the number of seeds that gain."""
+    """The mean difference over seeds, with the number of seeds that gain."""
     value = mean_value(gains)
     return value and value._replace(above=sum(gain > 0 for gain in gains))
 
@@ -154,8 +154,8 @@ def command_for(data_set: str, results: Results, systems: Sequence[str] | None =
     file = results.config_file if own else files[data_set]
     stem = file.rsplit('/', 1)[-1].removesuffix('.py')
     asked = systems or (unfinished(results) if own else papers_systems(data_set))
-    place = '' if own else f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
+    data_flag = '' if own else f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
     return (
         f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(asked)} --seeds={results.seeds} '
-        f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{place}`'
+        f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{data_flag}`'
     )

@@ -1,4 +1,4 @@
-"""Where the maps lie against the lesions that are there, in numbers (the paper shows it in pictures only)."""
+"""Alignment of the maps with the lesions in numbers (the paper shows pictures only)."""
 
 from camanet_jax.lab.alignment.measurement import measure, write
 

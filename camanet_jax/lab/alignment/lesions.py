@@ -1,4 +1,4 @@
-"""Where the lesions are, on the grid of the maps: masks that went through the film's own transform.
+"""Lesions on the grid of the maps: their masks go through the film's own transform.
 
 A lesion is everything in one study that stands for one observation, in all its views: two opacities are one lesion, and
 the parts of it in both films belong together, as do the two films' parts of a map. All lesions of a study are measured
@@ -70,7 +70,7 @@ class Lesion:
 
     @property
     def name(self) -> str:
-        """Of the observation."""
+        """The observation's name, or 'any'."""
         return 'any' if self.observation == ANY else OBSERVATIONS[self.observation]
 
 
@@ -183,6 +183,6 @@ def draw_box(box: Box, size: tuple[int, int]) -> Image.Image:
 
 
 def _covered(start: float, stop: float, pixels: int) -> np.ndarray:
-    """How much of each pixel of a row lies between two points."""
+    """The share of each pixel of a row that lies between two points."""
     edges = np.clip(np.arange(pixels + 1), start, stop)
     return np.diff(edges)

@@ -123,5 +123,5 @@ def measure_alignment(
 
 
 def measured(folder: Path, split: str) -> bool:
-    """Whether a run's files of this split are there."""
+    """True where the files of this split are in the workdir."""
     return (folder / SUMMARY).exists() and read_json(folder / SUMMARY)['split'] == split

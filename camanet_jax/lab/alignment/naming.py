@@ -1,4 +1,4 @@
-"""Which words of a text name a finding."""
+"""The words of a text that name a finding."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""Does a map lie on a mask? Pointing game, energy inside, IoU, for n maps and masks at once.
+"""Agreement of maps with masks: pointing game, energy inside, IoU, for n maps and masks at once.
 
 Maps and masks are compared on the maps' own patches: a patch's value is spread evenly over its pixels, and the mask is
 the share of each patch that it covers. Upsampling a 7 x 7 map to pixels would invent detail that the model never

@@ -31,7 +31,7 @@ class MapSet:
 
     @property
     def shares(self) -> Float[np.ndarray, 'n P']:
-        """What each lesion covers of the patches."""
+        """The share of each patch that each lesion covers."""
         return np.stack([lesion.share.reshape(-1) for lesion in self.lesions])
 
     @property

@@ -20,7 +20,7 @@ Rows = Sequence[dict[str, Any]]
 
 
 def format_table(found: dict[str, Any]) -> str:
-    """What `measure` returned, as text."""
+    """Formats the result of `measure` as text."""
     splits = ', '.join(f'{count} in {split}' for split, count in found['lesions_by_split'].items())
     title = f'{found["split"]}: {found["lesions"]} lesions ({found["source"]}; {splits}) of {found["studies"]} studies'
     rows = [_cells(name, entry, measure) for name, entry in found['maps'].items() for measure in MEASURES]
@@ -51,7 +51,7 @@ def interval(scores: dict[str, float], name: str = 'value', sign: str = '') -> s
 
 
 def _remarks(entry: dict[str, Any]) -> str:
-    """What to know before reading a map's numbers."""
+    """Remarks to read before a map's numbers."""
     remarks = []
     if entry['lesions'] < FEW:
         remarks.append(f'n = {entry["lesions"]}: no claim')

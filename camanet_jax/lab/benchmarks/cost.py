@@ -1,4 +1,4 @@
-"""What a compiled program costs and what the device can do at best: operations, bytes, memory.
+"""The cost of compiled programs beside the peaks of the device: operations, bytes, memory.
 
 XLA counts the body of a loop once, whatever the number of rounds, so loops are put together from their parts here. Its
 bytes are those that every fused operation reads and writes, caches or not: more than reaches the memory. The peaks are
@@ -33,7 +33,7 @@ class Peaks:
     copy: float
 
     def as_dict(self) -> dict[str, float]:
-        """With units in the names."""
+        """The rates with units in their names."""
         return {'matrix_flops_per_second': self.matrix, 'copy_bytes_per_second': self.copy}
 
 
@@ -66,7 +66,7 @@ def copy_peak() -> float:
 
 
 class Cost(NamedTuple):
-    """Of one device's share of a program."""
+    """The cost of one device's share of a program."""
 
     flops: float
     bytes: float
@@ -88,7 +88,7 @@ def flops_of(traced: jax.stages.Traced) -> float:
 
 
 def gradient_cost(traced: jax.stages.Traced, compiled: jax.stages.Compiled, devices: int = 1) -> Cost:
-    """Of a program that holds gradients of convolutions, and that the compiler spreads over so many devices."""
+    """The cost of a program that holds gradients of convolutions and is spread over so many devices."""
     return cost_of(compiled)._replace(flops=flops_of(traced) / devices)
 
 
@@ -114,7 +114,7 @@ def peak_memory() -> dict[str, Any]:
 
 
 def program_memory(compiled: jax.stages.Compiled) -> dict[str, int]:
-    """What XLA planned: arguments, results that are no donated arguments, and scratch space."""
+    """XLA's plan: arguments, results that are no donated arguments, and scratch space."""
     plan = compiled.memory_analysis()
     arguments, temporary = plan.argument_size_in_bytes, plan.temp_size_in_bytes
     results = plan.output_size_in_bytes - plan.alias_size_in_bytes

@@ -71,7 +71,7 @@ def row(experiment: Experiment, source, workers: int, repeats: int, step_seconds
 
 
 def seconds_per_batch(experiment: Experiment, source, workers: int, repeats: int) -> float:
-    """Of `repeats` batches for each worker, after those that were made ahead while workers started."""
+    """Seconds of one of `repeats` batches for each worker, after those that were made ahead while workers started."""
     data, together = experiment.config.data, max(1, workers)
     batches = experiment.train_batches(source)
     for _ in range(data.prefetch * together):

@@ -1,4 +1,4 @@
-"""How fast a step could be on other hardware: a roofline model, pure arithmetic (docs/scaling.md explains it).
+"""A roofline model of a step on other hardware, pure arithmetic (docs/scaling.md explains it).
 
 Seconds of a step are the sum of what its kinds of work take: matrix products at a share of the matrix peak, passes over
 maps at a share of the copy peak, rounds of a recurrence at the latency of their operations, collectives. Input is made
@@ -43,7 +43,7 @@ class Hardware:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What one study costs, and what a step costs beside. `bytes` are those of passes over maps and sequences.
+    """The cost of one study, and the fixed cost of a step. `bytes` are those of passes over maps and sequences.
 
     Attributes:
       train_flops, train_bytes: of a training step. encode_flops, encode_bytes: of encoding.
@@ -83,7 +83,7 @@ def train_parts(work: Work, device: Hardware, studies: int, devices: int = 1) ->
 
 
 def ring_seconds(size: float, device: Hardware, devices: int) -> float:
-    """Of an all-reduce of `size` bytes: every device sends it almost twice."""
+    """Seconds of an all-reduce of `size` bytes: every device sends it almost twice."""
     return 2 * (devices - 1) / devices * size / device.link + device.collective_seconds
 
 
@@ -100,7 +100,7 @@ def decode_parts(work: Work, device: Hardware, studies: int) -> dict[str, float]
 
 
 def input_seconds(work: Work, device: Hardware, studies: int, devices: int, films_per_core: float) -> float:
-    """Of loading a batch, each host its share; a part of a host counts with its part of the cores."""
+    """Seconds of loading a batch, each host its share; a part of a host counts with its part of the cores."""
     hosts = devices / device.devices_per_host
     return studies * devices * work.films / (hosts * device.cores * films_per_core)
 

@@ -72,7 +72,7 @@ def read_hardware(path: Path) -> tuple[Hardware, ...]:
 
 
 def seconds(parts: dict[str, float]) -> dict[str, float]:
-    """With the unit in the names."""
+    """The parts with the unit in their names."""
     return {f'{name}_seconds': value for name, value in parts.items()}
 
 

@@ -64,7 +64,7 @@ def run(workload: Workload, config_file: Path, flags: Sequence[str]) -> dict[str
 
 
 def seconds_to_first_step(command: Sequence[str], workdir: Path) -> float:
-    """Of a run, which is killed then.
+    """Seconds until a run has made its first step; it is killed then.
 
     Raises:
       ValueError: the run ended before; its output is in the message.
@@ -96,7 +96,7 @@ def run_compilation(workload: Workload) -> dict[str, Any]:
 
 
 def programs(workload: Workload) -> dict[str, Callable[[], jax.stages.Traced]]:
-    """What training and generating compile, each as a function that traces it."""
+    """The programs of training and generating, each as a function that traces it."""
     config, state = workload.config, train.make_state(workload)
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     batch, films = workload.batch(config.batch_size), workload.batch(config.evaluation.batch_size)['images']
@@ -117,7 +117,7 @@ def row(name: str, trace: Callable[[], jax.stages.Traced]) -> dict[str, Any]:
 
 
 def seconds_of(trace: Callable[[], jax.stages.Traced]) -> tuple[float, float]:
-    """Of tracing and lowering, and of compiling, as in a new process."""
+    """Seconds of tracing and lowering, and of compiling, as in a new process."""
     jax.clear_caches()
     began = time.perf_counter()
     lowered = trace().lower()

@@ -1,4 +1,4 @@
-"""What one study costs: operations by XLA's count of the lowered programs, bytes by counts made once and by formula.
+"""The cost of one study: operations by XLA's count of the lowered programs, bytes by counts made once and by formula.
 
 Lowering takes seconds where compiling the full model takes minutes; but nothing is fused before compilation, so that
 XLA's bytes of a lowered program say little.
@@ -28,7 +28,7 @@ READ_EVERY_ROUND = 'decoder', 'memory', 'vocabulary_head'
 
 
 def count_work(workload: Workload) -> Work:
-    """Of the configured model and shapes."""
+    """Counts the work of the configured model and shapes."""
     config, parameters = workload.config, workload.variables()['params']
     sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in parameters.items()}
     backbone = backbone_of(workload)
@@ -48,7 +48,7 @@ def count_work(workload: Workload) -> Work:
 
 
 def train_flops(workload: Workload) -> float:
-    """Of one study's gradient: XLA counts one round of the memory, the others are added."""
+    """Operations of one study's gradient: XLA counts one round of the memory, the others are added."""
     model, variables = workload.experiment.model(), workload.variables()
     batch, (key, weights, _) = workload.batch(jax.device_count()), train.step_arguments(workload)
     backward = train.prefixes(model)['backward']
@@ -94,14 +94,14 @@ def backbone_of(workload: Workload) -> DenseNet:
 
 
 def least_bytes(workload: Workload) -> float:
-    """That the maps of one study take in training at least."""
+    """Bytes that the maps of one study take in training at least."""
     backbone, side = backbone_of(workload), workload.config.data.image_size
     values = least_values(backbone.blocks, backbone.growth, backbone.stem, backbone.bottleneck, side)
     return workload.views * value_bytes(workload) * values
 
 
 def sequence_bytes(workload: Workload) -> float:
-    """Between the products of encoder and decoder, one forward pass of a study."""
+    """Bytes between the products of encoder and decoder, in one forward pass of a study."""
     config = workload.config.model
     visual = workload.views * (workload.config.data.image_size // 32) ** 2
     rows = config.encoder_layers * visual + config.decoder_layers * workload.config.data.max_seq_length
@@ -109,5 +109,5 @@ def sequence_bytes(workload: Workload) -> float:
 
 
 def value_bytes(workload: Workload) -> int:
-    """Of a number in the precision of the computation."""
+    """Bytes of a number in the precision of the computation."""
     return jnp.dtype(workload.experiment.model().dtype).itemsize

@@ -25,11 +25,11 @@ class Timing:
     processor: float
 
     def times(self, calls: int) -> 'Timing':
-        """Of so many calls."""
+        """The time of this many calls."""
         return Timing(*(calls * value for value in dataclasses.astuple(self)))
 
     def as_dict(self) -> dict[str, float]:
-        """With units in the names."""
+        """The times with units in their names."""
         return {f'{name}_seconds': value for name, value in dataclasses.asdict(self).items()}
 
 
@@ -68,7 +68,7 @@ def sample(run: Callable[[], Any], calls: int) -> tuple[float, float]:
 
 
 def summary(samples: list[tuple[float, float]]) -> Timing:
-    """Of (wall, processor) samples."""
+    """Summarises (wall, processor) samples."""
     wall, processor = zip(*samples, strict=True)
     return Timing(statistics.median(wall), min(wall), max(wall), statistics.median(processor))
 

@@ -123,13 +123,13 @@ def step_arguments(workload: Workload) -> tuple:
 
 
 def part_arguments(workload: Workload, variables: tuple) -> tuple:
-    """Of the prefixes: the part of a batch that is in memory at one time."""
+    """Arguments of the prefixes: the part of a batch that is in memory at one time."""
     part = workload.batch(workload.config.batch_size // workload.config.accumulate)
     return *variables, part, *step_arguments(workload)[:2]
 
 
 def kept_by_pass(workload: Workload, part_args: tuple) -> list[jax.ShapeDtypeStruct]:
-    """What the forward pass over one part keeps for the backward pass, before the compiler has its say."""
+    """Arrays that the forward pass over one part keeps for the backward pass, before compilation."""
     params, *others = part_args
     model = workload.experiment.model()
     return kept_arrays(lambda params: loss(params, *others, model=model)[0], params)

@@ -1,4 +1,4 @@
-"""What is measured: the configured model on made studies of the configured shapes. No data set is needed."""
+"""The configured model on made studies of the configured shapes, to be measured. No data set is needed."""
 
 import dataclasses
 import functools

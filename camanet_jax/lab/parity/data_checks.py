@@ -43,7 +43,7 @@ def check_tokenizer(path: Path, where: str, report: Report, data_root: Path):
 
 
 def tokenizer_values(expected: Arrays, cleaner: str, studies: list[Study]) -> dict[str, Any]:
-    """What this tokenizer makes of the studies and of the given cases, by the names of the file."""
+    """This tokenizer's output for the studies and the given cases, by the names of the file."""
     tokenizer = Tokenizer.build(
         [study.report for study in studies if study.split == 'train'], cleaner=cleaner, threshold=expected['threshold']
     )

@@ -1,4 +1,7 @@
-"""Parts compared alone on given inputs, always in double precision: VTAC, the optimiser, learning-rate schedules."""
+"""Parts compared alone on given inputs, always in double precision: VTAC, the optimiser, learning-rate schedules.
+
+CheXbert's network is compared in either precision, with weights drawn from the names and shapes of its manifest.
+"""
 
 from itertools import product
 from pathlib import Path

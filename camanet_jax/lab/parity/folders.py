@@ -1,4 +1,4 @@
-"""What a folder holds and which check reads it: the entry point of `scripts/check_parity.py`."""
+"""Finds what a folder holds and the checks that read it: the entry point of `scripts/check_parity.py`."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What this implementation computes for the batch of a model folder.
+"""Values of this implementation for the batch of a model folder.
 
 Dimension key: B studies, I views, P visual tokens, Y observations, L report tokens, N beams.
 """

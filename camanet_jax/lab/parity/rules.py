@@ -1,4 +1,4 @@
-"""How a value is compared with its reference."""
+"""Rules by which a value is compared with its reference, and their tolerances in float32 and float64."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class Identical:
 
 
 def first_difference(actual: Any, reference: Any) -> str:
-    """Where two nested structures of dicts and lists first differ, as a path of keys; never the contents."""
+    """The path of keys at which two nested structures of dicts and lists first differ; never the contents."""
     if actual == reference:
         return ''
     if isinstance(actual, dict) and isinstance(reference, dict):
