@@ -12,8 +12,7 @@ from camanet_jax.metrics.verbatim import train_texts
 from camanet_jax.run.files import read_json, write_json
 from camanet_jax.run.provenance import of_run, package_versions
 from camanet_jax.scoring import radeval, tables
-from camanet_jax.scoring.data_folder import DataFolder, read_data_folder
-from camanet_jax.scoring.report_rows import REPORT, read_rows, texts
+from camanet_jax.scoring.report_rows import REPORT, DataFolder, read_data_folder, read_rows, texts
 from camanet_jax.scoring.studies import Studies, pair_studies, read_labels, same_studies
 from camanet_jax.scoring.text_rules import TextRules, choose_rules, run_folder
 

@@ -13,8 +13,7 @@ from camanet_jax.labeling.label_values import positives
 from camanet_jax.metrics.predictions import in_order, shown
 from camanet_jax.metrics.scorer import GivenLabels
 from camanet_jax.run.files import read_csv
-from camanet_jax.scoring.data_folder import DataFolder
-from camanet_jax.scoring.report_rows import REFERENCE, REPORT, Rows, has_references, read_rows, texts
+from camanet_jax.scoring.report_rows import REFERENCE, REPORT, DataFolder, Rows, has_references, read_rows, texts
 
 ID_COLUMNS = ('id', 'study_id')
 

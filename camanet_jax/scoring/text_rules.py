@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.run.files import read_json
-from camanet_jax.scoring.data_folder import DataFolder
+from camanet_jax.scoring.report_rows import DataFolder
 
 
 class Recipe(NamedTuple):

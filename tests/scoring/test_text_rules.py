@@ -4,7 +4,7 @@ import pytest
 
 from camanet_jax.configuration import recipe
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.scoring.data_folder import DataFolder, read_data_folder
+from camanet_jax.scoring.report_rows import DataFolder, read_data_folder
 from camanet_jax.scoring.text_rules import RECIPES, choose_rules, run_folder
 
 
