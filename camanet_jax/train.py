@@ -19,11 +19,9 @@ from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
-from camanet_jax.run.checkpoint import Checkpoints, has_checkpoint
-from camanet_jax.run.metrics_log import MetricsLog
+from camanet_jax.run.checkpoint import Checkpoints, SaveClock, StopSignal, has_checkpoint
+from camanet_jax.run.metrics_log import MetricsLog, StepRecords
 from camanet_jax.run.progress import Progress
-from camanet_jax.run.step_records import StepRecords
-from camanet_jax.run.stopping import SaveClock, StopSignal
 from camanet_jax.run.workdir import claim_workdir, only_writer
 from camanet_jax.train_step import TrainState, init_state, train_step
 

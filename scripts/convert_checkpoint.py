@@ -41,8 +41,7 @@ def main(argv: list[str]) -> None:
     from camanet_jax.configuration import fill_variant
     from camanet_jax.run import runtime
     from camanet_jax.run.workdir import get_config
-    from camanet_jax.torch_io.from_torch import convert_from_torch
-    from camanet_jax.torch_io.to_torch import convert_to_torch
+    from camanet_jax.torch_io.convert import convert_from_torch, convert_to_torch
 
     with runtime.errors_for_people():
         if FROM_TORCH.value:

@@ -10,7 +10,7 @@ from tiny import STEPS_PER_EPOCH
 from camanet_jax import evaluate
 from camanet_jax.run import workdir
 from camanet_jax.run.checkpoint import Checkpoints
-from camanet_jax.run.step_records import NonFiniteLoss
+from camanet_jax.run.metrics_log import NonFiniteLoss
 from camanet_jax.train import train
 
 EPOCHS = 2

@@ -12,8 +12,7 @@ from PIL import Image
 import camanet_jax
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.generate.film_loading import film_transform
-from camanet_jax.reporting.study_data import as_jpeg, study_data, viewer_settings
-from camanet_jax.reporting.web_page import escape, fill_template, json_text
+from camanet_jax.reporting.web_page import as_jpeg, escape, fill_template, json_text, study_data, viewer_settings
 from camanet_jax.synthetic.studies import make_study
 
 MAX_MEGABYTES = 64  # of one file

@@ -21,7 +21,7 @@ import numpy as np
 
 from camanet_jax import configuration
 from camanet_jax.data.dicom import read_identifiers
-from camanet_jax.generate.batches import GeneratedReport
+from camanet_jax.generate.reporter import GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json, read_json_lines, write_json

@@ -12,12 +12,12 @@ from jaxtyping import Array, Int
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.chexbert import ChexBert
+from camanet_jax.labeling.chexbert_weights import read_chexbert
 from camanet_jax.labeling.label_files import FROM_CHEXBERT
 from camanet_jax.labeling.label_values import BLANK, NEGATIVE, POSITIVE, UNCERTAIN
 from camanet_jax.labeling.word_pieces import WordPieces
 from camanet_jax.metrics.scorer import Labeler
 from camanet_jax.sharding import make_mesh, put_batch, put_replicated
-from camanet_jax.torch_io.chexbert_weights import read_chexbert
 
 CLASS_VALUES = np.array([BLANK, POSITIVE, NEGATIVE, UNCERTAIN], np.int8)
 

@@ -1,20 +1,28 @@
 """Figures of single studies (paper Figures 7 and 8): where the model looked, what it wrote, what it saw.
 
-I views, Y observations, L words of the report.
+As PNG files, and as pictures in a notebook. I views, Y observations, L words of the report.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from camanet_jax.explain import Explanation
-from camanet_jax.reporting.grid import GAP, Cell, draw_grid, row_height
-from camanet_jax.reporting.overlays import Scale, attention_scale
-from camanet_jax.reporting.page import Page
-from camanet_jax.reporting.panels import Observations, draw_observations, draw_scale_bar, draw_section
-from camanet_jax.reporting.word_choice import important_places, text_pieces
+from camanet_jax.reporting.overlays import Scale, attention_scale, overlay, resize_film
+from camanet_jax.reporting.page import (
+    GAP,
+    Cell,
+    Observations,
+    Page,
+    draw_grid,
+    draw_observations,
+    draw_scale_bar,
+    draw_section,
+    row_height,
+)
 
 MARGIN = 28  # pixels
 MAPS_WIDTH, TEXT_WIDTH = 868, 420
@@ -23,6 +31,13 @@ LEGEND = 48
 MIN_ROWS = 2  # of maps, also where the texts are shorter
 WORDS_COLUMNS, WORDS_FILM = 9, 132
 FAINTEST_MAP = 0.1  # a map whose maximum is lower is shown as faint as it is
+UNKNOWN = '<unk>'
+FUNCTION_WORDS = frozenset(
+    'a an and are as at be been by for from has have in is it its no not of on or than that the there these this to '
+    'was were which with within without'.split()
+)
+INLINE_MARGIN, INLINE_FILM, INLINE_COLUMNS = 16, 120, 6  # pixels; films in a row
+WORD_FILM = 160
 
 
 def draw_study(
@@ -162,3 +177,72 @@ def draw_texts(page: Page, top: float, words: Sequence[str], reference: str, exp
         pieces = [(f'{rank} {words[place]}   ', False) for rank, place in enumerate(places, 1)]
         top = draw_section(page, x, top, TEXT_WIDTH, 'Words selected by VTAC, by rank (marked above)', pieces)
     return top
+
+
+def is_punctuation(word: str) -> bool:
+    """Whether a word has neither letters nor digits."""
+    return not any(character.isalnum() for character in word)
+
+
+def important_places(words: Sequence[str], explanation: Explanation) -> list[int]:
+    """Places of the most important words, first the most important; each word once, without punctuation.
+
+    With VTAC these are the words it selected, by rank. Without, content words by how peaked their attention is.
+    """
+    if explanation.selected is not None:
+        return distinct_places(words, explanation.selected)
+    peaks = explanation.predicting_attention.reshape(len(words), -1).max(1) if words else []
+    order = sorted(range(len(words)), key=lambda place: -peaks[place])
+    return distinct_places(words, [place for place in order if words[place] not in FUNCTION_WORDS])
+
+
+def distinct_places(words: Sequence[str], places: Iterable[int]) -> list[int]:
+    """The first place of every word in the order given."""
+    first: dict[str, int] = {}
+    for place in places:
+        if words[place] != UNKNOWN and not is_punctuation(words[place]):
+            first.setdefault(words[place], place)
+    return list(first.values())
+
+
+def text_pieces(words: Sequence[str], marked: Iterable[int] = ()) -> list[tuple[str, bool]]:
+    """Words with the punctuation that follows them, each with whether it is marked."""
+    marked = set(marked)
+    pieces: list[tuple[str, bool]] = []
+    for place, word in enumerate(words):
+        if pieces and is_punctuation(word):
+            before, flag = pieces.pop()
+            pieces.append((before + word, flag))
+        else:
+            pieces.append((word, place in marked))
+    return pieces
+
+
+def report_png(images: UInt8[np.ndarray, 'I height width'], words: Sequence[str], explanation: Explanation) -> bytes:
+    """The report over its films, VDM, TDM and the attention of its most important words, as a PNG file."""
+    page = Page(2 * INLINE_MARGIN + INLINE_COLUMNS * (INLINE_FILM + GAP) - GAP)
+    pieces = text_pieces(words, explanation.selected or []) or [('(empty report)', False)]
+    top = page.paragraph(INLINE_MARGIN, INLINE_MARGIN, page.width - 2 * INLINE_MARGIN, pieces) + GAP
+    cells = map_cells(explanation)
+    places = important_places(words, explanation)[: INLINE_COLUMNS - len(cells)]
+    scale = attention_scale(explanation.predicting_attention[places])
+    cells += [word_cell(words, explanation, place, scale) for place in places]
+    return page.png(draw_grid(page, INLINE_MARGIN, top, images, cells, INLINE_COLUMNS, INLINE_FILM) + INLINE_MARGIN)
+
+
+def attention_image(
+    images: UInt8[np.ndarray, 'I height width'], words: Sequence[str], explanation: Explanation, word: str | int
+) -> Image.Image:
+    """Where the model looked when it predicted a word (its first occurrence, or the one at a place): films in a row.
+
+    Raises:
+      ValueError: the report has no such word.
+    """
+    if isinstance(word, str) and word not in words:
+        raise ValueError(f'Expected a word of the report, got {word!r}; there are {", ".join(sorted(set(words)))}.')
+    place = list(words).index(word) if isinstance(word, str) else word
+    if not 0 <= place < len(words):
+        raise ValueError(f'Expected a place from 0 to {len(words) - 1}, got {place}.')
+    maps, scale = explanation.predicting_attention[place], attention_scale(explanation.predicting_attention)
+    films = [resize_film(film, WORD_FILM, WORD_FILM) for film in images]
+    return Image.fromarray(np.hstack([overlay(*pair, scale) for pair in zip(films, maps, strict=True)]))

@@ -1,10 +1,13 @@
-"""A page in pixels: text is measured before it is placed, so nothing overlaps and the page is as high as it must be.
+"""A page in pixels, and what stands on it: grids of films under maps, paragraphs, the table of observations, scales.
 
-matplotlib's object-oriented API on the Agg backend; positions are pixels, x to the right and y down.
+Text is measured before it is placed, so nothing overlaps and the page is as high as it must be. matplotlib's
+object-oriented API on the Agg backend; positions are pixels, x to the right and y down. I views, Y observations.
 """
 
+import dataclasses
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.metrics.classification import PRESENT
+from camanet_jax.reporting.overlays import Scale, colour_bar, overlay, resize_film
+
 DPI = 100
 BODY = 14  # font sizes in pixels
 SMALL = 12
@@ -21,6 +28,10 @@ SMALLEST = 9.5
 LINE = 1.5  # line height in font sizes
 INK, FAINT, RULE, MARK = '#1a1a1a', '#666666', '#d4d4d4', '#ffdf9e'
 BLUE = '#0072b2'
+GAP, VIEW_GAP, CAPTION = 12, 2, 20  # pixels
+SECTION_GAP = 24  # pixels
+ROW = 19
+BAR_WIDTH, BAR_HEIGHT, BAR_LABEL = 150, 12, 14
 
 
 class Page:
@@ -114,3 +125,141 @@ class Page:
 def font(size: float, weight: str) -> FontProperties:
     """The page's typeface; the size is in pixels."""
     return FontProperties(family='DejaVu Sans', size=size * 72 / DPI, weight=weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """The films of a study, one below the other, with a map over each.
+
+    Attributes:
+      caption: above the films, on the left; `note` on the right.
+      maps: [I, height', width'], or None for the bare films; drawn on `scale`.
+      marked: whether the caption is marked.
+    """
+
+    caption: str
+    note: str = ''
+    maps: np.ndarray | None = None
+    scale: Scale = Scale()
+    marked: bool = False
+
+
+def row_height(images: UInt8[np.ndarray, 'I height width'], width: int) -> int:
+    """Pixels from one row of cells to the next, for films `width` pixels wide."""
+    return CAPTION + len(images) * (film_height(images, width) + VIEW_GAP) + GAP
+
+
+def film_height(images: UInt8[np.ndarray, 'I height width'], width: int) -> int:
+    """Pixels, keeping the aspect."""
+    return round(width * images.shape[1] / images.shape[2])
+
+
+def draw_grid(
+    page: Page,
+    left: int,
+    top: float,
+    images: UInt8[np.ndarray, 'I height width'],
+    cells: Sequence[Cell],
+    columns: int,
+    width: int,
+) -> float:
+    """Cells in reading order, films `width` pixels wide, from `left`, `top`. Returns the bottom with the gap below."""
+    films = [resize_film(film, film_height(images, width), width) for film in images]
+    step = row_height(images, width)
+    for i, cell in enumerate(cells):
+        draw_cell(page, left + i % columns * (width + GAP), round(top) + i // columns * step, films, cell)
+    return round(top) + -(-len(cells) // columns) * step
+
+
+def draw_cell(page: Page, x: int, y: int, films: Sequence[UInt8[np.ndarray, 'height width']], cell: Cell) -> None:
+    """Caption, note and films."""
+    height, width = films[0].shape
+    room = width - (page.text_width(cell.note, SMALL) + 6 if cell.note else 0)
+    caption = [(cell.caption, cell.marked)]
+    page.paragraph(x + 2 * cell.marked, y, room - 4 * cell.marked, caption, size=SMALL + 1)
+    page.text(x + width, y + SMALL + 1, cell.note, size=SMALL, colour=FAINT, align='right')
+    for view, film in enumerate(films):
+        bare = np.repeat(film[..., None], 3, -1)
+        shown = bare if cell.maps is None else overlay(film, cell.maps[view], cell.scale)
+        page.image(x, y + CAPTION + view * (height + VIEW_GAP), shown)
+
+
+@dataclasses.dataclass(frozen=True)
+class Observations:
+    """What an image shows, by the classifier and by the pseudo-labels; None where one of them is missing.
+
+    Attributes:
+      probabilities: [Y].
+      labels: [Y], 0 or 1; NaN where there is none.
+    """
+
+    probabilities: Sequence[float] | None
+    labels: Sequence[float] | None
+
+    @classmethod
+    def of(cls, probabilities: Sequence[float] | None, labels: Sequence[float] | None) -> 'Observations':
+        """Labels that hold NaN count as missing."""
+        if labels is not None and np.isnan(np.asarray(labels, np.float64)).all():
+            labels = None
+        return cls(probabilities, labels)
+
+
+def draw_section(
+    page: Page, x: float, y: float, width: float, heading: str, pieces: Iterable[tuple[str, bool]]
+) -> float:
+    """A heading and a paragraph. Returns the bottom with the gap to the next section."""
+    return page.paragraph(x, draw_heading(page, x, y, width, heading), width, pieces) + SECTION_GAP
+
+
+def draw_heading(page: Page, x: float, y: float, width: float, heading: str) -> float:
+    """A bold line over a rule. Returns where the section's content starts."""
+    page.text(x, y + BODY, heading, weight='bold', fit=width)
+    page.box(x, y + 1.5 * BODY, width, 1, RULE)
+    return y + 2 * BODY
+
+
+def draw_observations(page: Page, x: float, y: float, width: float, observations: Observations) -> float:
+    """The table of observations: predicted and pseudo-labels side by side, with probabilities. Returns the bottom."""
+    probabilities, labels = observations.probabilities, observations.labels
+    if probabilities is None and labels is None:
+        return y
+    y = draw_heading(page, x, y, width, 'Observations')
+    columns = (x + 0.52 * width, x + 0.77 * width)
+    names = (
+        'predicted' if probabilities is not None else 'no classifier',
+        'pseudo-label' if labels is not None else 'no pseudo-label',
+    )
+    for column, name in zip(columns, names, strict=True):
+        page.text(column, y + SMALL, name, size=SMALL, colour=FAINT, fit=x + width - column)
+    for row, observation in enumerate(OBSERVATIONS):
+        baseline = y + (row + 2) * ROW - 5
+        positive = [values is not None and values[row] >= PRESENT for values in (probabilities, labels)]
+        page.text(x, baseline, observation, size=SMALL + 1, colour=INK if any(positive) else FAINT)
+        if probabilities is not None:
+            draw_probability(page, columns[0], baseline, 0.14 * width, probabilities[row])
+        if labels is not None and not np.isnan(labels[row]):
+            draw_mark(page, columns[1], baseline, positive[1])
+    return y + (len(OBSERVATIONS) + 1) * ROW
+
+
+def draw_mark(page: Page, x: float, baseline: float, positive: bool) -> None:
+    """A filled square for present, an outline for absent."""
+    page.box(x, baseline - 10, 11, 11, BLUE if positive else RULE, filled=positive)
+
+
+def draw_probability(page: Page, x: float, baseline: float, width: float, probability: float) -> None:
+    """A mark for presence, the number, and the number as a bar in a frame."""
+    draw_mark(page, x, baseline, probability >= PRESENT)
+    page.text(x + 18, baseline, f'{probability:.2f}', size=SMALL, colour=INK if probability >= PRESENT else FAINT)
+    page.box(x + 52, baseline - 6, (width - 26) * probability, 4, BLUE)
+
+
+def draw_scale_bar(page: Page, x: int, y: float, ends: tuple[str, str], name: str) -> float:
+    """A bar of the colours between the values at its ends, and what they mean. Returns the bottom."""
+    top = math.ceil(y)
+    left = x + BAR_LABEL
+    page.text(left - 6, top + BAR_HEIGHT - 1, ends[0], size=SMALL, align='right')
+    page.image(left, top, colour_bar(BAR_HEIGHT, BAR_WIDTH))
+    page.text(left + BAR_WIDTH + 6, top + BAR_HEIGHT - 1, ends[1], size=SMALL)
+    page.text(left + BAR_WIDTH + 50, top + BAR_HEIGHT - 1, name, size=SMALL, colour=FAINT)
+    return top + 2 * BAR_HEIGHT

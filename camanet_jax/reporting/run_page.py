@@ -13,9 +13,8 @@ from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.explain import Explanation, explain
 from camanet_jax.metrics import nlg, protocol
 from camanet_jax.reporting import score_tables, svg_curves
-from camanet_jax.reporting.study_data import study_data, viewer_settings
 from camanet_jax.reporting.study_figures import load_images
-from camanet_jax.reporting.web_page import escape, fill_template, json_text
+from camanet_jax.reporting.web_page import escape, fill_template, json_text, study_data, viewer_settings
 from camanet_jax.run.files import read_json, read_json_lines, write_text
 from camanet_jax.run.progress import tracked
 from camanet_jax.run.provenance import caption

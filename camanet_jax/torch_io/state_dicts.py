@@ -1,21 +1,20 @@
-"""State dicts in files of any kind that PyTorch users keep them in."""
+"""State dicts in files of any kind that PyTorch users keep them in; safetensors through the library of that name."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401  makes NumPy know bfloat16, which the library asks it for
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from camanet_jax.run.files import replacing
-from camanet_jax.torch_io.contents import Contents
-from camanet_jax.torch_io.legacy_format import SIGNATURE, read_legacy
-from camanet_jax.torch_io.safetensors_format import read_safetensors, write_safetensors
-from camanet_jax.torch_io.tensors import TensorView, as_array
-from camanet_jax.torch_io.zip_format import read_zip, write_zip
+from camanet_jax.torch_io.tensors import Contents, TensorView, as_array
+from camanet_jax.torch_io.torch_files import SIGNATURE, read_legacy, read_zip, write_zip
 
 NESTS = ('state_dict', 'model_state_dict', 'model')  # keys under which training programs keep the state dict
 DATA_PARALLEL = 'module.'
-WRITERS = {'.safetensors': write_safetensors, '.pth': write_zip, '.pt': write_zip}
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -79,6 +78,33 @@ def described(value: Any) -> str:
     if isinstance(value, dict):
         return f'a dictionary with the keys {sorted(map(str, value))[:10]} and no tensors'
     return f'an object of type {type(value).__name__}'
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """All tensors. One that was shared under two names is stored once; the file's metadata hold the other name."""
+    try:
+        with safe_open(path, 'numpy') as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            shared = file.metadata() or {}
+    except (SafetensorError, TypeError) as error:
+        raise ValueError(f'cut short, damaged or of an unknown element type ({error})') from error
+    return arrays | {name: arrays[kept] for name, kept in shared.items() if kept in arrays and name not in arrays}
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes tensors by name."""
+    # The library takes the bytes as they lie; a transposed view must be laid out first.
+    laid_out = {name: np.asarray(array, order='C') for name, array in arrays.items()}
+    path.write_bytes(save(laid_out, dict(metadata or {})))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that were written beside the tensors."""
+    with safe_open(path, 'numpy') as file:
+        return file.metadata() or {}
+
+
+WRITERS = {'.safetensors': write_safetensors, '.pth': write_zip, '.pt': write_zip}
 
 
 def write_state_dict(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:

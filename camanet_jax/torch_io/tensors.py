@@ -1,10 +1,10 @@
-"""What a PyTorch file says about a tensor: a view, by offset and strides, of a storage that several may share.
+"""Tensors as a PyTorch file describes them: views, by offset and strides, of storages that several may share.
 
 Tensors are described first and read later, so that only those that are wanted leave the disk.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -90,3 +90,10 @@ def as_array(view: TensorView, data: bytes | memoryview) -> np.ndarray:
     elements = np.frombuffer(data, dtype, storage.count * itemsize // dtype.itemsize, start)
     strides = tuple(stride * dtype.itemsize for stride in view.strides)
     return np.lib.stride_tricks.as_strided(elements[view.offset :], view.shape, strides, writeable=False)
+
+
+class Contents(NamedTuple):
+    """The pickled object, with tensors as `TensorView`s, and the function that reads the bytes of a storage."""
+
+    value: Any
+    read_storage: Callable[[str], bytes | memoryview]

@@ -12,9 +12,8 @@ from PIL import Image
 import camanet_jax
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import open_split
-from camanet_jax.generate.batches import ReportWriter, batch_shape
 from camanet_jax.generate.generate import generate
-from camanet_jax.generate.reporter import Reporter
+from camanet_jax.generate.reporter import Reporter, ReportWriter, batch_shape
 from camanet_jax.run.workdir import open_trained
 
 

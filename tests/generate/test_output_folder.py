@@ -9,8 +9,8 @@ from films import film
 
 from camanet_jax.explain import Explanation
 from camanet_jax.generate import output_folder
-from camanet_jax.generate.batches import Alternative, GeneratedReport
 from camanet_jax.generate.output_folder import Naming, ReportFiles
+from camanet_jax.generate.reporter import Alternative, GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy
 
 MADE_BY = {'seed': 0, 'data_dir': '/here', 'checkpoint': {'step': 6, 'weights': '0000abcd'}}

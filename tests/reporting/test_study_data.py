@@ -11,7 +11,7 @@ from PIL import Image
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.reporting.overlays import COLOURS
-from camanet_jax.reporting.study_data import study_data, viewer_settings
+from camanet_jax.reporting.web_page import study_data, viewer_settings
 from camanet_jax.synthetic.studies import make_study
 
 FILMS = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (2, 64, 1))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from camanet_jax.explain import Explanation
-from camanet_jax.reporting.word_choice import important_places, text_pieces
+from camanet_jax.reporting.figures import important_places, text_pieces
 
 WORDS = 'the heart is enlarged . the <unk> effusion .'.split()
 

@@ -16,10 +16,8 @@ from camanet_jax.generate import reporter
 from camanet_jax.run import workdir
 from camanet_jax.torch_io import weight_names
 from camanet_jax.torch_io.buffers import complete_state_dict, fresh_buffers
-from camanet_jax.torch_io.from_torch import convert_from_torch
+from camanet_jax.torch_io.convert import convert_from_torch, convert_to_torch, read_vocabulary
 from camanet_jax.torch_io.state_dicts import read_state_dict, write_state_dict
-from camanet_jax.torch_io.to_torch import convert_to_torch
-from camanet_jax.torch_io.vocabulary import read_vocabulary
 from camanet_jax.train_step import init_state
 
 WORDS = ('.', '<unk>', 'clear', 'effusion', 'heart', 'lungs')

@@ -9,10 +9,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from camanet_jax.torch_io.legacy_format import MAGIC_NUMBER, VERSION
 from camanet_jax.torch_io.state_dicts import read_state_dict
+from camanet_jax.torch_io.torch_files import MAGIC_NUMBER, VERSION, global_name, integer, sequence, text
 from camanet_jax.torch_io.unpickler import ALLOWED, Inert, Rebuild, unpickle
-from camanet_jax.torch_io.zip_format import global_name, integer, sequence, text
 
 
 class Attack:

@@ -14,13 +14,19 @@ from camanet_jax.experiment import open_split
 from camanet_jax.explain import Explanation
 from camanet_jax.generate.reporter import Reporter
 from camanet_jax.lab.alignment.naming import naming_places
-from camanet_jax.reporting.figures import FAINTEST_MAP, MARGIN, check_words, draw_attention_bar, word_cell
-from camanet_jax.reporting.grid import GAP, Cell, draw_cell, film_height, row_height
+from camanet_jax.reporting.figures import (
+    FAINTEST_MAP,
+    FUNCTION_WORDS,
+    MARGIN,
+    check_words,
+    draw_attention_bar,
+    important_places,
+    text_pieces,
+    word_cell,
+)
 from camanet_jax.reporting.overlays import Scale, attention_scale, resize_film
-from camanet_jax.reporting.page import BODY, Page
-from camanet_jax.reporting.panels import draw_section
+from camanet_jax.reporting.page import BODY, GAP, Cell, Page, draw_cell, draw_section, film_height, row_height
 from camanet_jax.reporting.study_figures import chosen_rows, load_images
-from camanet_jax.reporting.word_choice import FUNCTION_WORDS, important_places, text_pieces
 from camanet_jax.run.workdir import TrainedRun, open_trained
 
 FILM, COLUMN_GAP, WORDS, LABEL = 168, 24, 5, 26  # pixels; words drawn

@@ -17,11 +17,11 @@ from camanet_jax.lab.parity.model_values import model_fields
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
 from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Close, Identical
+from camanet_jax.labeling.chexbert_weights import load_chexbert
 from camanet_jax.models import vtac
 from camanet_jax.models.camanet import input_mask
 from camanet_jax.optim import LearningRates, Schedule, make_optimiser
 from camanet_jax.run.files import read_json
-from camanet_jax.torch_io.chexbert_weights import load_chexbert
 
 VTAC_INPUTS = ('ids', 'word_vectors', 'query', 'attention')
 PROPORTIONS = ('0.15', '0.25', '0.3', '0.35')

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 
-from camanet_jax.torch_io.zip_format import write_zip
+from camanet_jax.torch_io.torch_files import write_zip
 
 # What PyTorch's safe reader knows and a state dict needs.
 OPCODES = {

@@ -1,4 +1,7 @@
-"""An official checkpoint to a workdir."""
+"""Conversion of an official checkpoint to a workdir, and of a workdir to an official checkpoint.
+
+A checkpoint holds no words: they are counted in the annotation of its training, or listed in a file.
+"""
 
 import json
 import logging
@@ -12,14 +15,20 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration
+from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints
-from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir
+from camanet_jax.run.files import read_json, read_text
+from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir, open_trained
 from camanet_jax.torch_io import weight_names
-from camanet_jax.torch_io.buffers import EMBEDDING, buffers_of
-from camanet_jax.torch_io.safetensors_format import write_safetensors
-from camanet_jax.torch_io.state_dicts import read_state_dict
-from camanet_jax.torch_io.vocabulary import read_tokenizer
+from camanet_jax.torch_io.buffers import EMBEDDING, buffers_of, complete_state_dict, fresh_buffers
+from camanet_jax.torch_io.state_dicts import (
+    read_metadata,
+    read_safetensors,
+    read_state_dict,
+    write_safetensors,
+    write_state_dict,
+)
 from camanet_jax.train_step import TrainState, init_state
 
 LOG = logging.getLogger(__name__)
@@ -128,3 +137,81 @@ def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: 
     checkpoints = Checkpoints(workdir)
     checkpoints.save(0, state, run)
     checkpoints.close()
+
+
+def convert_to_torch(workdir: Path, file: Path) -> None:
+    """Writes the best checkpoint of a workdir as an official state dict.
+
+    A converted workdir gives back what it was made from, bit for bit, element types included.
+
+    Args:
+      workdir: a trained or converted one.
+      file: ends in .pth, .pt or .safetensors.
+    """
+    trained = open_trained(workdir)
+    weights = weight_names.state_dict(trained.variables)
+    converted = workdir / TORCH_BUFFERS
+    if converted.exists():
+        buffers, dtypes = read_safetensors(converted), json.loads(read_metadata(converted)['dtypes'])
+    else:
+        config = trained.experiment.config
+        buffers, dtypes = fresh_buffers(weights, trained.step * config.accumulate * config.data.views), {}
+    typed = {name: value.astype(dtypes.get(name, value.dtype)) for name, value in weights.items()}
+    write_state_dict(file, complete_state_dict(typed, buffers))
+    LOG.info('%s, step %d -> %s', workdir, trained.step, file)
+
+
+def read_tokenizer(config: ConfigDict, rows: int, annotation: Path | None, vocabulary: Path | None) -> Tokenizer:
+    """The vocabulary of a checkpoint whose embedding has so many `rows`, one more than there are words.
+
+    Args:
+      config: its cleaner and threshold count the words; its data folder is the place of the default annotation.
+      annotation: an annotation.json, whose train split is counted.
+      vocabulary: a list of words instead (`read_vocabulary`).
+
+    Raises:
+      ValueError: it is of another size.
+    """
+    if annotation and vocabulary:
+        raise ValueError('Expected --annotation or --vocabulary, got both.')
+    if vocabulary:
+        tokenizer, origin = read_vocabulary(vocabulary, config.data.cleaner), str(vocabulary)
+    else:
+        annotation = annotation or Path(config.data_dir) / 'annotation.json'
+        rules = dict(cleaner=config.data.cleaner, threshold=config.data.threshold)
+        tokenizer, origin = Tokenizer.build(train_reports(annotation), **rules), f'{annotation}, train split, {rules}'
+    if len(tokenizer) != rows - 1:
+        raise ValueError(
+            f'Expected a vocabulary of {rows - 1} words, since the checkpoint has {rows} rows, got '
+            f'{len(tokenizer)} from {origin}. Give the annotation that the model was trained on with '
+            '--annotation, or its words with --vocabulary.'
+        )
+    return tokenizer
+
+
+def train_reports(annotation: Path) -> list[str]:
+    """The reports of an annotation's train split."""
+    content = read_json(annotation)
+    entries = content.get('train') if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and 'report' in entry for entry in entries):
+        raise ValueError(f'{annotation}: expected {{"train": [{{"report": ...}}, ...]}}, got something else.')
+    return [str(entry['report']) for entry in entries]
+
+
+def read_vocabulary(file: Path, cleaner: str) -> Tokenizer:
+    """Words in the order of their ids, from id 1 on.
+
+    Args:
+      file: vocabulary.json of a workdir, a JSON list, or a text file (.txt) with a word on each line.
+      cleaner: of the reports, where the file names none.
+    """
+    content = read_text(file).split() if file.suffix == '.txt' else read_json(file)
+    if isinstance(content, dict):
+        content, cleaner = content.get('words'), content.get('cleaner', cleaner)
+    if not isinstance(content, list) or not all(isinstance(word, str) for word in content):
+        raise ValueError(
+            f'{file}: expected a list of words, or an object with "words" and "cleaner", got {str(content)[:60]}'
+        )
+    if len(set(content)) < len(content):
+        raise ValueError(f'{file}: expected every word once, got {len(content) - len(set(content))} repeated.')
+    return Tokenizer(tuple(content), cleaner)
