@@ -7,7 +7,6 @@ that a configuration left as None, so that each can be set alone; docs/method.md
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +60,16 @@ FREE = (
     'model.backbone_options.remat',
 )
 
-# Fields younger than some workdirs, and what held before there was a choice; as JSON holds them.
-ADDED = {
-    'model.visual_extractor': 'camanet_jax.models.densenet:DenseNet',
-    'model.class_maps': 'camanet_jax.models.vdm:class_activation_maps',
-    'loss.extra': [],
-    'loss.extra_weights': [],
-    'evaluation.metrics': [],
-}
+
+class UnknownField(KeyError):
+    """A field that a configuration does not have; the message lists those it has."""
+
+
+class Config(ConfigDict):
+    """A `ConfigDict` that answers an unknown field with the fields there are: the whole, or a section of it."""
+
+    def _generate_did_you_mean_message(self, request, message=''):  # called for every field that is not there
+        raise UnknownField(f'the configuration has no field {request!r} here; there are {", ".join(self)}.')
 
 
 def fill_variant(config: ConfigDict) -> ConfigDict:
@@ -129,23 +130,16 @@ def as_data(config: ConfigDict) -> dict[str, Any]:
 
 
 def from_data(data: dict[str, Any]) -> ConfigDict:
-    """The inverse of `as_data`; sequences become tuples again, and fields that are younger are added."""
+    """The inverse of `as_data`; sequences become tuples again."""
 
     def revive(value):
         if isinstance(value, dict):
             return {key: revive(item) for key, item in value.items()}
         return tuple(revive(item) for item in value) if isinstance(value, list) else value
 
-    return ConfigDict(revive(with_added_fields(data))).lock()
-
-
-def with_added_fields(data: dict[str, Any]) -> dict[str, Any]:
-    """A copy in which each field of ADDED is."""
-    data = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
-    for path, value in ADDED.items():
-        section, field = path.split('.')
-        data[section].setdefault(field, value)
-    return data
+    return Config(
+        {key: Config(value) if isinstance(value, dict) else value for key, value in revive(data).items()}
+    ).lock()
 
 
 def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -158,7 +152,7 @@ def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """One line for every field that decides results and is not the same in both."""
-    old, new = ADDED | flatten(old), ADDED | flatten(new)
+    old, new = flatten(old), flatten(new)
     absent = '(absent)'
     keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)
     return [
@@ -166,16 +160,3 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         for key in keys
         if old.get(key, absent) != new.get(key, absent)
     ]
-
-
-def unknown_field(error: BaseException) -> str | None:
-    """Where `error` comes of naming a field that a configuration does not have: a message that lists those it has."""
-    message, caller = None, ''
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        holder, file = frame.f_locals.get('self'), frame.f_code.co_filename
-        name = frame.f_locals.get('key', frame.f_locals.get('attribute'))
-        if not isinstance(holder, ConfigDict):
-            caller = '' if 'ml_collections' in file else f'{file}, line {line}: '
-        elif isinstance(name, str) and name not in holder:
-            message = f'{caller}the configuration has no field {name!r} here; there are {", ".join(holder)}.'
-    return message

@@ -10,6 +10,7 @@ Generating reads PNG, JPEG, TIFF and DICOM films, among others; --images is one 
 It appends to --output: reports.jsonl, overlays/, and failed.jsonl for what could not be read. The same command resumes
 after a stop. Exit code 0: all studies have reports; 1: some have none, or an error; 130: stopped with Ctrl+C. Nothing
 that identifies a patient is read from DICOM files, and UIDs in file names are replaced; names are otherwise as given.
+CAMANET_TRACE=1 in the environment shows where an error arose.
 """
 
 import sys

@@ -13,7 +13,7 @@ from camanet_jax.evaluate import Evaluator, SplitResult
 from camanet_jax.experiment import open_split
 from camanet_jax.metrics import constant_baseline, scores, verbatim
 from camanet_jax.metrics.predictions import in_order
-from camanet_jax.reporting import curves, run_page, study_figures
+from camanet_jax.reporting import curves, run_report
 from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
 from camanet_jax.run.provenance import caption, code_version, of_run, package_versions
@@ -49,8 +49,7 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
         written.append(workdir / 'scores.json')
         if (workdir / 'metrics.jsonl').exists():
             written += curves.draw_curves(workdir / 'metrics.jsonl', workdir / 'figures')
-        written += study_figures.draw_studies(workdir / 'figures', evaluator, variables, sources['test'], result)
-        written.append(run_page.write_report(workdir, evaluator.experiment, variables, sources['test']))
+        written += run_report.write_report(workdir, evaluator.experiment, variables, sources['test'])
         LOG.info('Files written:\n  %s', '\n  '.join(str(path) for path in written))
     return entries
 

@@ -9,6 +9,8 @@ fields of this one. None means: as `variant` says (camanet_jax/configuration.py)
 
 from ml_collections import ConfigDict, config_dict
 
+from camanet_jax.configuration import Config
+
 
 def by_variant(kind: type):
     """An empty field of this type."""
@@ -17,7 +19,7 @@ def by_variant(kind: type):
 
 def get_config() -> ConfigDict:
     """The configuration; every field can be overridden on the command line, e.g. --config.epochs=2."""
-    config = ConfigDict()
+    config = Config()
     config.variant = 'paper'  # or 'official'
     config.seed = 456789
     config.epochs = 30
@@ -33,7 +35,7 @@ def get_config() -> ConfigDict:
 
     config.data_dir = 'data/mimic_cxr'
     config.cache_dir = ''  # where prepared data go; '' is `data_dir`/tfds
-    config.data = data = ConfigDict()
+    config.data = data = Config()
     data.name = 'study_folder'
     # Of the builder: leave out studies whose films are not there; go without labels.json (for the Base system).
     data.options = ConfigDict(dict(only_existing_images=False, labels_required=True))
@@ -51,7 +53,7 @@ def get_config() -> ConfigDict:
     data.num_workers = 8
     data.prefetch = 4
 
-    config.model = model = ConfigDict()
+    config.model = model = Config()
     model.width = 512
     model.feed_forward = 512
     model.heads = 8
@@ -78,7 +80,7 @@ def get_config() -> ConfigDict:
     model.tdm_selection = 'rank'
     model.tdm_temperature = 0.1
 
-    config.loss = loss = ConfigDict()
+    config.loss = loss = Config()
     loss.pseudo_label_weight = 1.0  # lambda
     loss.vtac_weight = 0.5  # delta
     loss.contrastive_weight = 0.0
@@ -87,7 +89,7 @@ def get_config() -> ConfigDict:
     loss.topk = 0.3  # k
     loss.tdm_count = by_variant(str)
 
-    config.optimiser = optimiser = ConfigDict()
+    config.optimiser = optimiser = Config()
     optimiser.lr_backbone = 5e-5
     optimiser.lr_decoder = 1e-4
     optimiser.warmup_epochs = 3
@@ -98,8 +100,8 @@ def get_config() -> ConfigDict:
     optimiser.clip_value = 0.1
     optimiser.weight_decay = 5e-5
 
-    config.search = ConfigDict(dict(name='beam', beam_size=3))
-    config.evaluation = evaluation = ConfigDict()
+    config.search = Config(dict(name='beam', beam_size=3))
+    config.evaluation = evaluation = Config()
     evaluation.batch_size = 64
     evaluation.constant_baseline = True
     evaluation.shuffled_control = False  # compares with the same reports shuffled among studies

@@ -8,7 +8,7 @@ Training and evaluation write it themselves; this is for older runs, and for ano
 import argparse
 from pathlib import Path
 
-from camanet_jax.reporting import run_page
+from camanet_jax.reporting import run_report
 from camanet_jax.run import runtime
 from camanet_jax.run.workdir import get_config
 
@@ -18,12 +18,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--workdir', type=Path, required=True, help='the folder of the run')
     parser.add_argument(
-        '--studies', type=int, default=run_page.STUDIES, help='at most so many studies are shown (default: %(default)s)'
+        '--studies',
+        type=int,
+        default=run_report.STUDIES,
+        help='at most so many studies are shown (default: %(default)s)',
     )
     options = parser.parse_args()
     with runtime.errors_for_people():
         runtime.prepare(get_config(str(options.workdir)), options.workdir)
-        print(run_page.report_of(options.workdir, options.studies))
+        print(run_report.report_of(options.workdir, options.studies))
 
 
 if __name__ == '__main__':

@@ -1,20 +1,15 @@
 """Functions and classes that a configuration names: found, refused in words, and without effect where unused."""
 
-import json
-import shutil
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import camanet_jax
-from camanet_jax import configuration, extensions, losses
+from camanet_jax import extensions, losses
 from camanet_jax.data.sources import open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.vdm import layercam
-from camanet_jax.run import workdir
 
 
 @pytest.fixture
@@ -113,28 +108,3 @@ def test_layercam_is_the_activation_weighted_by_positive_gradients():
     tokens, kernel = rng.uniform(size=(2, 6, 5)), rng.normal(size=(5, 3))
     expected = np.maximum(np.einsum('bpc,cy->byp', tokens, np.maximum(kernel, 0)) / 6, 0)
     np.testing.assert_allclose(layercam(tokens, kernel), expected, rtol=1e-5)
-
-
-def test_a_workdir_from_before_these_fields_opens_and_is_not_refused(trained, tmp_path):
-    old = tmp_path / 'old'
-    shutil.copytree(trained, old)
-    (old / 'config.json').write_text(json.dumps(without_added(json.loads((old / 'config.json').read_text()))))
-    for file in old.glob('checkpoints/*/run/metadata'):
-        run = json.loads(file.read_text())
-        file.write_text(json.dumps(run | {'config': without_added(run['config'])}))
-    config = workdir.get_config(str(old))
-    assert config == workdir.get_config(str(trained))
-    assert configuration.differences(json.loads((old / 'config.json').read_text()), configuration.as_data(config)) == []
-    changed = config.copy_and_resolve_references()
-    changed.model.class_maps = 'mine.py:maps'
-    (difference,) = configuration.differences(configuration.as_data(config), configuration.as_data(changed))
-    assert difference.startswith('model.class_maps: ') and "'mine.py:maps' now" in difference
-    assert camanet_jax.load(old).step == camanet_jax.load(trained).step
-
-
-def without_added(config):
-    """A configuration as it was."""
-    for path in configuration.ADDED:
-        section, field = path.split('.')
-        del config[section][field]
-    return config

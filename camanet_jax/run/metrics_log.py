@@ -47,7 +47,7 @@ class MetricsLog:
             self._board.close()
 
 
-class NonFiniteLoss(RuntimeError):
+class NonFiniteLoss(FloatingPointError):
     """Training diverged; the message names the step and the checkpoint that is still good."""
 
 

@@ -13,7 +13,7 @@ import jax
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
-from camanet_jax.configuration import unknown_field
+from camanet_jax.configuration import UnknownField
 from camanet_jax.run.progress import quiet
 
 CACHE_FOLDER = '.jax_cache'
@@ -67,17 +67,29 @@ def set_up_logging() -> None:
 
 @contextlib.contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Ends with the message alone where this package refused its input; other errors keep their trace."""
+    """Ends with the message alone where this package refuses its input; other errors keep their trace.
+
+    With CAMANET_TRACE in the environment, all keep it.
+    """
     try:
         yield
-    except (ValueError, AttributeError, KeyError, RuntimeError) as error:
-        message = unknown_field(error)
-        if message is None and not raised_here(traceback.extract_tb(error.__traceback__)):
+    except (ValueError, FloatingPointError) as error:
+        if 'CAMANET_TRACE' in os.environ or PACKAGE not in Path(frames(error)[-1].filename).parents:
             raise
-        sys.exit(f'Error: {message or error}')
+        sys.exit(f'Error: {error}')
+    except (AttributeError, KeyError) as error:
+        unknown = error.args[0] if isinstance(error, AttributeError) else error  # ml_collections wraps it
+        if not isinstance(unknown, UnknownField):
+            raise
+        sys.exit(f'Error: {config_line(error)}{unknown.args[0]}')
 
 
-def raised_here(frames: traceback.StackSummary) -> bool:
-    """Whether the innermost frame is this package's own `raise`."""
-    last = frames[-1]
-    return PACKAGE in Path(last.filename).parents and (last.line or '').startswith('raise')
+def config_line(error: Exception) -> str:
+    """File and line of a configuration file that names an unknown field; empty where the command line does."""
+    *_, caller = (frame for frame in frames(error) if Path(frame.filename).stem not in ('config_dict', 'configuration'))
+    return '' if 'ml_collections' in caller.filename else f'{caller.filename}, line {caller.lineno}: '
+
+
+def frames(error: Exception) -> traceback.StackSummary:
+    """The frames that an error went through, the innermost last."""
+    return traceback.extract_tb(error.__traceback__)

@@ -3,7 +3,7 @@
 import pytest
 from explained import WORDS, explanation
 
-from camanet_jax.reporting.run_page import page as report_page
+from camanet_jax.reporting.run_report import page as report_page
 from camanet_jax.reporting.web_page import study_data
 from camanet_jax.synthetic.studies import make_study
 

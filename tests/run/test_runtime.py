@@ -1,8 +1,10 @@
-"""Which cards a process takes under SLURM."""
+"""Which cards a process takes under SLURM, and which errors end with their message alone."""
+
+import json
 
 import pytest
 
-from camanet_jax.run import runtime
+from camanet_jax.run import files, runtime
 
 FOUR = '0,1,2,3'
 
@@ -31,3 +33,17 @@ def test_cards_that_the_user_names_are_left_alone(monkeypatch):
     monkeypatch.setenv('SLURM_STEP_TASKS_PER_NODE', '1')
     monkeypatch.setenv('JAX_LOCAL_DEVICE_IDS', '2')
     assert runtime.own_cards() is None
+
+
+def test_refused_input_ends_with_its_message_alone(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match='^Error: .*missing.json: cannot be read'), runtime.errors_for_people():
+        files.read_json(tmp_path / 'missing.json')
+    monkeypatch.setenv('CAMANET_TRACE', '1')
+    with pytest.raises(ValueError, match='missing.json'), runtime.errors_for_people():
+        files.read_json(tmp_path / 'missing.json')
+
+
+@pytest.mark.parametrize(('bug', 'kind'), [(lambda: json.loads('{'), ValueError), (lambda: {}['x'], KeyError)])
+def test_other_errors_keep_their_trace(bug, kind):
+    with pytest.raises(kind), runtime.errors_for_people():
+        bug()

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.evaluate import SplitResult
 from camanet_jax.experiment import open_split
 from camanet_jax.explain import Explanation
 from camanet_jax.generate.reporter import Reporter
@@ -26,7 +25,7 @@ from camanet_jax.reporting.figures import (
 )
 from camanet_jax.reporting.overlays import Scale, attention_scale, resize_film
 from camanet_jax.reporting.page import BODY, GAP, Cell, Page, draw_cell, draw_section, film_height, row_height
-from camanet_jax.reporting.study_figures import chosen_rows, load_images
+from camanet_jax.reporting.run_report import chosen_rows, load_images
 from camanet_jax.run.workdir import TrainedRun, open_trained
 
 FILM, COLUMN_GAP, WORDS, LABEL = 168, 24, 5, 26  # pixels; words drawn
@@ -52,7 +51,7 @@ def draw_comparisons(workdirs: list[Path], folder: Path, studies: int) -> list[P
     experiment = runs[0].experiment
     source = open_split(experiment.config, 'test')
     labels = source.labels.astype(float)
-    positions = chosen_rows(SplitResult([], {}, np.zeros(0), labels, []), min(studies, len(source)))
+    positions = chosen_rows(labels, min(studies, len(source)))
     films = load_images(experiment, source, positions)
     reports = [Reporter(run).generate(films) for run in runs]
     written = []

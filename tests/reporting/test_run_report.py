@@ -10,7 +10,7 @@ from front_door import best_step, succeed
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import open_split
-from camanet_jax.reporting.run_page import report_of
+from camanet_jax.reporting.run_report import report_of
 from camanet_jax.run.workdir import open_trained
 
 

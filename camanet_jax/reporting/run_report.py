@@ -1,4 +1,7 @@
-"""report.html of an evaluated run: curves, scores, and studies that can be questioned; one file that opens anywhere."""
+"""The figures of an evaluated run's studies, and its report.html: curves, scores, and studies that can be questioned.
+
+The page is one file that opens anywhere. Each study is explained once, for its figures and for the page.
+"""
 
 import json
 import logging
@@ -8,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.explain import Explanation, explain
 from camanet_jax.metrics import nlg, protocol
 from camanet_jax.reporting import score_tables, svg_curves
-from camanet_jax.reporting.study_figures import load_images
+from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.reporting.web_page import escape, fill_template, json_text, study_data, viewer_settings
 from camanet_jax.run.files import read_json, read_json_lines, write_text
 from camanet_jax.run.progress import tracked
@@ -34,31 +38,44 @@ def report_of(workdir: Path, studies: int = STUDIES) -> Path:
             f'python -m camanet_jax.main --workdir={workdir} --mode=evaluate'
         )
     trained = open_trained(workdir)
-    return write_report(
-        workdir, trained.experiment, trained.variables, open_split(trained.experiment.config, 'test'), studies
-    )
+    test = open_split(trained.experiment.config, 'test')
+    return write_report(workdir, trained.experiment, trained.variables, test, studies, figures=0)[-1]
 
 
 def write_report(
-    workdir: Path, experiment: Experiment, variables: dict[str, Any], test: Source, studies: int = STUDIES
-) -> Path:
-    """Writes `workdir`/report.html from predictions/test.jsonl, scores.json and metrics.jsonl.
+    workdir: Path,
+    experiment: Experiment,
+    variables: dict[str, Any],
+    test: Source,
+    studies: int = STUDIES,
+    figures: int | None = None,
+) -> list[Path]:
+    """Draws figures/, then writes report.html from predictions/test.jsonl, scores.json and metrics.jsonl.
 
     Args:
       test: the split that the predictions are of.
-      studies: at most so many are shown, the first of the split.
+      studies: the largest number of studies on the page, the first of the split.
+      figures: the number of studies that are drawn; by default the configured one.
+
+    Returns:
+      The files written, report.html last.
     """
     if studies < 0:
         raise ValueError(f'Expected a number of studies of 0 or more, got {studies}.')
-    rows = read_json_lines(workdir / 'predictions' / 'test.jsonl')
-    shown = [
-        data
-        for batch in explained(experiment, variables, test, with_scores(rows, experiment)[:studies])
-        for data in batch
-    ]
-    path = workdir / 'report.html'
-    write_text(path, page(workdir, shown, len(rows)))
-    return path
+    rows = with_scores(read_json_lines(workdir / 'predictions' / 'test.jsonl'), experiment)
+    places = {study_id: place for place, study_id in enumerate(test.ids)}
+    positions = [places[row['id']] for row in rows]
+    labels = np.where(test.labels[positions] >= 0, test.labels[positions], np.nan)
+    drawn = chosen_rows(labels, experiment.config.evaluation.figures if figures is None else figures)
+    wanted = sorted({*range(min(studies, len(rows))), *drawn})
+    shown, written = [], []
+    for number, films, explanation in explained(experiment, variables, test, rows, wanted):
+        if number in drawn:
+            written += draw_figures(workdir / 'figures', rows[number], labels[number], films, explanation)
+        if number < studies:
+            shown.append(row_data(rows[number], labels[number], films, explanation))
+    write_text(workdir / 'report.html', page(workdir, shown, len(rows)))
+    return [*written, workdir / 'report.html']
 
 
 def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
@@ -90,23 +107,20 @@ def with_scores(rows: list[dict[str, Any]], experiment: Experiment) -> list[dict
 
 
 def explained(
-    experiment: Experiment, variables: dict[str, Any], source: Source, rows: list[dict[str, Any]]
-) -> Iterator[list[dict[str, Any]]]:
-    """The studies' data for the viewer, batch by batch; all batches have one size, so that one pass is compiled."""
+    experiment: Experiment, variables: dict[str, Any], source: Source, rows: list[dict[str, Any]], wanted: list[int]
+) -> Iterator[tuple[int, np.ndarray, Explanation]]:
+    """Yields the wanted rows' numbers, films and explanations; all batches have one size, so one pass is compiled."""
     size = experiment.config.evaluation.batch_size
     places = {study_id: place for place, study_id in enumerate(source.ids)}
     model = experiment.model()
-    starts = range(0, len(rows), size)
+    starts = range(0, len(wanted), size)
     for start in tracked(starts, 'Explaining reports', len(starts)):
-        batch = rows[start : start + size]
-        positions = [places[row['id']] for row in batch]
-        films = load_images(experiment, source, positions)
+        numbers = wanted[start : start + size]
+        batch = [rows[number] for number in numbers]
+        films = load_images(experiment, source, [places[row['id']] for row in batch])
         filled = np.resize(films, (size, *films.shape[1:]))
-        found = explain(variables, filled, word_ids(batch, experiment, size), model=model)
-        yield [
-            row_data(row, source.labels[place], *seen)
-            for row, place, *seen in zip(batch, positions, films, found, strict=False)
-        ]
+        explanations = explain(variables, filled, word_ids(batch, experiment, size), model=model)
+        yield from zip(numbers, films, explanations, strict=False)
 
 
 def word_ids(rows: list[dict[str, Any]], experiment: Experiment, size: int) -> np.ndarray:
@@ -121,7 +135,7 @@ def word_ids(rows: list[dict[str, Any]], experiment: Experiment, size: int) -> n
 
 def row_data(row: dict[str, Any], labels: np.ndarray, films: np.ndarray, found: Explanation) -> dict[str, Any]:
     """One study for the viewer."""
-    known = [int(label) if label >= 0 else None for label in labels]
+    known = [None if np.isnan(label) else int(label) for label in labels]
     return study_data(
         row['id'],
         films,
@@ -131,3 +145,31 @@ def row_data(row: dict[str, Any], labels: np.ndarray, films: np.ndarray, found: 
         labels=known if any(label is not None for label in known) else None,
         scores=row['scores'],
     )
+
+
+def draw_figures(
+    folder: Path, row: dict[str, Any], labels: np.ndarray, films: np.ndarray, explanation: Explanation
+) -> list[Path]:
+    """Draws one study (the paper's Figure 8) and the attention at each of its words; returns the files."""
+    words, study_id = row['report'].split(), row['id']
+    path = folder / f'{study_id.replace("/", "_")}.png'
+    texts = dict(study_id=study_id, reference=row['reference_full'], pseudo_labels=labels)
+    return [
+        draw_study(path, films, words, explanation, **texts),
+        draw_words(path.with_suffix('.words.png'), films, words, explanation, study_id=study_id),
+    ]
+
+
+def chosen_rows(labels: np.ndarray, count: int) -> list[int]:
+    """Chooses half the rows [studies, Y] with findings and half without, as far as there are any."""
+    normal = OBSERVATIONS.index('No Finding')
+    findings = np.nan_to_num(np.delete(labels, normal, axis=1)).sum(1)
+    abnormal, others = np.flatnonzero(findings > 0), np.flatnonzero(findings == 0)
+    first = list(abnormal[: max(count - count // 2, count - len(others))])
+    return [int(i) for i in first + list(others[: count - len(first)])]
+
+
+def load_images(experiment: Experiment, source: Source, positions: list[int]) -> np.ndarray:
+    """Loads films [studies, I, height, width] as the evaluation does."""
+    load = experiment.study_loader(source)
+    return np.stack([load(i)['images'] for i in positions])
