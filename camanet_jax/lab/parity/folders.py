@@ -7,8 +7,14 @@ from typing import TextIO
 
 import jax
 
-from camanet_jax.lab.parity.data_checks import check_tokenizer, check_transforms
-from camanet_jax.lab.parity.fixture_checks import check_chexbert, check_optimiser, check_schedules, check_vtac
+from camanet_jax.lab.parity.fixture_checks import (
+    check_chexbert,
+    check_optimiser,
+    check_schedules,
+    check_tokenizer,
+    check_transforms,
+    check_vtac,
+)
 from camanet_jax.lab.parity.model_folder import FILES, check_model_folder
 from camanet_jax.lab.parity.report import Report
 from camanet_jax.lab.parity.variant_checks import check_variants

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from camanet_jax.lab.alignment.scores import THRESHOLDS, at_others_best, energy, ious, pointing, score_maps
+from camanet_jax.lab.alignment.summary import THRESHOLDS, at_others_best, energy, ious, pointing, score_maps
 
 # Covers the first patch, half of the second, a quarter of the third and nothing of the last.
 SHARES = np.array([[1, 0.5, 0.25, 0]])
