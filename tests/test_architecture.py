@@ -57,3 +57,8 @@ def test_the_experiment_imports_no_preparation():
 def test_only_scripts_import_the_lab():
     outside = [edge for (importer, other), edge in EDGES.items() if other == 'lab' and importer != 'lab']
     assert not outside, '\n'.join(outside)
+
+
+def test_the_top_level_stays_small():
+    modules = [path.stem for path in FILES if room_of(path) == TOP and path.stem != '__init__']
+    assert len(modules) <= 14, modules

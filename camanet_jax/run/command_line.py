@@ -1,6 +1,9 @@
 """Which configuration a command means: the one it names, or the one that its workdir holds.
 
 Read before the flags are parsed, and light to import, as main.py must be.
+
+Commands that change single fields (--config.epochs=2) use absl's flags, by which ml_collections defines those; all other
+scripts use argparse, for its subcommands, lists and checked choices.
 """
 
 import os
