@@ -2,8 +2,8 @@
 
 Read before the flags are parsed, and light to import, as main.py must be.
 
-Commands that change single fields (--config.epochs=2) use absl's flags, by which ml_collections defines those; all other
-scripts use argparse, for its subcommands, lists and checked choices.
+Commands that change single fields (--config.epochs=2) use absl's flags, by which ml_collections defines those; all
+other scripts use argparse, for its subcommands, lists and checked choices.
 """
 
 import os
