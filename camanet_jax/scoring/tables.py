@@ -11,7 +11,7 @@ AVERAGES = {'micro': 'micro', 'macro': 'macro', 'example': 'example-based'}
 
 
 def report_text(entry: Mapping[str, Any]) -> str:
-    """Everything that `command.score` found, for people."""
+    """Everything that `score.score` returns, for people."""
     parts = [heading(entry), language_table(entry)]
     if entry['clinical']:
         parts += clinical_tables(entry)
