@@ -1,4 +1,4 @@
-"""What the demo does, without the network: uploaded films or an example to a study for the viewer."""
+"""The demo without the network: turns uploaded films, or an example, into a study for the viewer."""
 
 import base64
 import binascii

@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         raise RefusedRequest(HTTPStatus.BAD_REQUEST, 'This is no request that the page makes.')
 
     def _body(self) -> Any:
-        """What was posted. Asking for JSON keeps other sites' forms out: browsers let them post text only."""
+        """Reads what was posted. Asking for JSON keeps other sites' forms out: browsers let them post text only."""
         if self.headers.get_content_type() != JSON:
             raise RefusedRequest(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'Expected {JSON}.')
         length = self.headers.get('Content-Length', '')
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def is_file(entry: Any) -> bool:
-    """Whether an entry of the request has the fields of a file."""
+    """Tells whether an entry of the request has the fields of a file."""
     return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ('name', 'data'))
 
 

@@ -65,10 +65,10 @@ def write_all(
 ) -> None:
     """Writes the files of all studies, with progress."""
     LOG.info('%d reports to write; the first waits for the compiler', len(studies))
-    found = reporter.stream(studies, missing_view=missing_view, name_of=naming.name)
-    first = list(itertools.islice(found, 1))  # waits for the compiler, which would spoil the estimate of time left
+    reports = reporter.stream(studies, missing_view=missing_view, name_of=naming.name)
+    first = list(itertools.islice(reports, 1))  # waits for the compiler, which would spoil the estimate of time left
     with logging_redirect_tqdm([logging.getLogger('camanet_jax')]), Progress('Writing reports', len(studies)) as bar:
-        for study, report in itertools.chain(first, found):
+        for study, report in itertools.chain(first, reports):
             if isinstance(report, ValueError):
                 files.fail(study, report)
                 LOG.warning('Study %s has no report: %s', naming.name(study.id), report)

@@ -32,7 +32,7 @@ REPORTS, FAILED, MADE_BY, OVERLAYS = 'reports.jsonl', 'failed.jsonl', 'made_by.j
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How studies and films are called in the output: with DICOM UIDs only where the user wants them."""
+    """Names of studies and films in the output: with DICOM UIDs only where the user wants them."""
 
     keep_identifiers: bool
 
@@ -41,7 +41,7 @@ class Naming:
         return str(text) if self.keep_identifiers else hide_uids(str(text))
 
     def key(self, study: ListedStudy) -> dict[str, Any]:
-        """What tells a study that has its report from others, and from its own films as they were before."""
+        """Identifies a study and the present state of its films."""
         sizes = [path.stat().st_size if path.is_file() else 0 for path in study.paths]
         return {'id': self.name(study.id), 'images': [self.name(path) for path in study.paths], 'bytes': sizes}
 
@@ -113,12 +113,12 @@ class ReportFiles:
 
 
 def as_key(line: dict[str, Any]) -> str:
-    """What tells studies apart, of a line or a key."""
+    """Makes a text that tells studies apart, from a line or a key."""
     return json.dumps([line['id'], line['images'], line['bytes']])
 
 
 def as_line(report: GeneratedReport) -> dict[str, Any]:
-    """What reports.jsonl says of a report."""
+    """A report's fields in reports.jsonl."""
     words = [
         {'word': word, 'log_prob': round(value, 6)}
         for word, value in zip(report.words, report.word_log_probs, strict=True)
@@ -135,7 +135,7 @@ def as_line(report: GeneratedReport) -> dict[str, Any]:
 
 
 def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:
-    """What decides reports: the checkpoint, the configuration, the command's options."""
+    """Everything that decides the reports: the checkpoint, the configuration, the command's options."""
     checksum = 0
     for leaf in jax.tree.leaves(jax.device_get(run.variables)):
         checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)

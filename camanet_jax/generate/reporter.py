@@ -64,7 +64,7 @@ class GeneratedReport:
         return figures.attention_image(self.images, self.words, self.explanation, word)
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+        """Draws the picture that a notebook shows."""
         return figures.report_png(self.images, self.words, self.explanation)
 
 

@@ -1,4 +1,4 @@
-"""Which films make which studies, from what a user names: files, folders, CSVs.
+"""Studies from the files, folders and CSVs that a user names.
 
 a.png,b.dcm   as many files to a study as the model reads views, frontal first
 DIR           films lying in DIR are studies of one film each; every folder below that holds films is one study

@@ -69,7 +69,7 @@ def label_to_files(
     uncertain: str,
     batch_size: int,
 ) -> Labels:
-    """Labels reports and writes `labels.json` and `chexbert.csv`; a second call goes on where the first was stopped.
+    """Labels reports and writes `labels.json` and `chexbert.csv`; a second call resumes where the first was stopped.
 
     Args:
       reports: {id: report}.

@@ -1,4 +1,4 @@
-"""What a run shows: heat maps over films, figures of studies, curves of training."""
+"""Pictures and pages of a run: heat maps over films, figures of studies, curves of training."""
 
 from camanet_jax.reporting.curves import draw_curves
 from camanet_jax.reporting.figures import draw_study, draw_words

@@ -87,7 +87,7 @@ def draw_words(
     *,
     study_id: str,
 ) -> Path:
-    """Where the model looked for each word of a report, in reading order; the words that VTAC selected are marked.
+    """Attention at each word of a report, in reading order; the words that VTAC selected are marked.
 
     Arguments as in `draw_study`.
     """
@@ -180,7 +180,7 @@ def draw_texts(page: Page, top: float, words: Sequence[str], reference: str, exp
 
 
 def is_punctuation(word: str) -> bool:
-    """Whether a word has neither letters nor digits."""
+    """Tells whether a word has neither letters nor digits."""
     return not any(character.isalnum() for character in word)
 
 
@@ -233,7 +233,7 @@ def report_png(images: UInt8[np.ndarray, 'I height width'], words: Sequence[str]
 def attention_image(
     images: UInt8[np.ndarray, 'I height width'], words: Sequence[str], explanation: Explanation, word: str | int
 ) -> Image.Image:
-    """Where the model looked when it predicted a word (its first occurrence, or the one at a place): films in a row.
+    """Films in a row under the attention that predicted a word: its first occurrence, or the one at a position.
 
     Raises:
       ValueError: the report has no such word.

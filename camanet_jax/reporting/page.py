@@ -69,7 +69,7 @@ class Page:
         )
 
     def text_width(self, string: str, size: float = BODY, weight: str = 'normal') -> float:
-        """In pixels."""
+        """Width in pixels."""
         return self._measure.get_text_width_height_descent(string, font(size, weight), ismath=False)[0]
 
     def paragraph(
@@ -186,7 +186,7 @@ def draw_cell(page: Page, x: int, y: int, films: Sequence[UInt8[np.ndarray, 'hei
 
 @dataclasses.dataclass(frozen=True)
 class Observations:
-    """What an image shows, by the classifier and by the pseudo-labels; None where one of them is missing.
+    """Observations by the classifier and by the pseudo-labels; None where one of them is missing.
 
     Attributes:
       probabilities: [Y].

@@ -84,10 +84,10 @@ def class_table(split: str, entry: dict[str, Any]) -> str:
 
 def paper_rows(number: str, names: Sequence[str], about: str = '', only: str | None = None) -> list[Row]:
     """Rows of a table of the paper, of every data set; `only` picks those of one name."""
-    found = paper_table(number)
+    printed = paper_table(number)
     return [
-        (f'paper, {about}{row}, {data_set}', cells(names, dict(zip(found.columns, values, strict=True))))
-        for data_set, rows in found.data_sets.items()
+        (f'paper, {about}{row}, {data_set}', cells(names, dict(zip(printed.columns, values, strict=True))))
+        for data_set, rows in printed.data_sets.items()
         for row, values in rows.items()
         if only in (None, row)
     ]

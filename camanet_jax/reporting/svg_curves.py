@@ -29,7 +29,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """Where values lie in the drawing. `bottom` and `top` are logarithms where the scale is logarithmic."""
+    """The mapping of values to the drawing. `bottom` and `top` are logarithms where the scale is logarithmic."""
 
     first: int
     last: int
@@ -62,10 +62,10 @@ class Frame:
     def ticks(self) -> np.ndarray:
         """Round values inside."""
         if self.log:
-            found = LogLocator(numticks=5).tick_values(10**self.bottom, 10**self.top)
-            return found[(np.log10(found) >= self.bottom) & (np.log10(found) <= self.top)]
-        found = MaxNLocator(4).tick_values(self.bottom, self.top)
-        return found[(found >= self.bottom) & (found <= self.top)]
+            ticks = LogLocator(numticks=5).tick_values(10**self.bottom, 10**self.top)
+            return ticks[(np.log10(ticks) >= self.bottom) & (np.log10(ticks) <= self.top)]
+        ticks = MaxNLocator(4).tick_values(self.bottom, self.top)
+        return ticks[(ticks >= self.bottom) & (ticks <= self.top)]
 
 
 def curves_html(metrics_path: Path) -> str:

@@ -76,7 +76,7 @@ def study_data(
 
 
 def viewer_settings() -> dict[str, Any]:
-    """What all studies of a page share: the names of the observations and the colours of heat."""
+    """Settings that all studies of a page share: the names of the observations and the colours of heat."""
     return {'observations': list(OBSERVATIONS), 'colours': encode(colour_table().tobytes())}
 
 

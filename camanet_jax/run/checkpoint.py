@@ -23,7 +23,7 @@ STEPS_BETWEEN_AGREEMENTS = 50  # with several processes, which must save at the 
 
 @dataclasses.dataclass
 class Selection:
-    """Which epoch is best by validation score, and how long ago that was.
+    """The epoch that is best by validation score, and the number of epochs since.
 
     The best step is kept here rather than left to the checkpoint manager, so that ties and resumed runs select alike.
     """
@@ -42,7 +42,7 @@ class Selection:
         return True
 
     def restore(self, fields: dict[str, Any]) -> None:
-        """Takes over what a checkpoint holds."""
+        """Restores the fields that a checkpoint holds."""
         for name, value in fields.items():
             setattr(self, name, value)
 
@@ -61,7 +61,7 @@ class LastAndBest(PreservationPolicy):
 
 
 def has_checkpoint(workdir: str | Path) -> bool:
-    """Whether a finished checkpoint is in this workdir; unlike `Checkpoints` it makes no folder."""
+    """Tells whether a workdir holds a finished checkpoint; unlike `Checkpoints` it makes no folder."""
     return any(folder.name.isdigit() for folder in (Path(workdir) / 'checkpoints').glob('*'))
 
 
@@ -100,7 +100,7 @@ class Checkpoints:
         return self._existing(None) if best is None else best
 
     def wait(self) -> None:
-        """Until every save has reached the disk."""
+        """Waits until every save has reached the disk."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
@@ -133,12 +133,12 @@ class StopSignal:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     def requested(self, step: int) -> bool:
-        """Whether to stop after `step`."""
+        """Tells whether to stop after `step`."""
         return agreed(self._received, step)
 
 
 class SaveClock:
-    """When a checkpoint within an epoch is due."""
+    """Tells when a checkpoint within an epoch is due."""
 
     def __init__(self, minutes: float):
         self._seconds = 60 * minutes
@@ -149,12 +149,12 @@ class SaveClock:
         self._last = time.monotonic()
 
     def due(self, step: int) -> bool:
-        """Whether to save after `step`."""
+        """Tells whether to save after `step`."""
         return agreed(time.monotonic() - self._last >= self._seconds, step)
 
 
 def agreed(wish: bool, step: int) -> bool:
-    """What any process wishes, told to all; with several processes they confer only every so many steps."""
+    """Tells all processes whether any of them wishes something; several confer only every so many steps."""
     if jax.process_count() == 1:
         return wish
     if step % STEPS_BETWEEN_AGREEMENTS:

@@ -1,4 +1,4 @@
-"""Which configuration a command means: the one it names, or the one that its workdir holds.
+"""The configuration that a command means: the one it names, or the one that its workdir holds.
 
 Read before the flags are parsed, and light to import, as main.py must be.
 
@@ -30,7 +30,7 @@ def expand_home(argv: list[str]) -> list[str]:
 
 
 def with_config(argv: list[str]) -> list[str]:
-    """Without --config, the one that the workdir holds; exits where there is none."""
+    """Adds the --config that the workdir holds where none is given; exits where there is none."""
     argv = expand_home(argv)
     config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
     if config is None and workdir is not None:

@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 def quiet() -> bool:
-    """Whether the command was given --quiet."""
+    """Tells whether the command was given --quiet."""
     return flags.FLAGS.is_parsed() and 'quiet' in flags.FLAGS and flags.FLAGS.quiet
 
 

@@ -1,4 +1,4 @@
-"""What a score depends on beside the reports: it stands with every score table."""
+"""Provenance of a score, printed with every score table: what it depends on other than the reports."""
 
 import functools
 import hashlib
@@ -43,7 +43,7 @@ def code_in_words(code: Mapping[str, str] | None) -> str:
 
 
 def of_run(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:
-    """What made a run's reports: its whole configuration and, again, what tells runs apart."""
+    """Provenance of a run's reports: its whole configuration and, again, the fields that tell runs apart."""
     return {'config': dict(config), 'variant': config['variant'], 'seed': config['seed'], 'step': step}
 
 
@@ -54,7 +54,7 @@ def caption(provenance: Mapping[str, Any]) -> str:
 
 
 def run_in_words(provenance: Mapping[str, Any]) -> str:
-    """What tells a run from others."""
+    """Names what tells a run from others."""
     run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step') if provenance[name] is not None]
     if provenance['config'] is not None:
         text = json.dumps(provenance['config'], sort_keys=True)

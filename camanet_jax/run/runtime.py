@@ -1,4 +1,4 @@
-"""What must be set before the first computation: determinism, compile cache, other processes, readable errors."""
+"""Settings to make before the first computation: determinism, compile cache, other processes, readable errors."""
 
 import contextlib
 import logging

@@ -71,7 +71,7 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
 
 @contextlib.contextmanager
 def only_writer(workdir: Path) -> Iterator[None]:
-    """Keeps other runs from training in the folder meanwhile; the lock goes with the process, however that ends.
+    """Keeps other runs from training in the folder; the lock is released when the process exits, however it exits.
 
     Raises:
       ValueError: one is training there.

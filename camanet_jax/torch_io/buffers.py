@@ -1,4 +1,4 @@
-"""What an official state dict holds besides our variables, and the order of its names.
+"""The entries of an official state dict other than our variables, and the order of its names.
 
 That is: a second name of the discriminative norm, a counter beside every running variance, and the position code as its
 program computes it, in float32.
@@ -123,7 +123,7 @@ def counter_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def code_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
-    """What is wrong with the position code."""
+    """Faults of the position code."""
     code = state_dict.get(POSITION_CODE)
     if code is None:
         return [f'{POSITION_CODE} is missing']
@@ -133,12 +133,12 @@ def code_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def same(value: np.ndarray, other: np.ndarray | None) -> bool:
-    """Whether both are there and equal bit for bit."""
+    """Tells whether both are there and equal bit for bit."""
     return other is not None and value.shape == other.shape and value.tobytes() == other.tobytes()
 
 
 def is_position_code(code: np.ndarray, width: int) -> bool:
-    """Whether this is the code [1, L, D] that the model adds, up to rounding."""
+    """Tells whether this is the code [1, L, D] that the model adds, up to rounding."""
     if code.ndim != 3 or not code.size or code.shape != (1, code.shape[1], width):
         return False
     return bool(np.abs(code.astype(np.float64) - position_code(*code.shape[1:])).max() < POSITION_CODE_TOLERANCE)

@@ -93,16 +93,16 @@ def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
 
     VTAC has no weights. It stays as configured where the system is the configured one, else it goes with VDMAE alone.
     """
-    found = dict(
+    parts = dict(
         vdmae=any(name.startswith(CLASSIFIER_PARTS) for name in checkpoint),
         contrastive=any(name.startswith(CONTRASTIVE_PARTS) for name in checkpoint),
     )
     config = config.copy_and_resolve_references()
     model, loss = config.model, config.loss
-    if any(model[name] != value for name, value in found.items()):
-        model.update(found, vtac=found['vdmae'] and not found['contrastive'])
+    if any(model[name] != value for name, value in parts.items()):
+        model.update(parts, vtac=parts['vdmae'] and not parts['contrastive'])
         loss.contrastive_weight = (loss.contrastive_weight or CONTRASTIVE_WEIGHT) if model.contrastive else 0.0
-        LOG.info('The checkpoint is of another system than configured; recorded: %s, vtac %s', found, model.vtac)
+        LOG.info('The checkpoint is of another system than configured; recorded: %s, vtac %s', parts, model.vtac)
     return config
 
 
@@ -127,7 +127,7 @@ def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
 
 
 def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: str) -> None:
-    """What a trained workdir holds as well: configuration, vocabulary and a checkpoint; `source` is told beside it."""
+    """Writes configuration, vocabulary and a checkpoint, as training does; `source` is recorded in the checkpoint."""
     claim_workdir(workdir, experiment.config, experiment.tokenizer)
     run = {
         'vocabulary': experiment.tokenizer.to_json(),

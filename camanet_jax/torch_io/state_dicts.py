@@ -58,18 +58,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def tensors_of(contents: Contents) -> dict[str, np.ndarray]:
     """The state dict's tensors; everything else in it is left."""
-    found = contents.value
+    content = contents.value
     for _ in NESTS:
-        inner = [found[key] for key in NESTS if isinstance(found, dict) and isinstance(found.get(key), dict)]
-        found = inner[0] if inner else found
-    views = {key: value for key, value in found.items() if is_entry(key, value)} if isinstance(found, dict) else {}
+        inner = [content[key] for key in NESTS if isinstance(content, dict) and isinstance(content.get(key), dict)]
+        content = inner[0] if inner else content
+    views = {key: value for key, value in content.items() if is_entry(key, value)} if isinstance(content, dict) else {}
     if not views:
         raise ValueError(f'expected a state dict, bare or under one of {NESTS}; got {described(contents.value)}')
     return {name: as_array(view, contents.read_storage(view.storage.key)) for name, view in views.items()}
 
 
 def is_entry(key: Any, value: Any) -> bool:
-    """Whether this is a named tensor."""
+    """Tells whether this is a named tensor."""
     return isinstance(key, str) and isinstance(value, TensorView)
 
 

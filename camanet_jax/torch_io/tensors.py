@@ -71,7 +71,7 @@ def tensor_view(
 
 
 def is_count(value: object) -> bool:
-    """Whether this is a whole number that can count elements."""
+    """Tells whether this is a whole number that can count elements."""
     return isinstance(value, int) and value >= 0
 
 

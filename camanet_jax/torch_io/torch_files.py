@@ -64,7 +64,7 @@ def write_zip(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def add_record(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    """Without a date, so that the same weights make the same file."""
+    """Adds a record without a date, so that the same weights make the same file."""
     archive.writestr(zipfile.ZipInfo(f'archive/{name}'), data)
 
 

@@ -69,7 +69,7 @@ def numpy_scalar(dtype: Any, raw: bytes | str) -> Any:
 
 
 def latin1_bytes(text: str, encoding: str = 'latin1') -> bytes:
-    """How pickles of protocol 2 write bytes."""
+    """Decodes bytes as pickles of protocol 2 write them."""
     if encoding != 'latin1':
         raise ValueError(f'expected bytes written as latin1 text, got {encoding!r}')
     return text.encode('latin1')
@@ -127,7 +127,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         self.storages: dict[str, str] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name of the file."""
+        """Returns the substitute for a name in the file."""
         module = 'builtins' if module == '__builtin__' else module  # as Python 2 and protocol 2 call it
         full_name = f'{module}.{name}'
         if full_name not in ALLOWED:
