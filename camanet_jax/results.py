@@ -11,8 +11,8 @@ from camanet_jax import configuration, evaluate, sharding
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
 from camanet_jax.experiment import open_split
-from camanet_jax.metrics import constant_baseline, scores, verbatim
-from camanet_jax.metrics.predictions import in_order
+from camanet_jax.metrics import constant_baseline, scores
+from camanet_jax.metrics.scores import in_order
 from camanet_jax.reporting import curves, run_report
 from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
@@ -35,7 +35,8 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
     config = evaluator.experiment.config
     sources = {split: open_split(config, split) for split in ('train', 'val', 'test')}
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None
-    train = verbatim.train_texts(sources['train'].reports, evaluator.experiment.tokenizer, config.data.max_seq_length)
+    tokenizer = evaluator.experiment.tokenizer
+    train = constant_baseline.train_texts(sources['train'].reports, tokenizer, config.data.max_seq_length)
     entries: dict[str, Any] = {'provenance': provenance(config, step)}
     written: list[Path] = []
     for split in ('val', 'test'):
@@ -70,7 +71,7 @@ def split_scores(
     evaluator: Evaluator,
     result: SplitResult,
     constant: constant_baseline.ConstantReport | None,
-    train: verbatim.TrainTexts,
+    train: constant_baseline.TrainTexts,
 ) -> dict[str, Any]:
     """One split's entry in scores.json."""
     tokenizer, config = evaluator.experiment.tokenizer, evaluator.experiment.config

@@ -45,12 +45,18 @@ def main() -> None:
     options = parser.parse_args()
     if options.labeler == 'chexbert' and not (options.weights and options.vocabulary):
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')
-    from camanet_jax.labeling.commands import label_reports
+    options = vars(options)
+    from camanet_jax.labeling.label_reports import label_reports, read_other_labels
     from camanet_jax.run import runtime
+    from camanet_jax.scoring.agreement import agreement_table
 
     runtime.set_up_logging()
     with runtime.errors_for_people():
-        label_reports(**vars(options))
+        compare = options.pop('compare')
+        others = read_other_labels(compare) if compare else None
+        labels = label_reports(**options)
+        if others is not None:
+            print(agreement_table(labels, others, options['uncertain']))
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from camanet_jax.data.image_store import STORES
-from camanet_jax.labeling.label_values import UNCERTAIN_POLICIES
+from camanet_jax.labeling.label_files import UNCERTAIN_POLICIES
 from camanet_jax.preparation.mimic_cxr import SAMPLES, VIEW_CHOICES
 from camanet_jax.preparation.prepare import prepare_data
 from camanet_jax.run import runtime

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.labeling.label_files import Labels
-from camanet_jax.labeling.label_values import IGNORED
+from camanet_jax.labeling.label_files import IGNORED, Labels
 
 REPORTS_ARCHIVE = 'NLMCXR_reports.tgz'
 NOT_INDEXED = 'No Indexing'

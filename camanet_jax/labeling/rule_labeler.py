@@ -6,19 +6,32 @@ whether it is present, absent or uncertain. A report's label is the strongest of
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling import phrase_rules as rules
-from camanet_jax.labeling.label_values import BLANK, NEGATIVE, POSITIVE, UNCERTAIN
+from camanet_jax.labeling.label_files import BLANK, NEGATIVE, POSITIVE, UNCERTAIN
 
 _NO_FINDING = 'No Finding'
 _OTHER = 'Other'  # a finding outside the 14
 _STRENGTH = (BLANK, NEGATIVE, UNCERTAIN, POSITIVE)  # a stronger label of a sentence prevails
 _SENTENCE_END = re.compile(r'[.?!](?=\s|$)|[;\n]')
+
+
+class Labeler(NamedTuple):
+    """A named way to read observations off reports: the rules here, or CheXbert (chexbert_labeler.py).
+
+    Attributes:
+        name: as it stands beside the clinical scores.
+        label: maps texts to labels [B, Y] as `label_reports` does.
+    """
+
+    name: str
+    label: Callable[[Sequence[str]], Int[np.ndarray, 'B Y']]
 
 
 def label_reports(texts: Sequence[str]) -> Int[np.ndarray, 'B Y']:
@@ -81,3 +94,6 @@ def _reached(sentence: str, cues: tuple[str, ...], cues_behind: tuple[str, ...])
 @functools.cache
 def _compiled(patterns: tuple[str, ...]) -> re.Pattern:
     return re.compile('|'.join(f'(?:{pattern})' for pattern in patterns))
+
+
+RULES = Labeler('rules', label_reports)

@@ -1,10 +1,11 @@
-"""The best constant report: one train report given to every study, without looking at an image.
+"""Baselines that look at no image: the best constant report, and train reports repeated word for word.
 
-On IU X-Ray it scores as high as many published systems, so every score table shows it.
+On IU X-Ray one train report given to every study scores as high as many published systems, so every score table
+shows it.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,8 @@ from jaxtyping import Float
 from pycocoevalcap.bleu.bleu_scorer import precook
 
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.metrics.bleu import ORDERS, corpus_bleu
-from camanet_jax.metrics.protocol import compared_strings
+from camanet_jax.metrics.nlg import ORDERS, corpus_bleu
+from camanet_jax.metrics.protocol import PROTOCOLS, compared_strings
 
 CANDIDATES = 200
 VALIDATION_STUDIES = 500
@@ -105,3 +106,29 @@ def _count_columns(references: Sequence[str], column: dict[tuple[str, ...], int]
         for ngram in counts.keys() & column.keys():
             row[column[ngram]] = counts[ngram]
     return table, total_length
+
+
+TrainTexts = dict[str, frozenset[str]]  # protocol -> the distinct compared strings of the train reports
+
+
+def train_texts(
+    reports: Iterable[str], tokenizer: Tokenizer, max_seq_length: int, protocols: Sequence[str] = PROTOCOLS
+) -> TrainTexts:
+    """The train split as `copied_share` looks texts up."""
+    distinct = set(reports)  # data sets with one row per image repeat a report
+    return {name: frozenset(compared_strings(name, distinct, tokenizer, max_seq_length)) for name in protocols}
+
+
+def copied_share(
+    reports: Sequence[str], train: TrainTexts, tokenizer: Tokenizer, max_seq_length: int
+) -> dict[str, float]:
+    """By protocol: the share of reports whose compared string is that of a train report.
+
+    A system that knows the train vocabulary only, and is cut as it was trained, can copy a report with rare words or
+    a long one under `cut` alone.
+    """
+    shares = {}
+    for protocol, known in train.items():
+        compared = compared_strings(protocol, reports, tokenizer, max_seq_length)
+        shares[protocol] = sum(text in known for text in compared) / len(compared)
+    return shares

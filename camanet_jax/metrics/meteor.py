@@ -13,12 +13,15 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from pycocoevalcap.meteor import meteor as pycoco_meteor
 
 from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
+
+LOG = logging.getLogger(__name__)
 
 _JAR = Path(pycoco_meteor.__file__).with_name(pycoco_meteor.METEOR_JAR)
 # UTF-8 because the JVM would read by the locale, ASCII in bare containers. The serial collector
@@ -29,6 +32,7 @@ _JVM_LOCALE = ('-Duser.language=en', '-Duser.country=US', '-Duser.language.forma
 _SEPARATOR = ' ||| '
 _COUNTS = 23
 _PAIRS_KEPT = 16_384  # a test split and a few validations, some megabytes
+NLTK_METEOR = 'METEOR_nltk'  # another score, under a name of its own
 _CHUNKS = 20  # the column with the number of matched runs of words
 
 # The program's English parameters (its task "rank").
@@ -114,7 +118,7 @@ def shared_meteor() -> MeteorProcess | None:
     try:
         return MeteorProcess()
     except MeteorUnavailable as reason:
-        logging.warning('METEOR is left out: %s. Install a Java runtime (8 or later).', reason)
+        LOG.warning('METEOR is left out: %s. Install a Java runtime (8 or later).', reason)
         return None
 
 
@@ -149,3 +153,39 @@ def meteor_statistics(counts: Float[np.ndarray, 'B 23']) -> StudyStatistics:
 def _one_field(text: str) -> str:
     # A separator or line end inside a text would shift every later answer by a line.
     return ' '.join(text.replace('|||', ' ').split())
+
+
+# --- nltk's METEOR, which stands in where Java is missing ---
+
+
+@functools.cache
+def shared_wordnet() -> Any | None:
+    """nltk's WordNet, or None (said once in the log) where it is not installed."""
+    from nltk.corpus import wordnet  # takes a second, which those with Java need not wait
+
+    try:
+        wordnet.ensure_loaded()
+    except LookupError:
+        LOG.warning(
+            "%s is left out too: nltk's WordNet is not installed (python -m nltk.downloader wordnet, or "
+            'a copy of its folder under NLTK_DATA/corpora).',
+            NLTK_METEOR,
+        )
+        return None
+    LOG.warning("%s, nltk's score, stands in. It is not comparable with METEOR 1.5.", NLTK_METEOR)
+    return wordnet
+
+
+def nltk_meteor(hypotheses: Sequence[str], references: Sequence[str], wordnet: Any) -> Float[np.ndarray, ' B']:
+    """Scores each study by nltk; the score of a set is the mean.
+
+    This is another score than METEOR 1.5: parameters of Lavie and Agarwal (2007), no paraphrases, no function words,
+    and a mean over studies instead of summed counts. Its numbers are comparable only with each other. The user
+    installs nltk's WordNet; nothing is downloaded here.
+    """
+    from nltk.translate.meteor_score import single_meteor_score
+
+    pairs = zip(hypotheses, references, strict=True)
+    return np.array(
+        [single_meteor_score(reference.split(), hypothesis.split(), wordnet=wordnet) for hypothesis, reference in pairs]
+    )

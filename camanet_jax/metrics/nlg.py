@@ -1,7 +1,9 @@
 """Language scores of generated reports: BLEU-1..4, METEOR, ROUGE-L, CIDEr.
 
 The scorers are pycocoevalcap's, fed with compared strings (see `protocol`) and without its PTB
-tokenizer, as this field does: cleaned reports are already words separated by spaces. CIDEr
+tokenizer, as this field does: cleaned reports are already words separated by spaces. The corpus
+formula of BLEU is repeated here, vectorised, because pycocoevalcap's works on Python lists and
+cannot score a thousand resamples. CIDEr
 weighs n-grams by how many references of the scored set hold them, so it depends on the set and is
 0 for a single study.
 """
@@ -11,14 +13,55 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from camanet_jax.metrics import bleu, meteor_nltk
 from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics
-from camanet_jax.metrics.meteor import MeteorProcess, meteor_statistics, shared_meteor
+from camanet_jax.metrics.meteor import (
+    NLTK_METEOR,
+    MeteorProcess,
+    meteor_statistics,
+    nltk_meteor,
+    shared_meteor,
+    shared_wordnet,
+)
 
-NAMES = (*bleu.NAMES, 'METEOR', 'ROUGE_L', 'CIDEr')
+ORDERS = 4
+BLEU_NAMES = tuple(f'BLEU_{order}' for order in range(1, ORDERS + 1))
+NAMES = (*BLEU_NAMES, 'METEOR', 'ROUGE_L', 'CIDEr')
+
+# pycocoevalcap's guards against empty texts, part of the published numbers' arithmetic.
+_SMALL = 1e-9
+_TINY = 1e-15
+
+
+def bleu_counts(hypotheses: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, 'B 10']:
+    """Per study: matched n-grams (4), n-grams of the hypothesis (4), lengths of both texts."""
+    scorer = BleuScorer(n=ORDERS)
+    for hypothesis, reference in zip(hypotheses, references, strict=True):
+        scorer += (hypothesis, [reference])
+    rows = [[*counts['correct'], *counts['guess'], counts['testlen'], counts['reflen'][0]] for counts in scorer.ctest]
+    return np.asarray(rows, np.float64).reshape(-1, 2 * ORDERS + 2)
+
+
+def corpus_bleu(counts: Float[np.ndarray, '... 10']) -> Float[np.ndarray, '... 4']:
+    """BLEU-1..4 (Papineni et al., 2002) of summed `bleu_counts` rows: brevity penalty times the
+    geometric mean of the first n precisions."""
+    counts = np.asarray(counts, np.float64)
+    matched, guessed = counts[..., :ORDERS], counts[..., ORDERS : 2 * ORDERS]
+    length, reference_length = counts[..., -2], counts[..., -1]
+    precisions = (matched + _TINY) / (guessed + _SMALL)
+    means = np.cumprod(precisions, axis=-1) ** (1 / np.arange(1, ORDERS + 1))
+    ratio = (length + _TINY) / (reference_length + _SMALL)
+    # An empty hypothesis has a ratio near zero, whose exponential underflows to the right 0.
+    brevity_penalty = np.where(ratio < 1, np.exp(1 - 1 / np.minimum(ratio, 1)), 1.0)
+    return means * brevity_penalty[..., None]
+
+
+def bleu_statistics(counts: Float[np.ndarray, 'B 10'], order: int) -> StudyStatistics:
+    """Corpus BLEU of one order, ready for the bootstrap."""
+    return StudyStatistics(counts, lambda sums: corpus_bleu(sums)[..., order - 1])
 
 
 class NlgScores(NamedTuple):
@@ -73,9 +116,9 @@ def _checked(texts: Sequence[str]) -> list[str]:
 
 
 def _bleu(hypotheses: list[str], references: list[str]) -> NlgScores:
-    counts = bleu.bleu_counts(hypotheses, references)
-    statistics = {name: bleu.bleu_statistics(counts, order) for order, name in enumerate(bleu.NAMES, start=1)}
-    per_study = dict(zip(bleu.NAMES, bleu.corpus_bleu(counts).T, strict=True))
+    counts = bleu_counts(hypotheses, references)
+    statistics = {name: bleu_statistics(counts, order) for order, name in enumerate(BLEU_NAMES, start=1)}
+    per_study = dict(zip(BLEU_NAMES, corpus_bleu(counts).T, strict=True))
     return NlgScores({name: s.value() for name, s in statistics.items()}, per_study, statistics)
 
 
@@ -83,8 +126,8 @@ def _meteor_of_this_machine(hypotheses: list[str], references: list[str]) -> lis
     """METEOR 1.5, or nltk's under its own name, or none of them."""
     if (meteor := shared_meteor()) is not None:
         return [_meteor(meteor, hypotheses, references)]
-    if (wordnet := meteor_nltk.shared_wordnet()) is not None:
-        return [_mean_scores(meteor_nltk.NAME, meteor_nltk.nltk_meteor(hypotheses, references, wordnet))]
+    if (wordnet := shared_wordnet()) is not None:
+        return [_mean_scores(NLTK_METEOR, nltk_meteor(hypotheses, references, wordnet))]
     return []
 
 

@@ -5,34 +5,19 @@ one labeler reads off the generated report with those it reads off the reference
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.labeling import rule_labeler
-from camanet_jax.labeling.label_values import NEGATIVE, positives, without_ignored
+from camanet_jax.labeling.label_files import NEGATIVE, positives, without_ignored
+from camanet_jax.labeling.rule_labeler import RULES, Labeler
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.bootstrap import StudyStatistics
 from camanet_jax.metrics.nlg import NlgScores, score_reports
 from camanet_jax.metrics.protocol import PROTOCOLS, compared_strings, full_string
-
-
-class Labeler(NamedTuple):
-    """A named way to read observations off reports.
-
-    Attributes:
-        name: as it stands beside the clinical scores.
-        label: maps texts to labels [B, Y] as `rule_labeler.label_reports` does.
-    """
-
-    name: str
-    label: Callable[[Sequence[str]], Int[np.ndarray, 'B Y']]
-
-
-RULES = Labeler('rules', rule_labeler.label_reports)
 
 
 class GivenLabels(NamedTuple):

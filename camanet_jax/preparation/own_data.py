@@ -11,8 +11,7 @@ import numpy as np
 
 from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, summarise
-from camanet_jax.labeling.label_files import VALUES
-from camanet_jax.labeling.label_values import positives
+from camanet_jax.labeling.label_files import VALUES, positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
 from camanet_jax.run.cores import usable_cores

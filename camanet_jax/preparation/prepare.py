@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, label_row, summarise
-from camanet_jax.labeling.label_files import Labels, read_label_csv, read_label_json
-from camanet_jax.labeling.label_values import NEGATIVE, positives
+from camanet_jax.labeling.label_files import NEGATIVE, Labels, positives, read_label_csv, read_label_json
 from camanet_jax.labeling.rule_labeler import label_reports
 from camanet_jax.preparation.folder import Collected, check_output, count_splits, write_study_folder
 from camanet_jax.preparation.iu_xray import collect_iu_xray

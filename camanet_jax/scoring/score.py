@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.labeling.commands import digest
-from camanet_jax.metrics import bootstrap, scorer
-from camanet_jax.metrics.constant_baseline import ConstantReport, select_constant_report
+from camanet_jax.labeling.label_reports import digest
+from camanet_jax.labeling.rule_labeler import RULES, Labeler
+from camanet_jax.metrics import bootstrap
+from camanet_jax.metrics.constant_baseline import ConstantReport, select_constant_report, train_texts
 from camanet_jax.metrics.scores import Labels, compare_predictions, score_predictions
-from camanet_jax.metrics.verbatim import train_texts
 from camanet_jax.run.files import read_json, write_json
 from camanet_jax.run.provenance import of_run, package_versions
 from camanet_jax.scoring import radeval, tables
@@ -97,7 +97,7 @@ def score(options: Options) -> dict[str, Any]:
     return entry
 
 
-def choose_labeler(options: Options) -> scorer.Labeler | None:
+def choose_labeler(options: Options) -> Labeler | None:
     """The labeler by its name."""
     if options.labeler == 'chexbert':
         from camanet_jax.labeling.chexbert_labeler import chexbert_labeler
@@ -105,7 +105,7 @@ def choose_labeler(options: Options) -> scorer.Labeler | None:
         if not (options.weights and options.vocabulary):
             raise ValueError('--labeler=chexbert needs --weights chexbert.pth and --vocabulary vocab.txt')
         return chexbert_labeler(options.weights, options.vocabulary)
-    return scorer.RULES if options.labeler == 'rules' else None
+    return RULES if options.labeler == 'rules' else None
 
 
 def constant_report(folder: DataFolder | None, rules: TextRules, seed: int) -> ConstantReport | None:

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from camanet_jax.data.schema import SPLITS, summarise
-from camanet_jax.labeling.agreement import other_row
-from camanet_jax.labeling.label_files import read_label_csv, read_label_json
-from camanet_jax.labeling.label_values import positives
-from camanet_jax.metrics.predictions import in_order, shown
+from camanet_jax.labeling.label_files import positives, read_label_csv, read_label_json
 from camanet_jax.metrics.scorer import GivenLabels
+from camanet_jax.metrics.scores import in_order, shown
 from camanet_jax.run.files import read_csv
+from camanet_jax.scoring.agreement import other_row
 from camanet_jax.scoring.report_rows import REFERENCE, REPORT, DataFolder, Rows, has_references, read_rows, texts
 
 ID_COLUMNS = ('id', 'study_id')

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from camanet_jax.metrics import meteor_nltk
+from camanet_jax.metrics.meteor import NLTK_METEOR
 from camanet_jax.reporting.tables import markdown_table
 from camanet_jax.run.provenance import caption, run_in_words
 
@@ -56,8 +56,8 @@ def language_table(entry: Mapping[str, Any]) -> str:
 
 def meteor_note(scores: Mapping[str, float]) -> str:
     """A note where METEOR is not the authors' program's."""
-    if meteor_nltk.NAME in scores:
-        return f"\n\n{meteor_nltk.NAME} is nltk's, since Java is missing here. It is not comparable with METEOR 1.5."
+    if NLTK_METEOR in scores:
+        return f"\n\n{NLTK_METEOR} is nltk's, since Java is missing here. It is not comparable with METEOR 1.5."
     if 'METEOR' not in scores:
         return "\n\nMETEOR is left out: it needs Java on the path, its stand-in nltk's WordNet."
     return ''

@@ -7,12 +7,13 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.label_files import (
     CHEXBERT_ORDER,
     FROM_CHEXBERT,
+    positives,
     read_label_csv,
     read_label_json,
+    without_ignored,
     write_label_csv,
     write_label_json,
 )
-from camanet_jax.labeling.label_values import positives, without_ignored
 
 LABELS = {'a': (1, 0, -1, -2) + (0,) * 10, 'b, "c"': (-2,) * 13 + (1,)}
 

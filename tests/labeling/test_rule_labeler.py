@@ -3,7 +3,7 @@ import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS, read_annotation
 from camanet_jax.data.tokenizer import clean_iu_xray
-from camanet_jax.labeling.label_values import positives, without_ignored
+from camanet_jax.labeling.label_files import positives, without_ignored
 from camanet_jax.labeling.openi_index import read_openi_index
 from camanet_jax.labeling.rule_labeler import label_report, label_reports
 from camanet_jax.metrics.classification import classification_scores

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.tokenizer import clean_iu_xray
-from camanet_jax.labeling.label_values import positives
+from camanet_jax.labeling.label_files import positives
 from camanet_jax.labeling.rule_labeler import label_reports
 from camanet_jax.synthetic.findings import BILATERAL_SHARE, OBSERVED, Finding, labels_of, sample_findings
 from camanet_jax.synthetic.reports import write_report

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 
-from camanet_jax.labeling.label_values import POSITIVE, UNCERTAIN
+from camanet_jax.labeling.label_files import POSITIVE, UNCERTAIN
 from camanet_jax.labeling.phrase_rules import MENTIONS
 from camanet_jax.labeling.rule_labeler import label_report
 from camanet_jax.reporting.figures import FUNCTION_WORDS

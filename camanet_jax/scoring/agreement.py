@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS, label_row
-from camanet_jax.labeling.label_values import IGNORED, positives, without_ignored
+from camanet_jax.labeling.label_files import IGNORED, positives, without_ignored
 from camanet_jax.metrics.classification import classification_scores
 from camanet_jax.reporting.tables import markdown_table
 

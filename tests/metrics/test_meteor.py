@@ -4,7 +4,7 @@ import nltk.corpus
 import numpy as np
 import pytest
 
-from camanet_jax.metrics import meteor_nltk, nlg
+from camanet_jax.metrics import meteor, nlg
 
 
 class WordNet:
@@ -20,14 +20,14 @@ class WordNet:
 
 def test_by_hand():
     # All words match in one run: penalty 0.5 (1/2)^3. A synonym matches too. One of two: precision 1, recall 1/2.
-    scores = meteor_nltk.nltk_meteor(['a b', 'pump b', 'a', ''], ['a b', 'heart b', 'a b', 'a b'], WordNet())
+    scores = meteor.nltk_meteor(['a b', 'pump b', 'a', ''], ['a b', 'heart b', 'a b', 'a b'], WordNet())
     f_mean = 0.5 / (0.9 * 1 + 0.1 * 0.5)
     np.testing.assert_allclose(scores, [15 / 16, 15 / 16, f_mean / 2, 0])
 
 
 def test_without_java_it_stands_in_under_its_own_name(monkeypatch):
     monkeypatch.setattr(nlg, 'shared_meteor', lambda: None)
-    monkeypatch.setattr(meteor_nltk, 'shared_wordnet', WordNet)
+    monkeypatch.setattr(nlg, 'shared_wordnet', WordNet)
     found = nlg.score_reports(['a b', ''], ['a b', 'a b'])
     assert 'METEOR' not in found.corpus
     assert found.corpus['METEOR_nltk'] == found.statistics['METEOR_nltk'].value() == pytest.approx(15 / 32)
@@ -37,7 +37,7 @@ def test_without_java_it_stands_in_under_its_own_name(monkeypatch):
 def test_with_java_it_stays_away(monkeypatch):
     monkeypatch.setattr(nlg, 'shared_meteor', lambda: 'the program')
     monkeypatch.setattr(nlg, '_meteor', lambda *_: nlg.NlgScores({'METEOR': 0.5}, {}, {}))
-    monkeypatch.setattr(meteor_nltk, 'shared_wordnet', WordNet)
+    monkeypatch.setattr(nlg, 'shared_wordnet', WordNet)
     assert 'METEOR_nltk' not in nlg.score_reports(['a b'], ['a b']).corpus
 
 
@@ -48,8 +48,8 @@ def test_a_wordnet_that_is_not_installed_is_said_and_not_fetched(monkeypatch):
         raise LookupError
 
     monkeypatch.setattr(nltk.corpus, 'wordnet', types.SimpleNamespace(ensure_loaded=missing))
-    monkeypatch.setattr(meteor_nltk.LOG, 'warning', lambda *message: said.append(message[0]))
-    assert meteor_nltk.shared_wordnet.__wrapped__() is None
+    monkeypatch.setattr(meteor.LOG, 'warning', lambda *message: said.append(message[0]))
+    assert meteor.shared_wordnet.__wrapped__() is None
     assert 'python -m nltk.downloader wordnet' in said[0]
     monkeypatch.setattr(nltk.corpus, 'wordnet', installed := WordNet())
-    assert meteor_nltk.shared_wordnet.__wrapped__() is installed
+    assert meteor.shared_wordnet.__wrapped__() is installed

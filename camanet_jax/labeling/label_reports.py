@@ -1,21 +1,84 @@
-"""One labelling, from reports to label files: the story of `scripts/label_reports.py`."""
+"""Labels the reports of a data set: the story of `scripts/label_reports.py`, from reports to label files."""
 
+import hashlib
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from camanet_jax.labeling.label_files import Labels, write_label_csv, write_label_json
-from camanet_jax.labeling.label_values import positives
-from camanet_jax.metrics.scorer import Labeler
-from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json_lines
+from camanet_jax.data.schema import SPLITS, summarise
+from camanet_jax.labeling import phrase_rules
+from camanet_jax.labeling.label_files import (
+    Labels,
+    positives,
+    read_label_json,
+    write_label_csv,
+    write_label_json,
+)
+from camanet_jax.labeling.openi_index import read_openi_index
+from camanet_jax.labeling.rule_labeler import RULES, Labeler
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_columns, read_json, read_json_lines
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
 
 JOURNAL, JSON_FILE, CSV_FILE = 'labels.jsonl', 'labels.json', 'chexbert.csv'
+
+
+class Choice(NamedTuple):
+    """A labeler, and what its labels depend on beside the reports."""
+
+    labeler: Labeler
+    made_by: dict[str, str]
+
+
+def label_reports(
+    *,
+    source: Path,
+    output: Path,
+    labeler: str,
+    weights: Path | None,
+    vocabulary: Path | None,
+    uncertain: str,
+    splits: tuple[str, ...],
+    batch_size: int,
+    dtype: str,
+) -> Labels:
+    """Labels the reports of `source` into `output`; the options are those of the command line."""
+    reports = read_reports(source, tuple(splits))
+    chosen = rules() if labeler == 'rules' else chexbert(weights, vocabulary, batch_size, dtype)
+    return label_to_files(
+        reports, chosen.labeler, output, made_by=chosen.made_by, uncertain=uncertain, batch_size=batch_size
+    )
+
+
+def read_other_labels(path: Path) -> Labels:
+    """Labels to compare with: a JSON label file, or Open-i's reports with their indexing."""
+    return read_label_json(path) if path.suffix == '.json' else read_openi_index(path)
+
+
+def rules() -> Choice:
+    """The rule-based labeler."""
+    return Choice(RULES, {'labeler': 'rules', 'phrases': digest(Path(phrase_rules.__file__))})
+
+
+def chexbert(weights: Path, vocabulary: Path, batch_size: int, dtype: str) -> Choice:
+    """CheXbert with the authors' weights."""
+    from camanet_jax.labeling.chexbert_labeler import chexbert_labeler
+
+    labeler = chexbert_labeler(weights, vocabulary, batch_size=batch_size, dtype=dtype)
+    return Choice(
+        labeler, {'labeler': 'chexbert', 'weights': digest(weights), 'vocabulary': digest(vocabulary), 'dtype': dtype}
+    )
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, which tells files apart that have one name."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 class Journal:
@@ -109,3 +172,37 @@ def label_missing(reports: Mapping[str, str], labeler: Labeler, journal: Journal
 def checksum(report: str) -> int:
     """Tells a changed report."""
     return zlib.crc32(report.encode('utf-8', 'surrogatepass'))
+
+
+def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[str, str]:
+    """{id: report} of a data folder (its annotation.json), of an annotation file, or of a CSV, plain or gzipped.
+
+    Args:
+      splits: which splits of an annotation; a CSV has none and is read whole.
+
+    Raises:
+      ValueError: no such file, another layout, or an id used twice; problems are listed.
+    """
+    path = Path(source)
+    path = path / 'annotation.json' if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file; expected a folder with annotation.json, or a CSV with id and report')
+    pairs = annotated_reports(path, splits) if path.suffix == '.json' else read_columns(path, ('id', 'report'))
+    reports, problems = {}, []
+    for name, report in pairs:
+        if reports.setdefault(name, report) != report:
+            problems.append(f'{name} has two different reports')
+    if problems or not reports:
+        raise ValueError(f'{path}: {summarise(problems, "problem", "problems") if problems else "no reports"}')
+    return reports
+
+
+def annotated_reports(path: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Ids and reports of an R2Gen annotation. Its images need not be there, and studies may share an id."""
+    try:
+        annotation = read_json(path)
+        for split in splits:
+            for entry in annotation.get(split, []):
+                yield str(entry['id']), entry['report']
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path}: expected {{"train": [{{"id": .., "report": ..}}, ..], ..}} ({error!r})') from error
