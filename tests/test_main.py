@@ -44,12 +44,12 @@ def folder(tmp_path) -> Path:
 
 def write(path: Path, content) -> None:
     """As JSON."""
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding='utf-8')
 
 
 def change(path: Path, function) -> None:
     """Applies `function` to what a JSON file holds."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding='utf-8'))
     function(content)
     write(path, content)
 

@@ -151,7 +151,7 @@ def _overlap(pixels: int, side: int) -> Float[np.ndarray, 'side pixels']:
 def read_boxes(path: str | Path) -> dict[str, list[Box]]:
     """The boxes of a file by study id."""
     try:
-        entries = json.loads(Path(path).read_text())
+        entries = json.loads(Path(path).read_text(encoding='utf-8'))
         found = defaultdict(list)
         for entry in entries:
             found[entry['id']].append(_box(entry))

@@ -70,7 +70,7 @@ def seconds_to_first_step(command: Sequence[str], workdir: Path) -> float:
       ValueError: the run ended before; its output is in the message.
     """
     metrics, began = workdir / 'metrics.jsonl', time.perf_counter()
-    with tempfile.TemporaryFile('w+') as output:
+    with tempfile.TemporaryFile('w+', encoding='utf-8') as output:
         run = subprocess.Popen([*command, f'--workdir={workdir}'], stdout=output, stderr=output)
         while run.poll() is None and not (metrics.exists() and metrics.stat().st_size):
             time.sleep(POLL_SECONDS)

@@ -40,7 +40,7 @@ def write_golden(reference: Path, output: Path):
 
 def write_json(source: Path, target: Path):
     """Copies a JSON file without its white space."""
-    target.write_text(json.dumps(read_json(source), separators=(',', ':')) + '\n')
+    target.write_text(json.dumps(read_json(source), separators=(',', ':')) + '\n', encoding='utf-8')
 
 
 def copy_arrays(source: Path, target: Path):

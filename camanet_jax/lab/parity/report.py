@@ -147,4 +147,4 @@ class Report:
             return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
         lines = [{key: plain(value) for key, value in line._asdict().items()} for line in self.lines]
-        path.write_text(json.dumps({**facts, 'ok': self.ok, 'lines': lines}, indent=1) + '\n')
+        path.write_text(json.dumps({**facts, 'ok': self.ok, 'lines': lines}, indent=1) + '\n', encoding='utf-8')

@@ -59,7 +59,7 @@ def write_predictions(path: Path, reports: list[str], probabilities: Any = None)
     ]
     for row, values in zip(rows, probabilities or [], strict=False):
         row['class_probabilities'] = values
-    path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    path.write_text(''.join(json.dumps(row) + '\n' for row in rows), encoding='utf-8')
 
 
 def write_grid(output: Path, systems: list[str], seeds: int, config: str = 'configs/ablation.py') -> None:
@@ -68,4 +68,4 @@ def write_grid(output: Path, systems: list[str], seeds: int, config: str = 'conf
 
 
 def write(path: Path, data: dict) -> None:
-    path.write_text(json.dumps(data))
+    path.write_text(json.dumps(data), encoding='utf-8')
