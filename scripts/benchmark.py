@@ -12,12 +12,14 @@ measures nothing (docs/scaling.md).
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from camanet_jax.experiment import DTYPES
 from camanet_jax.lab.benchmarks import data_input, decode, printing, scaling, startup, train
 from camanet_jax.lab.benchmarks.workload import read_workload
 from camanet_jax.run import runtime
+from camanet_jax.run.command_line import expand_home
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -114,4 +116,4 @@ def run_flags(options: argparse.Namespace) -> list[str]:
 
 
 if __name__ == '__main__':
-    main()
+    main(expand_home(sys.argv[1:]))

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from camanet_jax.lab.parity.folders import check_parity
+from camanet_jax.run.command_line import expand_home
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
         metavar='DIR',
         help="root of the files that tokenizer and transforms read (default: 'data' beside DIR)",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(expand_home(sys.argv[1:]))
     passed = check_parity(options.folders, x64=options.x64, data_root=options.data, json_path=options.json)
     return 0 if passed else 1
 

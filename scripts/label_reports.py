@@ -9,7 +9,10 @@ was stopped resumes. third_party/chexbert says where weights and vocabulary come
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+from camanet_jax.run.command_line import expand_home
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def main() -> None:
         metavar='FILE',
         help="prints agreement with labels.json, or with the indexing in Open-i's NLMCXR_reports.tgz",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(expand_home(sys.argv[1:]))
     if options.labeler == 'chexbert' and not (options.weights and options.vocabulary):
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')
     options = vars(options)

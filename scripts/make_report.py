@@ -6,10 +6,12 @@ Training and evaluation write it themselves; this is for older runs, and for ano
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from camanet_jax.reporting import run_report
 from camanet_jax.run import runtime
+from camanet_jax.run.command_line import expand_home
 from camanet_jax.run.workdir import get_config
 
 
@@ -23,7 +25,7 @@ def main() -> None:
         default=run_report.STUDIES,
         help='at most so many studies are shown (default: %(default)s)',
     )
-    options = parser.parse_args()
+    options = parser.parse_args(expand_home(sys.argv[1:]))
     with runtime.errors_for_people():
         runtime.prepare(get_config(str(options.workdir)), options.workdir)
         print(run_report.report_of(options.workdir, options.studies))

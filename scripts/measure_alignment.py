@@ -9,7 +9,10 @@ table. --baseline compares with another run on the lesions that both have, measu
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+from camanet_jax.run.command_line import expand_home
 
 
 def main() -> None:
@@ -22,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument('--baseline', type=Path, metavar='DIR', help='another run on the same data')
     parser.add_argument('--data_dir', help='where the data are now, if they have moved')
-    options = parser.parse_args()
+    options = parser.parse_args(expand_home(sys.argv[1:]))
     from camanet_jax.lab.alignment.measurement import measure_alignment
     from camanet_jax.run import runtime
 

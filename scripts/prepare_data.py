@@ -9,6 +9,7 @@ Then: python -m camanet_jax.main --config=... --config.data_dir=OUTPUT. The same
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from camanet_jax.data.image_store import STORES
@@ -16,6 +17,7 @@ from camanet_jax.labeling.label_files import UNCERTAIN_POLICIES
 from camanet_jax.preparation.mimic_cxr import SAMPLES, VIEW_CHOICES
 from camanet_jax.preparation.prepare import prepare_data
 from camanet_jax.run import runtime
+from camanet_jax.run.command_line import expand_home
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -77,4 +79,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(expand_home(sys.argv[1:]))

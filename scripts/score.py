@@ -9,7 +9,10 @@ cut to max_seq_length - 1 words. Under `full` both are cleaned and whole. Only s
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+from camanet_jax.run.command_line import expand_home
 
 
 def main() -> None:
@@ -25,7 +28,7 @@ def main() -> None:
         default=0,
         help='of the bootstrap, and of 500 validation studies to choose the constant report on where there are more',
     )
-    options = parser.parse_args()
+    options = parser.parse_args(expand_home(sys.argv[1:]))
     from camanet_jax.run import runtime
     from camanet_jax.scoring.score import Options, score
 

@@ -5,9 +5,11 @@ Not for clinical use. The page is reachable from this machine only, unless --hos
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 from camanet_jax.run import runtime
+from camanet_jax.run.command_line import expand_home
 
 LOG = logging.getLogger('camanet_jax.app')  # this module is called __main__
 
@@ -22,7 +24,7 @@ def main() -> None:
     parser.add_argument('--workdir', type=Path, required=True, help='the folder of a trained run')
     parser.add_argument('--host', default=LOCAL, help='the address to listen on (default: %(default)s)')
     parser.add_argument('--port', type=int, default=PORT, help='0 takes a free one (default: %(default)s)')
-    options = parser.parse_args()
+    options = parser.parse_args(expand_home(sys.argv[1:]))
     with runtime.errors_for_people():
         serve(options.workdir, options.host, options.port)
 

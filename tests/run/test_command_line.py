@@ -1,5 +1,15 @@
+import argparse
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
 from camanet_jax.configuration import fill_variant, recipe
 from camanet_jax.run.command_line import expand_home, with_recipe
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = [path for path in sorted(ROOT.glob('scripts/*.py')) if 'import argparse' in path.read_text(encoding='utf-8')]
 
 
 def test_a_tilde_is_the_home_in_flags_and_in_configurations(monkeypatch):
@@ -10,6 +20,19 @@ def test_a_tilde_is_the_home_in_flags_and_in_configurations(monkeypatch):
     config = recipe('demo')
     config.data_dir = '~/data'
     assert fill_variant(config).data_dir == '/users/ada/data'
+
+
+@pytest.mark.parametrize('command', [*COMMANDS, ROOT / 'camanet_jax/app/__main__.py'], ids=lambda path: path.stem)
+def test_a_tilde_is_the_home_for_every_script(command, monkeypatch):
+    def parse_args(self, words):
+        raise InterruptedError(words)  # before the script does anything
+
+    monkeypatch.setenv('HOME', '/users/ada')
+    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', parse_args)
+    monkeypatch.setattr(sys, 'argv', [str(command), '--workdir=~/runs/x', '--output', '/x'])
+    with pytest.raises(InterruptedError) as parsed:
+        runpy.run_path(str(command), run_name='__main__')
+    assert parsed.value.args == (['--workdir=/users/ada/runs/x', '--output', '/x'],)
 
 
 def test_both_ways_of_writing_the_flag_name_the_shipped_recipe(tmp_path, monkeypatch):
