@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ ROOMS = sorted({room_of(path) for path in FILES} - {TOP})
 
 def test_the_rooms_are_found():
     assert {'models', 'data', 'run', 'lab', 'reporting'} <= set(ROOMS) and ('lab', 'models') in EDGES
+
+
+def test_no_two_rooms_import_each_other():
+    mutual = [pair for pair in combinations(ROOMS, 2) if {pair, pair[::-1]} <= EDGES.keys()]
+    assert not mutual, '\n'.join(EDGES[edge] for a, b in mutual for edge in ((a, b), (b, a)))
 
 
 @pytest.mark.parametrize(
