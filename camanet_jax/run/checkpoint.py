@@ -6,6 +6,7 @@ on SIGTERM, at the same step.
 """
 
 import dataclasses
+import glob
 import signal
 import sys
 import time
@@ -65,10 +66,24 @@ def has_checkpoint(workdir: str | Path) -> bool:
     return any(folder.name.isdigit() for folder in (Path(workdir) / 'checkpoints').glob('*'))
 
 
+def check_path(workdir: str | Path) -> None:
+    """Refuses a workdir that Orbax cannot read back from: it takes * ? [ anywhere in the path for a pattern.
+
+    Raises:
+      ValueError: the absolute path holds one of them.
+    """
+    if glob.has_magic(str(Path(workdir).absolute())):
+        raise ValueError(
+            f'Expected a workdir without the characters * ? [ in its path, where checkpoints cannot be read back; got '
+            f'{Path(workdir).absolute()}. Choose another --workdir, or rename the folder that holds the run.'
+        )
+
+
 class Checkpoints:
     """The checkpoints of one workdir; `selection` is the run's, updated by the training loop."""
 
     def __init__(self, workdir: str | Path, selection: Selection | None = None):
+        check_path(workdir)
         self.selection = selection or Selection()
         self.folder = Path(workdir).absolute() / 'checkpoints'
         options = ocp.CheckpointManagerOptions(preservation_policy=LastAndBest(self.selection))

@@ -6,7 +6,6 @@ config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predict
 import contextlib
 import dataclasses
 import fcntl
-import glob
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from ml_collections import ConfigDict
 from camanet_jax import configuration, sharding
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.run.checkpoint import Checkpoints, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, check_path, has_checkpoint
 from camanet_jax.run.files import read_json, read_text, write_json, write_text
 from camanet_jax.train_step import init_state
 
@@ -38,11 +37,7 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
       ValueError: another configuration or vocabulary was used in it (the differing keys are named), or it holds a
         converted checkpoint, which training would replace, or its path is one that checkpoints cannot be read from.
     """
-    if glob.has_magic(str(workdir.absolute())):
-        raise ValueError(
-            f'Expected a workdir without the characters * ? [ in its path, where checkpoints would be lost; got '
-            f'{workdir.absolute()}. Choose another --workdir.'
-        )
+    check_path(workdir)
     if (workdir / TORCH_BUFFERS).exists():
         raise ValueError(
             f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -168,3 +169,15 @@ def test_a_folder_that_cannot_be_written_to_is_prepared_in_the_users_cache(tmp_p
     monkeypatch.setattr(sources, '_writable', lambda folder: False)
     elsewhere = sources.default_cache(data_dir)
     assert elsewhere.parent == tmp_path / 'cache' / 'camanet_jax' and elsewhere.name.startswith('films-')
+
+
+@pytest.mark.parametrize('home', ['/proc/none', 'relative'])
+def test_without_a_home_that_can_be_written_prepared_data_go_to_the_temporary_folder(home, tmp_path, monkeypatch):
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    monkeypatch.setenv('HOME', home)
+    monkeypatch.setattr(sources, '_writable', lambda folder: False)
+    monkeypatch.setattr(sources.tempfile, 'tempdir', str(tmp_path / 'tmp'))
+    # Root may write everywhere, an ordinary user not.
+    monkeypatch.setattr(sources.os, 'access', lambda place, mode: place.is_relative_to(tmp_path))
+    (data_dir := tmp_path / 'films').mkdir()
+    assert sources.default_cache(data_dir).is_relative_to(tmp_path / 'tmp' / f'cache-{os.getuid()}')

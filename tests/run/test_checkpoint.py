@@ -12,7 +12,7 @@ import pytest
 from front_door import ROOT, checkpoint_steps
 
 from camanet_jax.run.checkpoint import Checkpoints, Selection, has_checkpoint
-from camanet_jax.run.workdir import open_trained
+from camanet_jax.run.workdir import claim_workdir, open_trained
 
 SAVE_AND_DIE = """
 import os, signal, sys
@@ -100,3 +100,11 @@ def test_opening_a_folder_without_a_run_is_refused_and_makes_nothing(tmp_path):
     with pytest.raises(ValueError, match='Expected a checkpoint in .*missing, found none'):
         open_trained(missing)
     assert not missing.exists()
+
+
+@pytest.mark.parametrize('name', ['runs [old]', 'what?', 'a*b'])
+def test_a_workdir_whose_checkpoints_could_not_be_read_back_is_refused_before_anything_is_written(name, tmp_path):
+    for open_workdir in (Checkpoints, lambda workdir: claim_workdir(workdir, config=None, tokenizer=None)):
+        with pytest.raises(ValueError, match='without the characters'):
+            open_workdir(tmp_path / name / 'run')
+    assert not list(tmp_path.iterdir())
