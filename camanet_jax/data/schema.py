@@ -9,7 +9,7 @@ The R2Gen layout of a data folder:
 import collections
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +59,15 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
     """
     annotation_path = Path(data_dir) / 'annotation.json'
     labels_path = Path(data_dir) / 'labels.json'
-    annotation = _read_json_object(annotation_path)
+    annotation = read_entries(annotation_path)
     if unknown := sorted(set(annotation) - set(SPLITS)):
         raise ValueError(f'{annotation_path}: expected the splits {", ".join(SPLITS)}, got also {unknown}')
-    label_rows = _read_json_object(labels_path) if labels_path.exists() else None
+    label_rows = read_json_object(labels_path) if labels_path.exists() else None
 
     problems: list[str] = []
     studies = []
     for split in SPLITS:
-        for number, entry in enumerate(_entries(annotation, split, annotation_path)):
+        for number, entry in enumerate(annotation.get(split, [])):
             if found := _entry_problems(entry, split) or _label_problems(entry, label_rows):
                 problems += [f'{split}[{number}]: {problem}' for problem in found]
             else:
@@ -87,7 +87,32 @@ def summarise(items: list[str], singular: str, plural: str) -> str:
     return f'{len(items)} {noun}: {"; ".join(items[:_PROBLEMS_SHOWN])}{more}'
 
 
-def _read_json_object(path: Path) -> dict[str, Any]:
+def read_entries(path: Path) -> dict[str, list[Any]]:
+    """The entries of every split that an annotation.json names, whatever they are: the one reader of such files.
+
+    Raises:
+        ValueError: the file is missing, no JSON object, or a split is not a list.
+    """
+    annotation = read_json_object(path)
+    for split, entries in annotation.items():
+        if not isinstance(entries, list):
+            raise ValueError(f'{path}: "{split}" must be a list of studies, got {type(entries).__name__}')
+    return annotation
+
+
+def annotated_reports(path: Path, splits: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Ids and reports of an annotation.json. Its images need not be there, and studies may share an id."""
+    annotation = read_entries(path)
+    try:
+        for split in splits:
+            for entry in annotation.get(split, []):
+                yield str(entry['id']), entry['report']
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'{path}: expected {{"train": [{{"id": .., "report": ..}}, ..], ..}} ({error!r})') from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Reads a JSON object; raises ValueError, which names the file, where there is none."""
     if not path.is_file():
         raise ValueError(f'{path}: no such file; data_dir must hold annotation.json and images/')
     try:
@@ -97,14 +122,6 @@ def _read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
     return content
-
-
-def _entries(annotation: dict[str, Any], split: str, path: Path) -> list[Any]:
-    entries = annotation.get(split, [])
-    if not isinstance(entries, list):
-        kind = type(entries).__name__
-        raise ValueError(f'{path}: "{split}" must be a list of studies, got {kind}')
-    return entries
 
 
 def _entry_problems(entry: Any, split: str) -> list[str]:
@@ -143,9 +160,17 @@ def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[
     return [f'labels of study {entry["id"]}: {problem}']
 
 
-def label_row(study_id: str, rows: Mapping[str, Any]) -> Any:
-    """A study's row in a label file: under the whole id or, as in IU X-Ray's, its first two dash-separated parts."""
-    return rows.get(study_id, rows.get('-'.join(study_id.split('-')[:2])))
+def label_row(study_id: str, rows: Mapping[str, Any], *, open_i: bool = False) -> Any:
+    """A study's row in a label file: under the whole id or, as in IU X-Ray's, its first two dash-separated parts.
+
+    Args:
+        open_i: Look under Open-i's report number too: CXR54 for CXR54_IM-2145.
+
+    Returns:
+        The row, or None where there is none.
+    """
+    names = [study_id, '-'.join(study_id.split('-')[:2]), *([study_id.split('_')[0]] if open_i else [])]
+    return next((rows[name] for name in names if name in rows), None)
 
 
 def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> Study:

@@ -3,13 +3,13 @@
 import hashlib
 import logging
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from camanet_jax.data.schema import SPLITS, summarise
+from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
 from camanet_jax.labeling import phrase_rules
 from camanet_jax.labeling.label_files import (
     Labels,
@@ -20,7 +20,7 @@ from camanet_jax.labeling.label_files import (
 )
 from camanet_jax.labeling.openi_index import read_openi_index
 from camanet_jax.labeling.rule_labeler import RULES, Labeler
-from camanet_jax.run.files import append_json_lines, drop_torn_line, read_columns, read_json, read_json_lines
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_columns, read_json_lines
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -195,14 +195,3 @@ def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[s
     if problems or not reports:
         raise ValueError(f'{path}: {summarise(problems, "problem", "problems") if problems else "no reports"}')
     return reports
-
-
-def annotated_reports(path: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Ids and reports of an R2Gen annotation. Its images need not be there, and studies may share an id."""
-    try:
-        annotation = read_json(path)
-        for split in splits:
-            for entry in annotation.get(split, []):
-                yield str(entry['id']), entry['report']
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path}: expected {{"train": [{{"id": .., "report": ..}}, ..], ..}} ({error!r})') from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from camanet_jax.data.image_store import check_store
-from camanet_jax.data.schema import SPLITS, Study
+from camanet_jax.data.schema import SPLITS, Study, read_entries
 from camanet_jax.labeling.label_files import write_label_json
 from camanet_jax.run.files import read_json, write_json
 
@@ -31,6 +31,23 @@ def check_output(source: Path, output: Path) -> None:
     """Refuses an output folder in which the source's own files would be replaced."""
     if output.resolve() == source.resolve():
         raise ValueError(f'{output}: expected another folder than --source, whose files would be replaced')
+
+
+def read_r2gen_entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """(split, entry) of every study of R2Gen's annotation.json, in the file's order, train first.
+
+    Raises:
+      ValueError: the file is something else, or an entry lacks its id, report or image_path.
+    """
+    annotation = read_entries(path)
+    try:
+        entries = [(split, entry) for split in SPLITS for entry in annotation[split]]
+        whole = all(entry['id'] and entry['report'] and entry['image_path'] for _, entry in entries)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not an annotation.json in R2Gen's layout ({error!r})") from error
+    if not whole:
+        raise ValueError(f'{path}: some studies have an empty id, report or image_path')
+    return entries
 
 
 def write_study_folder(output: Path, collected: Collected, store: str) -> None:

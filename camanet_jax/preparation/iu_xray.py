@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from camanet_jax.data.schema import SPLITS, Study, summarise
-from camanet_jax.preparation.folder import Collected
+from camanet_jax.preparation.folder import Collected, read_r2gen_entries
 from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, OpenIReport, locate_films, read_reports
-from camanet_jax.preparation.r2gen_annotation import read_entries
 from camanet_jax.run.files import as_csv, read_json, write_text
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def collect_iu_xray(
     kept = {report.study_id: report for report in reports if report.findings and len(report.films) >= _VIEWS}
     split = split or read_iu_split()
     _check_ids(kept, split)
-    entries = {entry['id']: entry for _, entry in read_entries(annotation)} if annotation else {}
+    entries = {entry['id']: entry for _, entry in read_r2gen_entries(annotation)} if annotation else {}
     _compare_reports(kept, entries)
 
     films = {name: _choose_films(report, entries.get(name, {}).get('image_path', ())) for name, report in kept.items()}

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from camanet_jax.data.schema import SPLITS, Study
-from camanet_jax.preparation.folder import Collected
+from camanet_jax.preparation.folder import Collected, read_r2gen_entries
 from camanet_jax.preparation.mimic_reports import MimicReports, find_findings
-from camanet_jax.preparation.r2gen_annotation import read_entries
 from camanet_jax.run.files import read_columns
 from camanet_jax.run.progress import tracked
 
@@ -175,7 +174,7 @@ def _sample_per_study(films: list[Film], texts: dict[str, str]) -> Iterator[Stud
 def _read_r2gen(annotation: Path) -> list[Study]:
     studies = [
         Study(entry['id'], split, entry['report'], None, tuple(entry['image_path']))
-        for split, entry in read_entries(annotation)
+        for split, entry in read_r2gen_entries(annotation)
     ]
     counts = collections.Counter(study.split for study in studies)
     LOG.info('%s: %s samples', annotation, '/'.join(f'{counts[split]:,}' for split in SPLITS))

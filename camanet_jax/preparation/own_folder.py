@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.data.schema import OBSERVATIONS, label_row
-from camanet_jax.run.files import column_places, read_csv, read_json
+from camanet_jax.data.schema import OBSERVATIONS, label_row, read_entries, read_json_object
+from camanet_jax.run.files import column_places, read_csv
 
 PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
 _SPLIT_NAMES = {'validate': 'val', 'validation': 'val', 'valid': 'val', 'dev': 'val'}
@@ -62,12 +62,10 @@ def _find_table(source: Path) -> Path:
 
 
 def _annotation_rows(path: Path) -> Iterator[Row]:
-    annotation = _read_object(path)
+    annotation = read_entries(path)
     labels_path = path.with_name('labels.json')
-    labels = _read_object(labels_path) if labels_path.is_file() else None
+    labels = read_json_object(labels_path) if labels_path.is_file() else None
     for split, entries in annotation.items():
-        if not isinstance(entries, list):
-            raise ValueError(f'{path}: "{split}" must be a list of studies, got {type(entries).__name__}')
         for number, entry in enumerate(entries):
             yield _annotation_row(f'{split}[{number}]', split, entry, labels)
 
@@ -85,13 +83,6 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
     here, stated = _split_name(split), _split_name(_text(entry.get('split', split)))
     fault = '' if stated == here else f'listed under "{split}", but its "split" is {entry["split"]!r}'
     return Row(where, name, here, _text(entry.get('report')), tuple(map(_text, paths)), row, patient, fault)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
-    return content
 
 
 # --- CSV ---

@@ -18,7 +18,9 @@ def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Se
 
     Reports without another label are left out. An observation that the others ignore everywhere has no row.
     """
-    pairs = [(row, other) for name, row in labels.items() if (other := other_row(others, name)) is not None]
+    pairs = [
+        (row, other) for name, row in labels.items() if (other := label_row(name, others, open_i=True)) is not None
+    ]
     if not pairs:
         raise ValueError('none of the reports has a label to compare with; are the ids those of the same data set?')
     ours, theirs = (np.array(side) for side in zip(*pairs, strict=True))
@@ -30,12 +32,6 @@ def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Se
     rows += [table_row(f'**{average}**', scores[average]) for average in ('micro', 'macro')]
     table = markdown_table(('observation', 'positive', *NUMBERS), rows, padded=False)
     return f'{len(pairs)} reports, uncertain counted as {uncertain}\n\n{table}'
-
-
-def other_row(others: Mapping[str, Sequence[int]], name: str) -> Sequence[int] | None:
-    """A study's row in a label file, or under Open-i's id of it."""
-    found = label_row(name, others)
-    return others.get(name.split('_')[0]) if found is None else found
 
 
 def table_row(name: str, scores: Mapping[str, Any]) -> list[str]:

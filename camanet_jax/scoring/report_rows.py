@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from camanet_jax.data.schema import SPLITS, summarise
-from camanet_jax.labeling.label_reports import annotated_reports
+from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
 from camanet_jax.run.files import read_csv, read_text
 
 Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from camanet_jax.data.schema import SPLITS, summarise
+from camanet_jax.data.schema import SPLITS, label_row, summarise
 from camanet_jax.labeling.label_files import positives, read_label_csv, read_label_json
 from camanet_jax.metrics.scorer import GivenLabels
 from camanet_jax.metrics.scores import in_order, shown
 from camanet_jax.run.files import read_csv
-from camanet_jax.scoring.agreement import other_row
 from camanet_jax.scoring.report_rows import REFERENCE, REPORT, DataFolder, Rows, has_references, read_rows, texts
 
 ID_COLUMNS = ('id', 'study_id')
@@ -103,7 +102,7 @@ def read_labels(path: Path | None, ids: Sequence[str], uncertain: str) -> GivenL
         raise ValueError(f'{path}: no such file; expected label rows by study, JSON or CSV')
     binary = path.suffix == '.json'
     labels = read_label_json(path) if binary else read_label_csv(path, _id_column(path))
-    rows = [other_row(labels, study_id) for study_id in ids]
+    rows = [label_row(study_id, labels, open_i=True) for study_id in ids]
     if missing := [study_id for study_id, row in zip(ids, rows, strict=True) if row is None]:
         raise ValueError(
             f'{path}: expected labels of all {len(ids)} studies, got none of {summarise(missing, "study", "studies")}.'

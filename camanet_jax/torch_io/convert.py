@@ -15,6 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration
+from camanet_jax.data.schema import read_entries
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints
@@ -191,9 +192,8 @@ def read_tokenizer(config: ConfigDict, rows: int, annotation: Path | None, vocab
 
 def train_reports(annotation: Path) -> list[str]:
     """The reports of an annotation's train split."""
-    content = read_json(annotation)
-    entries = content.get('train') if isinstance(content, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and 'report' in entry for entry in entries):
+    entries = read_entries(annotation).get('train')
+    if entries is None or not all(isinstance(entry, dict) and 'report' in entry for entry in entries):
         raise ValueError(f'{annotation}: expected {{"train": [{{"report": ...}}, ...]}}, got something else.')
     return [str(entry['report']) for entry in entries]
 
