@@ -109,7 +109,7 @@ def read_identifiers(path: Path) -> dict[str, str]:
 
 
 def is_lateral(path: Path) -> bool:
-    """Whether the file says that its view is a lateral one."""
+    """Tells whether the file says that its view is lateral."""
     try:
         dataset = pydicom.dcmread(path, specific_tags=['ViewPosition'], stop_before_pixels=True)
     except Exception:  # as above

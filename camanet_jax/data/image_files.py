@@ -65,7 +65,7 @@ def read_grey(path: Path, name: str) -> Image.Image:
 
 
 def is_dicom(file: BinaryIO) -> bool:
-    """Whether DICOM's mark is in its place; goes back to the start of the file."""
+    """Tells whether DICOM's mark is at its offset; rewinds to the start of the file."""
     head = file.read(_DICOM_MARK_END)
     file.seek(0)
     return head.endswith(_DICOM_MARK) and len(head) == _DICOM_MARK_END
@@ -116,7 +116,7 @@ def _why_unknown(file: BinaryIO) -> str:
 
 
 def _room_for(width: int, height: int) -> contextlib.AbstractContextManager:
-    """What to hold while an image is decoded, so that memory is bounded; refuses what is no film."""
+    """The lock to hold while an image is decoded, so that memory is bounded; refuses what is no film."""
     if width * height > MAX_PIXELS:
         raise ValueError(f'expected at most {MAX_PIXELS:,} pixels, got {width:,} x {height:,}')
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -155,7 +155,7 @@ def as_grey(image: Image.Image) -> Image.Image:
 
 
 def _white_is_low(image: Image.Image) -> bool:
-    """Whether this is a deep TIFF in which 0 is white; Pillow turns those of 8 bits alone."""
+    """Tells whether this is a deep TIFF in which 0 is white; Pillow turns those of 8 bits alone."""
     return image.format == 'TIFF' and image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 

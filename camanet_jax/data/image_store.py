@@ -21,7 +21,7 @@ def check_store(store: str) -> str:
 
 
 def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
-    """What is kept of an image file.
+    """The bytes to keep of an image file.
 
     Store '256' is the film in 8-bit grey, brought to a short side of 256 pixels as training does it, in JPEG of quality
     95. A film that is no larger stays as it is, and so does a damaged one: training names it, or skips it.

@@ -1,4 +1,4 @@
-"""What a study is, and the community's annotation files read into studies.
+"""The study, and the community's annotation files read into studies.
 
 The R2Gen layout of a data folder:
     annotation.json  {"train": [{"id", "report", "image_path": [..]}, ..], "val": .., "test": ..}

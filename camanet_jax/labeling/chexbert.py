@@ -21,7 +21,7 @@ TOKEN_TYPES = 2
 
 
 class ChexBertOutput(NamedTuple):
-    """What the network makes of a batch of reports.
+    """The network's output for a batch of reports.
 
     Attributes:
       first_token: the last layer's first token [B, D], which the heads read.

@@ -119,7 +119,7 @@ def read_label_json(path: str | Path) -> Labels:
 
 
 def is_binary_row(row: object) -> bool:
-    """Whether this is a row of a JSON label file."""
+    """Tells whether this is a row of a JSON label file."""
     width_fits = isinstance(row, list) and len(row) == len(OBSERVATIONS)
     return width_fits and all(value in (POSITIVE, NEGATIVE, IGNORED) for value in row)
 

@@ -43,7 +43,7 @@ def classification_scores(
 
 
 def presence_scores(probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']) -> dict:
-    """Of a classifier against pseudo-labels that are NaN where there is none; empty where there are none at all.
+    """Scores of a classifier against pseudo-labels that are NaN where there is none; empty where there are none at all.
 
     An observation without a pseudo-label is 0 on both sides, where precision, recall and F1 overlook it.
     """

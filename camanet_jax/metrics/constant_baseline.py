@@ -41,7 +41,7 @@ def select_constant_report(
     max_seq_length: int,
     seed: int = 0,
 ) -> ConstantReport:
-    """Of the 200 most frequent cleaned train reports the one with the highest validation BLEU-4.
+    """Selects, of the 200 most frequent cleaned train reports, the one with the highest validation BLEU-4.
 
     Equally frequent reports rank by their first appearance. More than 500 validation studies are
     sub-sampled to 500, by `seed`.

@@ -44,7 +44,7 @@ class Film:
 
     @property
     def place(self) -> int:
-        """Of the view among a study's."""
+        """Rank of the view among a study's."""
         return _VIEW_ORDER.index(self.view) if self.view in _VIEW_ORDER else len(_VIEW_ORDER)
 
 

@@ -37,7 +37,7 @@ class OpenIReport:
 
 @dataclasses.dataclass(frozen=True)
 class ArchiveCounts:
-    """What an archive holds."""
+    """Counts of an archive's reports."""
 
     reports: int
     with_findings: int

@@ -19,7 +19,7 @@ _SPLIT_NAMES = {'validate': 'val', 'validation': 'val', 'valid': 'val', 'dev': '
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one study's entry says; nothing is checked."""
+    """One study's entry, unchecked."""
 
     where: str  # 'line 7', 'train[6]'
     id: str = ''

@@ -95,7 +95,7 @@ def label(collected: Collected, options: Namespace) -> Collected:
 
 
 def beam_options(runner: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """What `tfds.download.DownloadConfig` is told for a Beam runner.
+    """Options of `tfds.download.DownloadConfig` for a Beam runner.
 
     Args:
       runner: Beam's name, e.g. 'DirectRunner', 'DataflowRunner', 'FlinkRunner'.

@@ -1,4 +1,4 @@
-"""What a synthetic study shows: findings, the labels they imply, and how often they occur.
+"""Contents of a synthetic study: findings, the labels they imply, and how often they occur.
 
 The long tail is CheXpert-like: a little over half of the studies have no finding, a handful of
 findings make up most of the rest and often come together (a failing heart is large and wet), and

@@ -81,7 +81,7 @@ def _frontal_trunk(anatomy: Anatomy, view: View) -> Picture:
 
 
 def _abdomen(anatomy: Anatomy, view: View, lung: Picture, rng: np.random.Generator) -> Picture:
-    """What lies under the diaphragm, less the gas in the stomach."""
+    """The region under the diaphragm, less the gas in the stomach."""
     below = edge(view.v - anatomy.diaphragm - 0.05, 0.25) * (1 - lung)
     inside = edge(anatomy.chest_width + 0.06 - np.abs(view.u), 0.1)
     place = (rng.uniform(0.25, 0.45), anatomy.diaphragm + rng.uniform(0.16, 0.24))

@@ -71,7 +71,7 @@ def _ragged(view: View, centre, radii, rng, softness: float) -> Picture:
 
 
 def _region(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
-    """What the anatomy itself already shows; nothing is added."""
+    """Findings that the anatomy itself already shows; nothing is added."""
     if finding.kind == 'cardiomegaly':
         return np.float32(0), film.regions['heart']
     level = film.view.v - anatomy.apex
