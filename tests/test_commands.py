@@ -108,9 +108,27 @@ def test_a_command_gets_as_far_as_its_data(house, command):
     check(command, run(command, *house('editable')))
 
 
-@pytest.mark.parametrize('command', [command for command in RUN if re.search(WHEEL, command)])
+@pytest.mark.parametrize(
+    'command', [pytest.param(each, marks=() if re.search(WHEEL, each) else pytest.mark.slow) for each in RUN]
+)
 def test_a_command_works_beside_a_wheel(house, command):
     check(command, run(command, *house('wheel')))
+
+
+@pytest.mark.parametrize('command', sorted(set(commands()) - set(RUN)))
+def test_a_command_is_not_run(command):
+    pytest.skip(f'{reason(command)}: {command}')
+
+
+@pytest.mark.slow
+def test_the_first_command_as_it_is_written(house, tmp_path):
+    repository, _ = house('editable')
+    copy, first = tmp_path / 'repository', commands()[0]
+    shutil.copytree(repository, copy, ignore=shutil.ignore_patterns('*.egg-info', 'build'))
+    shell = {'HOME': str(tmp_path), 'PATH': f'{sys.base_prefix}/bin:/usr/bin:/bin'}
+    done = subprocess.run(['bash', '-c', first], cwd=copy, env=shell, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (copy / 'runs/demo/report.html').stat().st_size > 1e6
 
 
 def test_every_reason_is_still_needed():
