@@ -41,6 +41,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     mimic.add_argument('--samples', choices=SAMPLES, default='image', help='one sample for each (default: %(default)s)')
     mimic.add_argument('--views', choices=VIEW_CHOICES, default='all', help='films to take (default: %(default)s)')
     folder.add_argument('--table', type=Path, metavar='FILE', help='annotation.json or CSV (default: in source)')
+    folder.add_argument(
+        '--original_sizes',
+        type=Path,
+        metavar='FILE',
+        help='CSV with columns study, view_index, dicom_columns, dicom_rows: for films that lost their aspect, which '
+        "training and the paper's transform restore",
+    )
     folder.add_argument('--patient_rule', default='', metavar='REGEX', help='finds the patient in a study id')
     folder.add_argument('--only_look', action='store_true', help='look for images without decoding them')
     folder.add_argument('--labels', metavar='FILE|rules', help='labels instead of those in the source')

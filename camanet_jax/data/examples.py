@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED
@@ -19,7 +18,7 @@ from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image, train_image
 
 Example = dict[str, np.ndarray | np.generic]
-Transform = Callable[[Image.Image], np.ndarray]  # --> uint8 [height width]
+Transform = Callable[..., np.ndarray]  # PIL image, and its original_size where it has one --> uint8 [height width]
 NONE = -1  # the position of no study
 
 
@@ -121,8 +120,13 @@ def to_example(
     Raises:
         DamagedImageError: an image cannot be decoded.
     """
-    views = zip(record['images'], record['image_paths'], strict=True)
-    images = [transform(open_grey(encoded, path)) for encoded, path in views]
+    films = [open_grey(encoded, path) for encoded, path in zip(record['images'], record['image_paths'], strict=True)]
+    # A builder of its own, and records of earlier versions, have no sizes.
+    sizes = record.get('original_sizes', np.zeros((len(films), 2), int))[: len(films)].tolist()
+    images = [
+        transform(film, original_size=tuple(size)) if any(size) else transform(film)
+        for film, size in zip(films, sizes, strict=True)
+    ]
     ids = tokenizer.encode(record['report'], max_seq_length)
     labels = record['labels'].astype(np.float32)
     return {

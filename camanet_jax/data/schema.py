@@ -4,6 +4,8 @@ The R2Gen layout of a data folder:
     annotation.json  {"train": [{"id", "report", "image_path": [..]}, ..], "val": .., "test": ..}
     labels.json      {study id, or its first two dash-separated parts: 14 times 0 or 1}
     images/          the files that `image_path` names, frontal view first
+An entry's "original_size", [[width, height] or null, ..], one for each of its files, is for films that were resized
+without regard to their aspect.
 """
 
 import collections
@@ -45,6 +47,8 @@ class Study:
     report: str  # as written, not cleaned
     labels: tuple[int, ...] | None  # [Y] of 0, 1, UNLABELLED; order of OBSERVATIONS; None: unlabelled throughout
     image_paths: tuple[str, ...]  # [I] relative to the folder of images, in view order
+    # [I] (width, height) of the films before their files were resized without regard to the aspect; None: unknown
+    original_sizes: tuple[tuple[int, int] | None, ...] | None = None
 
 
 def read_annotation(data_dir: str | Path) -> list[Study]:
@@ -135,6 +139,9 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
     paths = entry.get('image_path')
     if not (isinstance(paths, list) and paths and all(_is_text(path) for path in paths)):
         problems.append(f'"image_path" must be a list of file names, got {paths!r}')
+    elif not _are_sizes(entry.get('original_size'), len(paths)):
+        got = entry['original_size']
+        problems.append(f'"original_size" must be [width, height] or null for each of {len(paths)} images, got {got!r}')
     if entry.get('split', split) != split:
         problems.append(f'listed under "{split}" but its "split" is {entry["split"]!r}')
     return [f'study {entry["id"]}: {problem}' for problem in problems]
@@ -142,6 +149,15 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _are_sizes(sizes: Any, images: int) -> bool:
+    if not isinstance(sizes, list):
+        return sizes is None
+    return len(sizes) == images and all(
+        size is None or (isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size))
+        for size in sizes
+    )
 
 
 def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[str]:
@@ -175,4 +191,6 @@ def label_row(study_id: str, rows: Mapping[str, Any], *, open_i: bool = False) -
 
 def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> Study:
     labels = None if rows is None else tuple(int(v) for v in label_row(entry['id'], rows))
-    return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']))
+    sizes = entry.get('original_size')
+    sizes = None if sizes is None else tuple(size and tuple(size) for size in sizes)
+    return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']), sizes)

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 Rng = np.random.Generator
+Size = tuple[int, int]  # width, height
 
 # The official ranges; the paper names the operations and leaves the ranges out.
 _MAX_ROTATION_DEGREES = 10.0
@@ -19,9 +20,9 @@ _SCALE_RANGE = (0.8, 1.2)
 # --- Geometry ---
 
 
-def resize_short_side(image: Image.Image, size: int) -> Image.Image:
-    """Resizes with antialiasing so that the short side is `size`, keeping the aspect."""
-    width, height = image.size
+def resize_short_side(image: Image.Image, size: int, original_size: Size | None = None) -> Image.Image:
+    """Resizes with antialiasing so that the short side is `size`, keeping the aspect, or restoring the original's."""
+    width, height = original_size or image.size
     short, long = sorted((width, height))
     long = int(size * long / short)
     return image.resize((size, long) if width <= height else (long, size), Image.Resampling.BILINEAR)
@@ -61,7 +62,11 @@ def _crop(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
 
 
 def eval_image(
-    image: Image.Image, eval_transform: str, image_size: int, resize_size: int
+    image: Image.Image,
+    eval_transform: str,
+    image_size: int,
+    resize_size: int,
+    original_size: Size | None = None,
 ) -> UInt8[np.ndarray, 'height width']:
     """Brings an image to `image_size` without randomness.
 
@@ -71,10 +76,11 @@ def eval_image(
             'official' (straight to the square, whatever the aspect).
         image_size: Height and width of the result.
         resize_size: Short side before the crop.
+        original_size: Of a film that was stored with another aspect; 'paper' restores the original's.
     """
     _check_sizes(image_size, resize_size)
     if eval_transform == 'paper':
-        return np.asarray(crop_centre(resize_short_side(image, resize_size), image_size))
+        return np.asarray(crop_centre(resize_short_side(image, resize_size, original_size), image_size))
     if eval_transform == 'official':
         return np.asarray(image.resize((image_size, image_size), Image.Resampling.BILINEAR))
     raise ValueError(f"eval_transform must be 'paper' or 'official', got {eval_transform!r}")
@@ -90,6 +96,7 @@ def train_image(
     augment: str,
     image_size: int,
     resize_size: int,
+    original_size: Size | None = None,
 ) -> UInt8[np.ndarray, 'height width']:
     """Resizes the short side to `resize_size`, cuts `image_size`, then varies the view.
 
@@ -101,11 +108,12 @@ def train_image(
             random crop; or 'none' (the middle square, unchanged).
         image_size: Height and width of the result.
         resize_size: Short side before the crop.
+        original_size: Of a film that was stored with another aspect; the original's is restored.
     """
     _check_sizes(image_size, resize_size)
     if augment not in _AUGMENTATIONS:
         raise ValueError(f'train_augment must be one of {list(_AUGMENTATIONS)}, got {augment!r}')
-    resized = resize_short_side(image, resize_size)
+    resized = resize_short_side(image, resize_size, original_size)
     return np.asarray(_AUGMENTATIONS[augment](resized, rng, image_size))
 
 

@@ -78,7 +78,8 @@ def count_splits(studies: Sequence[Study]) -> dict[str, int]:
 
 
 def _entry(study: Study) -> dict[str, Any]:
-    return {'id': study.id, 'report': study.report, 'image_path': list(study.image_paths), 'split': study.split}
+    entry = {'id': study.id, 'report': study.report, 'image_path': list(study.image_paths), 'split': study.split}
+    return entry if study.original_sizes is None else entry | {'original_size': study.original_sizes}
 
 
 def _link_images(link: Path, images_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 import logging
 import re
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from camanet_jax.labeling.label_files import VALUES, positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
 from camanet_jax.run.cores import usable_cores
-from camanet_jax.run.files import write_json
+from camanet_jax.run.files import read_columns, write_json
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -148,6 +149,7 @@ def _decoding_fault(path: Path) -> str | None:
 
 
 VALIDATION_FILE = 'validation.json'
+SIZE_COLUMNS = ('study', 'view_index', 'dicom_columns', 'dicom_rows')
 
 
 def collect_own(
@@ -187,6 +189,42 @@ def collect_own(
     studies = _studies(rows, uncertain)
     _log_summary(rows, studies, patient_rule, decode_images)
     return Collected(studies, images_dir, {'data_set': source.resolve().name})
+
+
+def with_original_sizes(studies: Sequence[Study], path: Path) -> list[Study]:
+    """The studies with the sizes of their films before these were resized without regard to the aspect.
+
+    Args:
+      studies: of `collect_own`.
+      path: a CSV with `SIZE_COLUMNS`, a row for each film: the study's id, the film's place in it from 0, and the
+        original's width and height in pixels; both empty where they are unknown.
+
+    Raises:
+      ValueError: it is no such table, or lacks rows of films.
+    """
+    sizes = {(study, view): (columns, rows) for study, view, columns, rows in read_columns(path, SIZE_COLUMNS)}
+    films = [(study.id, str(view)) for study in studies for view in range(len(study.image_paths))]
+    if missing := [f'{study} {view}' for study, view in films if (study, view) not in sizes]:
+        raise ValueError(
+            f'{path}: expected a row (study, view_index) for each film; '
+            f'{summarise(missing, "film has none", "films have none")}'
+        )
+    if wrong := [f'{study} {view}: {"x".join(size)}' for (study, view), size in sizes.items() if not _is_size(size)]:
+        raise ValueError(
+            f'{path}: expected dicom_columns and dicom_rows above 0, or both empty; '
+            f'{summarise(wrong, "film has other", "films have other")}'
+        )
+    known = {film: tuple(map(int, size)) if all(size) else None for film, size in sizes.items()}
+    return [
+        dataclasses.replace(
+            study, original_sizes=tuple(known[study.id, str(view)] for view in range(len(study.image_paths)))
+        )
+        for study in studies
+    ]
+
+
+def _is_size(cells: tuple[str, str]) -> bool:
+    return not any(cells) or all(cell.isdecimal() and int(cell) > 0 for cell in cells)
 
 
 def _find_images(rows: Sequence[Row], source: Path) -> Path:

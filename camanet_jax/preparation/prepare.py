@@ -15,7 +15,7 @@ from camanet_jax.labeling.rule_labeler import label_reports
 from camanet_jax.preparation.folder import Collected, check_output, count_splits, write_study_folder
 from camanet_jax.preparation.iu_xray import collect_iu_xray
 from camanet_jax.preparation.mimic_cxr import collect_mimic_cxr, find_table, study_number
-from camanet_jax.preparation.own_data import collect_own
+from camanet_jax.preparation.own_data import collect_own, with_original_sizes
 from camanet_jax.preparation.records import write_records
 
 LOG = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def collect(options: Namespace) -> Collected:
         return collect_mimic_cxr(
             source, reports=options.reports, annotation=options.annotation, samples=options.samples, views=options.views
         )
-    return collect_own(
+    collected = collect_own(
         source,
         output,
         table=options.table,
@@ -77,6 +77,9 @@ def collect(options: Namespace) -> Collected:
         decode_images=not options.only_look,
         uncertain=options.uncertain,
     )
+    if options.original_sizes is None:
+        return collected
+    return dataclasses.replace(collected, studies=with_original_sizes(collected.studies, options.original_sizes))
 
 
 def label(collected: Collected, options: Namespace) -> Collected:

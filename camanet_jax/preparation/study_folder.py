@@ -46,6 +46,7 @@ def study_features() -> tfds.features.FeaturesDict:
             'labels': tfds.features.Tensor(shape=(len(OBSERVATIONS),), dtype=np.int8),
             'images': tfds.features.Sequence(tfds.features.Image(shape=(None, None, None))),  # in view order
             'image_paths': tfds.features.Sequence(tfds.features.Text()),
+            'original_sizes': tfds.features.Tensor(shape=(None, 2), dtype=np.int32),  # 0, 0: as the image's own
         }
     )
 
@@ -67,12 +68,14 @@ class StudyShard:
     def _example(self, study: Study) -> dict[str, Any]:
         images = [stored_bytes((self.images_dir / path).read_bytes(), path, self.store) for path in study.image_paths]
         labels = study.labels or (UNLABELLED,) * len(OBSERVATIONS)
+        sizes = [size or (0, 0) for size in study.original_sizes or [None] * len(images)]
         return {
             'id': study.id,
             'report': study.report,
             'labels': np.array(labels, np.int8),
             'images': [io.BytesIO(image) for image in images],
             'image_paths': list(study.image_paths),
+            'original_sizes': np.array(sizes, np.int32),
         }
 
 
@@ -267,7 +270,10 @@ def _place(shard: Path, target: Path) -> None:
 
 
 def _fingerprint(studies: Sequence[Study], store: str) -> str:
-    content = json.dumps([dataclasses.astuple(study) for study in studies])
+    # Without sizes a study says what it said before it could have them: what was prepared then is found.
+    content = json.dumps(
+        [dataclasses.astuple(study)[: -1 if study.original_sizes is None else None] for study in studies]
+    )
     if store != 'original':
         content += store
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -57,6 +57,16 @@ def test_changed_annotation_is_prepared_again(make_study_folder):
     assert after.records[2]['report'] == 'Heart is big.'
 
 
+def test_what_was_prepared_before_studies_had_original_sizes_is_found(make_study_folder):
+    folder = make_study_folder()
+    before = open_folder(folder)
+    assert '/f1e96e97a0d67082/' in before.prepared_dir
+    edit_annotation(folder, lambda content: content['train'][2].update(original_size=[[72, 40], None]))
+    after = open_folder(folder)
+    assert after.prepared_dir != before.prepared_dir
+    assert after.records[2]['original_sizes'].tolist() == [[72, 40], [0, 0]]
+
+
 def test_cache_dir_leaves_the_data_folder_alone(make_study_folder, tmp_path):
     folder = make_study_folder()
     source = open_folder(folder, cache_dir=tmp_path / 'cache')

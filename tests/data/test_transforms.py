@@ -88,6 +88,34 @@ def test_scale_and_rotation_turn_about_the_centre():
         assert (rows.mean(), columns.mean()) == pytest.approx((50, 50), abs=0.3)
 
 
+@pytest.mark.parametrize('size', [(180, 120), (120, 180)])
+def test_the_original_size_restores_a_lost_aspect(size):
+    original = Image.fromarray(ramp()).resize(size)
+    squashed = original.resize((120, 120))
+    sizes = dict(image_size=48, resize_size=64)
+    expected = transforms.eval_image(original, 'paper', **sizes).astype(int)
+    restored, lost = (transforms.eval_image(squashed, 'paper', original_size=each, **sizes) for each in (size, None))
+    assert np.abs(restored - expected).mean() < 2 < 20 < np.abs(lost - expected).mean()
+    official = [transforms.eval_image(squashed, 'official', original_size=each, **sizes) for each in (None, size)]
+    np.testing.assert_array_equal(*official)  # goes to the square, whatever the aspect
+
+
+@pytest.mark.parametrize('augment', ['paper', 'official_iu', 'official_mimic', 'none'])
+def test_training_restores_a_lost_aspect_too(augment):
+    disc = np.hypot(*(np.mgrid[:120, :120] - 59.5)) < 30
+    squashed = Image.fromarray(np.uint8(255) * disc)  # of a film of 180 x 120, in which it is wide
+
+    def shape(original_size):
+        rng = np.random.default_rng(3)
+        film = transforms.train_image(
+            squashed, rng, augment=augment, image_size=60, resize_size=60, original_size=original_size
+        )
+        rows, columns = np.nonzero(film > 127)
+        return np.ptp(columns) / np.ptp(rows)
+
+    assert shape(None) == pytest.approx(1, abs=0.1) and shape((180, 120)) == pytest.approx(1.5, abs=0.15)
+
+
 def test_bad_names_and_sizes_say_what_is_expected():
     image = Image.fromarray(ramp())
     with pytest.raises(ValueError, match="'paper' or 'official', got 'center'"):

@@ -1,10 +1,16 @@
 """The command, from a source to batches that train."""
 
 import json
+from functools import partial
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from camanet_jax.data.examples import to_example
 from camanet_jax.data.sources import open_source
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.data.transforms import eval_image
 from scripts import prepare_data
 
 
@@ -39,6 +45,29 @@ def test_own_folder_to_records_and_again(make_study_folder, tmp_path, caplog):
     assert source.records[0]['images'][0] == (folder / 'images/test0_0.png').read_bytes()
     assert source.labels.sum(axis=1).tolist() == [1] * 5  # No Finding
     prepare_data.main([*command, '--labels=rules'])
+
+
+def test_original_sizes_restore_the_aspect(make_study_folder, tmp_path):
+    """From the table to the pixels of a batch; a film without a size keeps its file's aspect."""
+    folder, output, table = make_study_folder(), tmp_path / 'prepared', tmp_path / 'films.csv'
+    annotation = json.loads((folder / 'annotation.json').read_text())
+    films = [(study['id'], view) for split in annotation.values() for study in split for view in range(2)]
+    rows = [f'{study},{view},{",180" if view else "180,120"}' for study, view in films]
+    command = ['folder', '--source', str(folder), '--output', str(output), f'--original_sizes={table}']
+    faults = [(rows[1:], '1 film has none: train0 0'), (rows, 'films have other: train0 1: x180')]
+    for wrong, message in faults:
+        table.write_text('\n'.join(['study,view_index,dicom_columns,dicom_rows', *wrong]))
+        with pytest.raises(SystemExit, match=message):
+            prepare_data.main(command)
+    table.write_text(table.read_text().replace(',180\n', ',\n').removesuffix('180'))
+    prepare_data.main(command)
+    source = open_source(name='study_folder', data_dir=output, split='test', views=2)
+    assert source.studies[0].original_sizes == ((180, 120), None)
+    paper = partial(eval_image, eval_transform='paper', image_size=24, resize_size=32)
+    tokenizer = Tokenizer.build(source.reports, cleaner='iu_xray', threshold=1)
+    images = to_example(source.records[0], paper, tokenizer, 8)['images']
+    stored = [Image.open(folder / 'images' / path) for path in source.studies[0].image_paths]
+    np.testing.assert_array_equal(images, [paper(stored[0], original_size=(180, 120)), paper(stored[1])])
 
 
 def test_faults_end_the_command_with_a_message_alone(make_study_folder, tmp_path):
