@@ -4,7 +4,6 @@ There is no data set here, so a command is right when it succeeds, or when it en
 or the run, that is not there: it then found its modules, its configuration and its flags.
 """
 
-import os
 import re
 import shlex
 import shutil
@@ -66,7 +65,7 @@ def house(tmp_path_factory):
             environment = folder / 'environment'
             subprocess.run([sys.executable, '-m', 'venv', environment], check=True)
             site = next(environment.glob('lib/python*/site-packages'))
-            (site / 'dependencies.pth').write_text(os.pathsep.join(own_packages()).replace(os.pathsep, '\n'))
+            (site / 'dependencies.pth').write_text('\n'.join(own_packages()))
             install = [environment / 'bin/python', '-m', 'pip', 'install', '-q', '--no-deps']
             what = ['-e', '.'] if kind == 'editable' else ['.']
             subprocess.run([*install, *what], cwd=folder / 'repository', check=True)
@@ -91,8 +90,9 @@ def run(command: str, folder: Path, programs: Path) -> subprocess.CompletedProce
     for pattern, replacement in SHORTENED.items():
         command = re.sub(pattern, replacement, command)
     shell = {'HOME': str(folder), 'PATH': f'{programs}:/usr/bin:/bin', 'JAX_PLATFORMS': 'cpu'}
+    words = shlex.split(command)
     return subprocess.run(
-        shlex.split(command), cwd=folder, env=shell, executable=shutil.which(shlex.split(command)[0], path=programs),
+        words, cwd=folder, env=shell, executable=shutil.which(words[0], path=programs),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
     )  # fmt: skip
 
@@ -111,8 +111,11 @@ def test_a_command_gets_as_far_as_its_data(house, command):
 @pytest.mark.parametrize(
     'command', [pytest.param(each, marks=() if re.search(WHEEL, each) else pytest.mark.slow) for each in RUN]
 )
-def test_a_command_works_beside_a_wheel(house, command):
-    check(command, run(command, *house('wheel')))
+def test_a_command_works_beside_a_wheel(house, tmp_path, command):
+    folder, programs = house('wheel')
+    if ' -m ' in command:  # away from the copy, whose own folder would be found before the wheel
+        (folder := tmp_path / 'elsewhere').mkdir()
+    check(command, run(command, folder, programs))
 
 
 @pytest.mark.parametrize('command', sorted(set(commands()) - set(RUN)))

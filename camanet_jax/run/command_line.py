@@ -31,7 +31,7 @@ def expand_home(argv: list[str]) -> list[str]:
 
 def with_config(argv: list[str]) -> list[str]:
     """Adds the --config that the workdir holds where none is given; exits where there is none."""
-    argv = expand_home(argv)
+    argv = with_recipe(argv)
     config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
     if config is None and workdir is not None:
         if not (Path(workdir) / 'config.json').is_file():
@@ -39,7 +39,7 @@ def with_config(argv: list[str]) -> list[str]:
         return [argv[0], f'--config={Path(__file__).with_name("workdir.py")}:{workdir}', *argv[1:]]
     if config is None and not any(argument.lstrip('-').startswith('help') for argument in argv[1:]):
         sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')
-    return with_recipe(argv)
+    return argv
 
 
 def with_recipe(argv: list[str]) -> list[str]:
