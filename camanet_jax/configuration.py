@@ -16,25 +16,31 @@ from camanet_jax.extensions import load_file
 
 VARIANTS = {
     'paper': {
+        'early_stop': 10,
         'model.vdm_norm': 'class',
         'model.tdm_query': 'discriminative',
         'model.tdm_word_vectors': 'embedding',
         'model.tdm_candidates': 'words',
+        'model.tdm_row': 'reading',
         'model.tdm_norm': 'word',
         'model.tdm_weight': 'similarity',
         'loss.tdm_count': 'words',
+        'loss.report_mean': 'tokens',
         'data.train_augment': 'paper',
         'data.eval_transform': 'paper',
         'optimiser.schedule_lag': 0,
     },
     'official': {
+        'early_stop': 11,
         'model.vdm_norm': 'map',
         'model.tdm_query': 'first_visual',
         'model.tdm_word_vectors': 'decoder_input',
         'model.tdm_candidates': 'words_and_bos',
+        'model.tdm_row': 'reading',
         'model.tdm_norm': 'map',
         'model.tdm_weight': 'similarity',
         'loss.tdm_count': 'official',
+        'loss.report_mean': 'tokens',
         'data.train_augment': 'official',
         'data.eval_transform': 'official',
         'optimiser.schedule_lag': 1,
@@ -81,9 +87,10 @@ def fill_variant(config: ConfigDict) -> ConfigDict:
         for name in PATHS:
             filled[name] = os.path.expanduser(filled[name])
         for path, value in VARIANTS[config.variant].items():
-            section, field = path.split('.')
-            if filled[section][field] is None:
-                filled[section][field] = value
+            *section, field = path.split('.')
+            fields = filled[section[0]] if section else filled
+            if fields[field] is None:
+                fields[field] = value
         if filled.data.train_augment == 'official':
             filled.data.train_augment = f'official_{filled.data.official_augment}'
     return filled

@@ -72,7 +72,8 @@ class Experiment:
     def loss_table(self) -> losses.Losses:
         """The table of losses, with those that the configuration adds."""
         extra = {called: extensions.find('loss.extra', name) for called, name in self._extra_losses().items()}
-        return losses.LOSSES | {called: losses.extra_loss(function) for called, function in extra.items()}
+        report = {'report_nll': losses.report_loss(self.config.loss.report_mean)}
+        return losses.LOSSES | report | {called: losses.extra_loss(function) for called, function in extra.items()}
 
     def loss_weights(self) -> dict[str, float]:
         """Weights of the losses in the total."""

@@ -23,7 +23,7 @@ class Explanation:
     Attributes:
       log_probs: [L], log-probability of each word given those before it.
       predicting_attention: [L, I, height, width], where the model looked when it predicted each word.
-      reading_attention: [L, I, height, width], where it looked having just read each word (VTAC's rows).
+      reading_attention: [L, I, height, width], where it looked having just read each word.
       class_probabilities: [Y].
       cams: [Y, I, height, width], class activation maps.
       vdm, tdm: [I, height, width], the two discriminative maps, in [0, 1].

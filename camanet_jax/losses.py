@@ -28,6 +28,13 @@ def report_nll(
     return (token_nll(logits, targets) * mask).sum(-1)
 
 
+def mean_report_nll(
+    logits: Float[Array, 'B L V'], targets: Int[Array, 'B L'], mask: Float[Array, 'B L']
+) -> Float[Array, ' B']:
+    """Negative log-likelihood of each report, divided by its own number of target tokens."""
+    return report_nll(logits, targets, mask) / jnp.maximum(mask.sum(-1), 1)
+
+
 @jax.custom_vjp
 def token_nll(logits: Float[Array, 'B L V'], targets: Int[Array, 'B L']) -> Float[Array, 'B L']:
     """Negative log-likelihood of each target token, in at least float32."""
@@ -152,6 +159,17 @@ LOSSES = {
         'contrastive_weight',
     ),
 }
+
+
+REPORT_MEANS = {'tokens': (report_nll, target_tokens), 'reports': (mean_report_nll, studies)}
+
+
+def report_loss(mean: str) -> Loss:
+    """The report's row of the table: a mean over the batch's target tokens, or over reports of each one's own mean."""
+    if mean not in REPORT_MEANS:
+        raise ValueError(f'Expected loss.report_mean to be one of {sorted(REPORT_MEANS)}, got {mean!r}.')
+    per_study, denominator = REPORT_MEANS[mean]
+    return LOSSES['report_nll']._replace(per_study=per_study, denominator=denominator)
 
 
 def extra_loss(per_study: Callable[[CamanetOutput, Batch], Array]) -> Loss:

@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.variant = 'paper'  # or 'official'
     config.seed = 456789
     config.epochs = 30
-    config.early_stop = 10  # epochs without a better validation score
+    config.early_stop = by_variant(int)  # epochs without a better validation score
     config.batch_size = 64
     config.accumulate = 1  # parts that a batch is cut into to save memory
     config.dtype = 'float32'  # or 'bfloat16': of the computation; parameters, losses and statistics stay float32
@@ -75,6 +75,7 @@ def get_config() -> ConfigDict:
     model.tdm_query = by_variant(str)
     model.tdm_word_vectors = by_variant(str)
     model.tdm_candidates = by_variant(str)
+    model.tdm_row = by_variant(str)
     model.tdm_norm = by_variant(str)
     model.tdm_weight = by_variant(str)
     model.tdm_selection = 'rank'
@@ -88,6 +89,7 @@ def get_config() -> ConfigDict:
     loss.extra_weights = ()
     loss.topk = 0.3  # k
     loss.tdm_count = by_variant(str)
+    loss.report_mean = by_variant(str)
 
     config.optimiser = optimiser = Config()
     optimiser.lr_backbone = 5e-5

@@ -86,12 +86,13 @@ def test_a_variant_fills_only_what_is_none(variant):
     empty.variant = variant
     filled = fill_variant(empty)
     for path, value in VARIANTS[variant].items():
-        section, field = path.split('.')
-        assert empty[section][field] is None
+        *section, field = path.split('.')
+        before, after = (config[section[0]] if section else config for config in (empty, filled))
+        assert before[field] is None
         expected = 'official_mimic' if (field, value) == ('train_augment', 'official') else value
-        assert filled[section][field] == expected
+        assert after[field] == expected
         filled.unlock()
-        filled[section][field] = None
+        after[field] = None
     assert filled.to_json() == empty.to_json()
 
 

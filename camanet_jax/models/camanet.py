@@ -109,6 +109,7 @@ class Camanet(nn.Module):
     tdm_query: Literal['discriminative', 'first_visual'] = 'discriminative'
     tdm_word_vectors: Literal['embedding', 'decoder_input'] = 'embedding'
     tdm_candidates: Literal['words', 'words_and_bos'] = 'words'
+    tdm_row: Literal['reading', 'predicting'] = 'reading'
     tdm_norm: Literal['word', 'map'] = 'word'
     tdm_weight: Literal['similarity', 'none'] = 'similarity'
     tdm_selection: Literal['rank', 'soft'] = 'rank'
@@ -121,6 +122,8 @@ class Camanet(nn.Module):
     def __post_init__(self):
         if self.vtac and not self.vdmae:
             raise ValueError('Expected vdmae=True with vtac=True, got vdmae=False: VTAC compares the TDM with the VDM.')
+        if self.tdm_row == 'predicting' and self.tdm_candidates != 'words':
+            raise ValueError("Expected tdm_candidates='words' with tdm_row='predicting': nothing predicts BOS.")
         super().__post_init__()
 
     def setup(self):
@@ -237,9 +240,10 @@ class Camanet(nn.Module):
             selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)
         else:
             selection = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
-        tdm = textual_discriminative_map(
-            widened(attention.mean(1)), similarity, selection, norm=self.tdm_norm, weight=self.tdm_weight
-        )
+        rows = widened(attention.mean(1))
+        if self.tdm_row == 'predicting':
+            rows = jnp.roll(rows, 1, axis=1)  # the row before a word's own predicted it
+        tdm = textual_discriminative_map(rows, similarity, selection, norm=self.tdm_norm, weight=self.tdm_weight)
         return dict(word_similarity=similarity * candidates, selection=selection, tdm=tdm)
 
     def contrast(self, encoding, decoded, valid) -> dict[str, Array]:

@@ -78,7 +78,7 @@ class CamanetOutput:
 
     @property
     def reading_attention(self) -> Array:
-        """[B, L - 1, P], mean over heads: row i is where the model looked having just read word i (VTAC's rows)."""
+        """[B, L - 1, P], mean over heads: row i is where the model looked having just read word i."""
         return self.cross_attention.mean(1)[:, 1:]
 
     @property

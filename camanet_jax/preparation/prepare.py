@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, label_row, summarise
-from camanet_jax.labeling.label_files import NEGATIVE, Labels, positives, read_label_csv, read_label_json
+from camanet_jax.labeling.label_files import IGNORED, Labels, positives, read_label_csv, read_label_json
 from camanet_jax.labeling.rule_labeler import label_reports
 from camanet_jax.preparation.folder import Collected, check_output, count_splits, write_study_folder
 from camanet_jax.preparation.iu_xray import collect_iu_xray
@@ -142,7 +142,7 @@ def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> lis
 def label_from_mimic_table(
     studies: Sequence[Study], path: Path, uncertain: str, study_number: Callable[[Study], str]
 ) -> list[Study]:
-    """Labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are negative throughout, and logged.
+    """Labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are unlabelled, and logged.
 
     Args:
       studies: samples; those of one study share its row.
@@ -151,12 +151,10 @@ def label_from_mimic_table(
       study_number: gives the study_id of a sample.
     """
     rows = _binary(read_label_csv(path, 'study_id'), uncertain)
-    nothing = (NEGATIVE,) * len(OBSERVATIONS)
+    nothing = (IGNORED,) * len(OBSERVATIONS)
     numbers = [study_number(study) for study in studies]
     if missing := [number for number in dict.fromkeys(numbers) if number not in rows]:
-        LOG.warning(
-            '%s has no row, so negative labels throughout, for %s', path.name, summarise(missing, 'study', 'studies')
-        )
+        LOG.warning('%s has no row, so no label counts, for %s', path.name, summarise(missing, 'study', 'studies'))
     return [_with_row(study, rows.get(number, nothing)) for study, number in zip(studies, numbers, strict=True)]
 
 

@@ -25,6 +25,20 @@ def test_report_nll_sums_over_the_valid_targets(rng, double):
     np.testing.assert_allclose(losses.report_nll(logits, targets, mask), -(chosen * mask).sum(1), rtol=1e-10)
 
 
+def test_a_mean_over_reports_weighs_short_ones_as_long_ones(rng, double):
+    logits, targets = rng.normal(size=(3, 4, 5)), rng.integers(0, 5, (3, 4))
+    lengths, valid = np.array([4, 1, 2]), np.array([True, True, False])
+    mask = (np.arange(4) < lengths[:, None]) * 1.0
+    row, batch = losses.report_loss('reports'), {'valid': valid}
+    values = losses.counted('report_nll', row, row.per_study(logits, targets, mask), batch)
+    own = [losses.report_nll(logits[i : i + 1], targets[i : i + 1], mask[i : i + 1])[0] / lengths[i] for i in (0, 1)]
+    mean = losses.means({'report_nll': values.sum()}, losses.denominators(batch, {'report_nll': row}))['report_nll']
+    np.testing.assert_allclose(mean, np.mean(own), rtol=1e-10)
+    assert losses.report_loss('tokens') == losses.LOSSES['report_nll']
+    with pytest.raises(ValueError, match="loss.report_mean to be one of .*, got 'words'"):
+        losses.report_loss('words')
+
+
 def test_pseudo_label_bce_is_a_sum_over_observations(rng, double):
     logits, labels = rng.normal(size=(2, 4)), np.array([[0, 1, 1, 0], [0, 0, 0, 1.0]])
     expected = (labels * softplus(-logits) + (1 - labels) * softplus(logits)).sum(1)

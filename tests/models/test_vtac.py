@@ -133,6 +133,19 @@ def test_the_model_gives_each_variant_its_query_words_and_candidates(tiny, varia
         np.testing.assert_allclose(output.tdm[b], expected, rtol=1e-8, atol=1e-12)
 
 
+def test_a_word_can_be_given_the_row_that_predicted_it(tiny):
+    output = tiny.run(tiny.model.copy(tdm_row='predicting'))
+    tokens, table = tiny.batch['tokens'][:, :-1], tiny.variables['params']['embedding']['embedding']
+    for b in range(3):
+        attention = np.asarray(output.predicting_attention[b])[np.arange(7) - 1]  # word i is predicted by input i - 1
+        query, candidates = np.asarray(output.encoding.encoded[b, 0]), tokens[b] > 0
+        count = int(np.ceil(0.3 * candidates.sum() - 1e-9))
+        expected, _ = tdm(table[tokens[b]], query, attention, candidates, count, 'word')
+        np.testing.assert_allclose(output.tdm[b], expected, rtol=1e-8, atol=1e-12)
+    with pytest.raises(ValueError, match="tdm_candidates='words' with tdm_row='predicting'"):
+        tiny.model.copy(tdm_row='predicting', tdm_candidates='words_and_bos')
+
+
 def test_vtac_without_a_vdm_to_compare_with_is_refused(tiny):
     with pytest.raises(ValueError, match='Expected vdmae=True with vtac=True'):
         tiny.model.clone(vdmae=False)

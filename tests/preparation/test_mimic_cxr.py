@@ -3,6 +3,7 @@ import zipfile
 
 import pytest
 
+from camanet_jax.data.schema import UNLABELLED
 from camanet_jax.preparation.mimic_cxr import collect_mimic_cxr, find_table, study_number
 from camanet_jax.preparation.prepare import label_from_mimic_table
 
@@ -73,7 +74,7 @@ def test_shipped_labels_are_put_to_samples(mimic_cxr, uncertain, last):
     labels = {study.id: study.labels for study in label_from_mimic_table(studies, table, uncertain, study_number)}
     assert labels['aa-01'] == labels['aa-03'] == (1,) + (0,) * 12 + (last,)
     assert labels['cc-01'] == (0,) * 8 + (1,) + (0,) * 5
-    assert labels['dd-01'] == (0,) * 14  # a study without row
+    assert labels['dd-01'] == (UNLABELLED,) * 14  # a study without row
 
 
 def test_missing_parts_are_named(mimic_cxr, tmp_path):

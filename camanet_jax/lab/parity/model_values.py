@@ -23,8 +23,8 @@ BATCH_NORM_PREFIX = 'visual_extractor.model.'
 
 def model_fields(variant: str) -> dict[str, Any]:
     """The fields of the model that a variant sets."""
-    paths = {path.split('.')[1]: path for path in VARIANTS[variant] if path.startswith(('model.', 'loss.'))}
-    return {name: VARIANTS[variant][path] for name, path in paths.items()}
+    fields = {path.split('.')[-1]: value for path, value in VARIANTS[variant].items()}
+    return {name: value for name, value in fields.items() if name in Camanet.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
