@@ -15,6 +15,9 @@ from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics, safe
 PRESENT = 0.5  # the probability from which a classifier says that an observation is there
 # The five observations of the CheXpert competition (Irvin et al., 2019, section 5).
 FIVE_CLASSES = ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion')
+# Without No Finding, which every report of the same normal words gets right in most studies.
+FINDINGS = tuple(name for name in OBSERVATIONS if name != 'No Finding')
+SUBSETS = {'five_class': FIVE_CLASSES, 'findings': FINDINGS}
 
 
 def classification_scores(
@@ -25,8 +28,8 @@ def classification_scores(
     """Precision, recall and F1 of binary labels.
 
     Returns `micro` (Tables II and V of the paper), `macro`, `example` (mean over studies),
-    `per_class` by name (with `support`, the positive studies) and, where `class_names` has them,
-    `five_class` (micro, macro and example of the CheXpert competition's classes).
+    `per_class` by name (with `support`, the positive studies) and, where `class_names` has them, micro, macro and
+    example of the CheXpert competition's classes, `five_class`, and of all but No Finding, `findings`.
     """
     predicted, target = _checked(predicted, target, class_names)
     counts = confusion_counts(predicted, target)
@@ -36,9 +39,9 @@ def classification_scores(
     scores['per_class'] = {
         name: {**_named(per_class[i]), 'support': int(support[i])} for i, name in enumerate(class_names)
     }
-    if set(FIVE_CLASSES) <= set(class_names):
-        five = [list(class_names).index(name) for name in FIVE_CLASSES]
-        scores['five_class'] = _averages(counts[:, five])
+    for subset, names in SUBSETS.items():
+        if set(names) <= set(class_names):
+            scores[subset] = _averages(counts[:, [list(class_names).index(name) for name in names]])
     return scores
 
 
@@ -73,13 +76,15 @@ def precision_recall_f1(counts: Float[np.ndarray, '... 3']) -> Float[np.ndarray,
 
 
 def f1_statistics(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']) -> dict[str, StudyStatistics]:
-    """F1 of the 14 `OBSERVATIONS` and of the five, averaged in every way, ready for the bootstrap.
+    """F1 of the 14 `OBSERVATIONS` and of subsets, averaged in every way, ready for the bootstrap.
 
-    Names: `micro_F1`, `macro_F1`, `example_F1`, and the same after `five_class_`.
+    Names: `micro_F1`, `macro_F1`, `example_F1`, and the same after `five_class_` and `findings_`.
     """
     counts = confusion_counts(predicted, target)
-    five = [OBSERVATIONS.index(name) for name in FIVE_CLASSES]
-    return _f1_averages(counts, '') | _f1_averages(counts[:, five], 'five_class_')
+    found = _f1_averages(counts, '')
+    for subset, names in SUBSETS.items():
+        found |= _f1_averages(counts[:, [OBSERVATIONS.index(name) for name in names]], f'{subset}_')
+    return found
 
 
 def _f1_averages(counts: Float[np.ndarray, 'B Y 3'], prefix: str) -> dict[str, StudyStatistics]:

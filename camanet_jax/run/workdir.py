@@ -105,8 +105,8 @@ class TrainedRun:
     step: int
 
 
-def open_trained(workdir: str | Path, config: ConfigDict | None = None) -> TrainedRun:
-    """The best checkpoint of a run; `config` replaces the recorded configuration.
+def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newest: bool = False) -> TrainedRun:
+    """The best checkpoint of a run, or its newest; `config` replaces the recorded configuration.
 
     Raises:
       ValueError: there is no checkpoint.
@@ -114,7 +114,7 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None) -> Train
     if not has_checkpoint(workdir):
         raise ValueError(f'Expected a checkpoint in {workdir}, found none. Train first, or check the path.')
     checkpoints = Checkpoints(workdir)
-    step = checkpoints.best_step()
+    step = checkpoints.latest_step() if newest else checkpoints.best_step()
     run = checkpoints.read_run(step)
     config = config or configuration.from_data(run['config'])
     experiment = Experiment.from_run(config, run)

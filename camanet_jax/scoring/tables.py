@@ -94,7 +94,11 @@ def clinical_averages(clinical: Mapping[str, Any]) -> dict[str, tuple[str, Mappi
     scores = clinical[policy_of(clinical)]
     return {
         f'{prefix}{kind}_F1': (title + suffix, group[kind])
-        for prefix, suffix, group in (('', '', scores), ('five_class_', ', 5 classes', scores['five_class']))
+        for prefix, suffix, group in (
+            ('', '', scores),
+            ('five_class_', ', 5 classes', scores['five_class']),
+            ('findings_', ', without No Finding', scores['findings']),
+        )
         for kind, title in AVERAGES.items()
     }
 

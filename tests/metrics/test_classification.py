@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.metrics.classification import FIVE_CLASSES, classification_scores, f1_statistics
+from camanet_jax.metrics.classification import FINDINGS, FIVE_CLASSES, classification_scores, f1_statistics
 
 TARGET = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
 PREDICTED = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]])
@@ -20,13 +20,22 @@ def test_hand_computed_averages():
     assert 'five_class' not in scores
 
 
-def test_five_classes_are_those_columns_alone():
+@pytest.mark.parametrize(('subset', 'names'), [('five_class', FIVE_CLASSES), ('findings', FINDINGS)])
+def test_scores_of_a_subset_are_those_columns_alone(subset, names):
     generator = np.random.default_rng(0)
     predicted, target = generator.integers(0, 2, size=(2, 30, 14))
-    columns = [OBSERVATIONS.index(name) for name in FIVE_CLASSES]
-    alone = classification_scores(predicted[:, columns], target[:, columns], FIVE_CLASSES)
-    five = classification_scores(predicted, target)['five_class']
-    assert five == {average: alone[average] for average in ('micro', 'macro', 'example')}
+    columns = [OBSERVATIONS.index(name) for name in names]
+    alone = classification_scores(predicted[:, columns], target[:, columns], names)
+    found = classification_scores(predicted, target)[subset]
+    assert found == {average: alone[average] for average in ('micro', 'macro', 'example')}
+
+
+def test_a_constant_normal_report_has_no_findings_f1():
+    target = np.eye(14, dtype=int)
+    predicted = np.zeros_like(target)
+    predicted[:, OBSERVATIONS.index('No Finding')] = 1
+    scores = classification_scores(predicted, target)
+    assert scores['macro']['F1'] > 0 and scores['findings']['macro']['F1'] == 0
 
 
 def test_bootstrap_statistics_give_the_scores():
@@ -34,10 +43,11 @@ def test_bootstrap_statistics_give_the_scores():
     predicted, target = generator.integers(0, 2, size=(2, 40, 14))
     scores = classification_scores(predicted, target)
     statistics = f1_statistics(predicted, target)
-    for prefix, averages in (('', scores), ('five_class_', scores['five_class'])):
+    groups = {'': scores, 'five_class_': scores['five_class'], 'findings_': scores['findings']}
+    for prefix, averages in groups.items():
         for average in ('micro', 'macro', 'example'):
             assert statistics[f'{prefix}{average}_F1'].value() == pytest.approx(averages[average]['F1'])
-    assert len(statistics) == 6
+    assert len(statistics) == 9
 
 
 # precision_recall_fscore_support of scikit-learn 1.9.1 with zero_division=0 on the labels below.

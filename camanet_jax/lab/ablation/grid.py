@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
 from camanet_jax.data.sources import Source
-from camanet_jax.evaluate import Evaluator
+from camanet_jax.evaluate import Evaluator, write_predictions
 from camanet_jax.experiment import open_split
 from camanet_jax.lab import alignment
 from camanet_jax.lab.ablation.selection import measure_selection
@@ -36,6 +36,7 @@ RUNS, GRID, FAILURES = 'runs', 'grid.json', 'failures'
 CODE = 'code.json'  # in a run's workdir, from before its first step
 
 COST, ALIGNMENT, SELECTION, LABELS = 'cost.json', 'alignment.json', 'selection.json', 'labels.json'
+LAST = 'predictions/test_last.jsonl'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,4 +209,17 @@ def write_labels(workdir: Path, run: TrainedRun, source: Source) -> None:
     )
 
 
-MEASURES = {COST: measure_cost, ALIGNMENT: measure_alignment, SELECTION: write_selection, LABELS: write_labels}
+def write_last(workdir: Path, run: TrainedRun, source: Source) -> None:
+    """predictions/test_last.jsonl: the test split's reports by the last checkpoint, whichever was selected."""
+    last = open_trained(workdir, run.experiment.config, newest=True)
+    result = Evaluator(last.experiment, sharding.make_mesh()).run(last.variables, source, 'Evaluating the last step')
+    write_predictions(workdir, 'test_last', result)
+
+
+MEASURES = {
+    COST: measure_cost,
+    ALIGNMENT: measure_alignment,
+    SELECTION: write_selection,
+    LABELS: write_labels,
+    LAST: write_last,
+}

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from camanet_jax.lab.ablation.alignment_tables import alignment_table, claim_table, selection_table
+from camanet_jax.lab.ablation.endpoints import endpoints_table
 from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, table_4
 from camanet_jax.lab.ablation.other_tables import table_5, table_6, table_7
@@ -43,6 +44,7 @@ def write_page(output: Path) -> list[Path]:
 def all_tables(results: Results) -> list[Table]:
     """Every table in the order of the page, the grid's own subject first."""
     return [
+        endpoints_table(results),
         table_4(results),
         claim_table(results),
         alignment_table(results),
@@ -79,8 +81,8 @@ def as_markdown(tables: list[Table], plot: Path | None, intro: str) -> str:
 
 
 def as_csv(tables: list[Table]) -> str:
-    """One line a value: table, row, column, value, deviation and number of seeds."""
-    lines = [['table', 'data_set', 'system', 'source', 'column', 'value', 'deviation', 'seeds']]
+    """One line a value: table, row, column, value, deviation, number of seeds and interval."""
+    lines = [['table', 'data_set', 'system', 'source', 'column', 'value', 'deviation', 'seeds', 'low', 'high']]
     for table in tables:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
@@ -89,11 +91,13 @@ def as_csv(tables: list[Table]) -> str:
     return files.as_csv(lines)
 
 
-def csv_value(cell: Value | Decimal | str) -> tuple[str, str, str]:
+def csv_value(cell: Value | Decimal | str) -> tuple[str, ...]:
     """Measured values in full precision, the paper's as printed."""
     if not isinstance(cell, Value):
-        return str(cell).replace(',', ''), '', ''
-    return f'{cell.mean:.6g}', '' if cell.deviation is None else f'{cell.deviation:.6g}', str(cell.seeds)
+        return str(cell).replace(',', ''), '', '', '', ''
+    numbers = (cell.deviation, *(cell.interval or (None, None)))
+    deviation, low, high = ('' if number is None else f'{number:.6g}' for number in numbers)
+    return f'{cell.mean:.6g}', deviation, str(cell.seeds), low, high
 
 
 def as_html(tables: list[Table], plot: Path | None, intro: str) -> str:

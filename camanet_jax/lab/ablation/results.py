@@ -13,7 +13,8 @@ from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.lab.ablation.grid import ALIGNMENT, COST, LABELS, SELECTION, list_runs, read_grid, recorded_code
 from camanet_jax.lab.alignment.measurement import LESIONS
 from camanet_jax.metrics import classification
-from camanet_jax.metrics.scorer import Scorer
+from camanet_jax.metrics.scorer import Scorer, SetScores
+from camanet_jax.metrics.scores import in_order
 from camanet_jax.run.files import read_json, read_json_lines, read_text
 from camanet_jax.run.provenance import code_in_words
 from camanet_jax.run.workdir import CONFIG, VOCABULARY
@@ -30,6 +31,7 @@ class RunResult:
     system: str
     seed: int
     workdir: Path
+    _scored: dict[str, SetScores] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @functools.cached_property
     def config(self) -> dict[str, Any]:
@@ -49,13 +51,24 @@ class RunResult:
         """The code that made the run, as `run.provenance.code_version` gives it; None where it was not recorded."""
         return recorded_code(self.workdir)
 
+    def has_predictions(self, name: str) -> bool:
+        """Tells whether there is a predictions file of that name."""
+        return (self.workdir / 'predictions' / f'{name}.jsonl').exists()
+
+    def scored(self, name: str) -> SetScores:
+        """Scores of a predictions file, made once."""
+        if name not in self._scored:
+            rows = in_order(self.predictions(name))
+            tokenizer = Tokenizer.from_json(read_text(self.workdir / VOCABULARY))
+            scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
+            reports, references = ([row[side] for row in rows] for side in ('report', 'reference_full'))
+            self._scored[name] = scorer.score(reports, references)
+        return self._scored[name]
+
     @functools.cached_property
     def scores(self) -> dict[str, Any]:
         """Scores of the test split: `cut` (language), `clinical` (micro precision, recall, F1), `distinct_reports`."""
-        rows = self.predictions(SPLIT)
-        tokenizer = Tokenizer.from_json(read_text(self.workdir / VOCABULARY))
-        scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
-        found = scorer.score([row['report'] for row in rows], [row['reference_full'] for row in rows])
+        rows, found = self.predictions(SPLIT), self.scored(SPLIT)
         return {
             'cut': found.nlg['cut'].corpus,
             'clinical': found.clinical['uncertain_negative']['micro'],

@@ -6,13 +6,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from camanet_jax.configuration import fill_variant
-from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.metrics.classification import FINDINGS
 
 BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False}
 VDMAE = BASE | {'model.vdmae': True}
 CAMANET: dict[str, Any] = VDMAE | {'model.vtac': True}
 OFFICIAL = {'variant': 'official'}
-FINDINGS = tuple(name for name in OBSERVATIONS if name != 'No Finding')  # the VDM then says where findings are
 
 
 def contrastive(weight: float) -> dict[str, Any]:
@@ -22,6 +21,7 @@ def contrastive(weight: float) -> dict[str, Any]:
 
 SYSTEMS: dict[str, dict[str, Any]] = {
     'base': BASE,
+    'bce_only': VDMAE | {'model.cam_classes': ()},  # the classifier's loss alone: its VDM is empty
     'vdmae': VDMAE,
     'camanet': CAMANET,
     'clip_0.1': contrastive(0.1),
@@ -29,6 +29,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     'vdmae_official': VDMAE | OFFICIAL,
     'camanet_official': CAMANET | OFFICIAL,
     'camanet_soft': CAMANET | {'model.tdm_selection': 'soft'},
+    # The VDM then says where findings are.
     'vdmae_findings': VDMAE | {'model.cam_classes': FINDINGS},
     'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
 }

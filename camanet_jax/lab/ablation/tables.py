@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from camanet_jax.lab.ablation.results import DATA_SETS, Results
 from camanet_jax.lab.ablation.systems import PRINTED_NAMES
+from camanet_jax.metrics.bootstrap import Interval
 from camanet_jax.reporting.paper import paper_table
 from camanet_jax.run.provenance import code_in_words
 
@@ -24,6 +25,7 @@ class Value(NamedTuple):
       deviation: sample standard deviation; None for a single seed.
       places: decimals to show.
       above: of a difference, in how many seeds it is above 0.
+      interval: of a difference, over seeds and studies.
     """
 
     mean: float
@@ -31,11 +33,14 @@ class Value(NamedTuple):
     seeds: int
     places: int = 3
     above: int | None = None
+    interval: Interval | None = None
 
     def __str__(self) -> str:
         sign, count = ('', '') if self.above is None else ('+', f' ({self.above} of {self.seeds})')
-        deviation = '' if self.deviation is None else f' ± {self.deviation:.{self.places}f}'
-        return f'{self.mean:{sign}.{self.places}f}{deviation}{count}'
+        spread = '' if self.deviation is None else f' ± {self.deviation:.{self.places}f}'
+        if self.interval:
+            spread = f' [{self.interval.low:+.{self.places}f}, {self.interval.high:+.{self.places}f}]'
+        return f'{self.mean:{sign}.{self.places}f}{spread}{count}'
 
 
 Cell = Value | Decimal | str | None

@@ -7,7 +7,7 @@ import math
 import pytest
 from hand_made import REFERENCES, write_grid, write_predictions, write_run
 
-from camanet_jax.lab.ablation import alignment_tables, language_tables, other_tables, page
+from camanet_jax.lab.ablation import alignment_tables, endpoints, language_tables, other_tables, page
 from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.lab.ablation.results import RunResult, read_results
 from camanet_jax.lab.ablation.tables import HERE, Value, mean_value
@@ -215,3 +215,25 @@ def test_a_missing_grid_is_an_error_that_helps(tmp_path):
 def test_runs_without_a_classifier_have_no_row_in_table_5(grid):
     run = read_results(grid).runs('base')[0]
     assert isinstance(run, RunResult) and run.classification('test') is None
+
+
+def test_endpoints_are_differences_of_the_same_seed(grid):
+    for workdir in (grid / 'runs').iterdir():  # the last checkpoint writes one sentence, except CAMANet's
+        write_predictions(
+            workdir / 'predictions' / 'test_last.jsonl',
+            REFERENCES if workdir.name == 'camanet-seed0' else [NORMAL] * 4,
+        )
+    table = endpoints.endpoints_table(read_results(grid))
+    assert cells(table, 'Base, last')['findings_macro_F1'] == Value(0, 0, 2)
+    assert cells(table, '+VDMAE, last') == cells(table, 'Base, last')
+    assert str(cells(table, 'Base to +VDMAE, last')['CIDEr']) == '+0.000 [+0.000, +0.000] (0 of 2)'
+    gain = cells(table, '+VDMAE to +VDMAE+VTAC, last')['findings_macro_F1']
+    assert gain.mean == cells(table, '+VDMAE+VTAC, last')['findings_macro_F1'].mean > 0
+    assert (gain.above, gain.seeds) == (1, 1) and gain.interval.low < gain.mean
+    selected = cells(table, 'Base to +VDMAE, selected')['BLEU_4']
+    assert (selected.above, selected.seeds) == (2, 2) and selected.mean > 0
+
+
+def test_a_comparison_waits_for_its_predictions(grid):
+    table = endpoints.endpoints_table(read_results(grid))
+    assert table.rows and not [row.system for row in table.rows if row.system.endswith(', last')]

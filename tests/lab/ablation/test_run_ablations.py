@@ -47,7 +47,7 @@ def test_the_same_command_given_twice_does_nothing_the_second_time(finished, arg
 def test_a_finished_run_is_scored_and_measured(finished):
     workdir = finished / 'runs' / 'camanet-seed0'
     names = 'scores', 'alignment', 'selection', 'cost', 'labels'
-    for name in ('predictions/test.jsonl', *(f'{name}.json' for name in names)):
+    for name in ('predictions/test.jsonl', 'predictions/test_last.jsonl', *(f'{name}.json' for name in names)):
         assert (workdir / name).stat().st_size > 0, name
     assert '| tiny (synthetic) | +VDMAE+VTAC | here | 0.' in (finished / 'ablation.md').read_text()
 
