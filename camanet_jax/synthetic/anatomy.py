@@ -1,7 +1,7 @@
-"""A synthetic patient: the measures that vary, and what both of its films are built from.
+"""A synthetic patient: the measures that vary, and the shapes that both of its films are built from.
 
-Lengths are in patient coordinates of film.py. The films share the levels (v) of apex,
-heart and diaphragm, so a finding placed once lies at the same height in both.
+Lengths are in the patient coordinates of film.py. The films share the levels (v) of apex, heart and
+diaphragm, so that a finding lies at the same height in both.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import numpy as np
 
 from camanet_jax.synthetic.film import Path, Picture, View, edge
 
-_ALONG = np.linspace(0, 1, 5)[:, None]  # how far along a vessel its points lie
+_ALONG = np.linspace(0, 1, 5)[:, None]  # positions of a vessel's points along it
 
 SIDES = {'right': -1, 'left': 1}  # the sign of u in the frontal view
 
@@ -37,7 +37,7 @@ class Anatomy:
 
 @dataclasses.dataclass(frozen=True)
 class Film:
-    """A drawn view before development, and the regions in it that findings refer to."""
+    """A view before development, and the regions in it that findings refer to."""
 
     view: View
     attenuation: np.ndarray  # float32 [height, width]
@@ -66,7 +66,7 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
 
 
 def border(view: View, levels: list[float], offsets: list[float]) -> Picture:
-    """A smooth border: `offsets` from the midline at `levels` of v, for every pixel."""
+    """A smooth border's distance from the midline at every pixel's v, through `offsets` at `levels`."""
     fine = np.linspace(levels[0], levels[-1], 80)
     kernel = np.hanning(15) / np.hanning(15).sum()
     rough = np.pad(np.interp(fine, levels, offsets), 7, mode='edge')
@@ -74,7 +74,7 @@ def border(view: View, levels: list[float], offsets: list[float]) -> Picture:
 
 
 def rib_section(phase: Picture) -> Picture:
-    """Cross-section of repeated ribs: flat with brighter borders (cortex), gaps between."""
+    """The density across repeated ribs: flat with brighter borders (cortex), gaps between; `phase` counts ribs."""
     distance = np.abs(phase - np.round(phase))  # 0 in the middle of a rib, 0.5 between two
     body = edge(0.24 - distance, 0.04)
     return body * (0.62 + 0.5 * edge(distance - 0.14, 0.06))

@@ -1,8 +1,8 @@
-"""TFDS builder of the synthetic chest films: made on first use, nothing is downloaded.
+"""TFDS builder of the synthetic chest films: drawn on first use, nothing is downloaded.
 
-Besides what every data set here has (images, report, labels) a record holds the truth: `masks`,
-one for each observation of a finding and view that shows it, and `findings`, JSON facts (kind,
-side, zone, size, observations, boxes in pixels by view).
+Besides the fields of every data set here (images, report, labels) a record holds the ground truth: `masks`,
+one for each observation of a finding and each view that shows it, and `findings`, JSON facts (kind, side,
+zone, size, observations, boxes in pixels by view).
 """
 
 import concurrent.futures
@@ -24,12 +24,12 @@ from camanet_jax.run.progress import Progress
 from camanet_jax.synthetic.studies import make_record
 
 _CHUNK = 8  # studies sent to a process at a time
-_FEW_STUDIES = 100  # made sooner than another process has started
-_SMALLEST_IMAGE = 32  # pixels; below it the anatomy has no room
+_FEW_STUDIES = 100  # drawn sooner than another process has started
+_SMALLEST_IMAGE = 32  # pixels; smaller films have no room for the anatomy
 
 
 class SyntheticChest(tfds.core.GeneratorBasedBuilder):
-    """Prepares synthetic studies of two views under `data_dir`, keyed by what they depend on."""
+    """Prepares synthetic studies of two views under `data_dir`, in a folder named after the arguments."""
 
     VERSION = tfds.core.Version('1.0.0')  # goes up with every change to what is drawn or written
 
@@ -44,16 +44,15 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
         test_studies: int = 300,
         processes: int | None = None,
     ):
-        """Nothing is made yet.
+        """Draws nothing yet.
 
         Args:
-            data_dir: Where prepared data go; other arguments go to another place in it.
-            seed: Of everything random, 0 or more.
+            data_dir: The folder of prepared data.
+            seed: Seeds everything random; 0 or more.
             image_size: Side of the square films in pixels.
-            train_studies: Number of studies in the train split; val and test likewise.
-            val_studies: Studies before it stay as they are when a number grows.
-            test_studies: 0 leaves a split out.
-            processes: That draw side by side, by default one per available core.
+            train_studies: Number of studies in the train split; raising it leaves the first ones as they are.
+            val_studies, test_studies: The same for the other splits; 0 leaves a split out.
+            processes: Number of processes that draw, by default one per available core.
 
         Raises:
             ValueError: a number is out of range.
@@ -65,15 +64,12 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
             _check_at_least(f'{split}_studies', count, 0)
         self._seed, self._image_size = seed, image_size
         self._counts = {split: count for split, count in counts.items() if count}
-        enough = sum(counts.values()) > _FEW_STUDIES
-        self._processes = processes or (usable_cores() if enough else 1)
-        numbers = '-'.join(map(str, counts.values()))
-        place = Path(data_dir) / f'seed{seed}_{image_size}px_{numbers}'
-        super().__init__(data_dir=place, file_format='array_record')
+        self._processes = processes or (usable_cores() if sum(counts.values()) > _FEW_STUDIES else 1)
+        name = f'seed{seed}_{image_size}px_' + '-'.join(map(str, counts.values()))
+        super().__init__(data_dir=Path(data_dir) / name, file_format='array_record')
 
     def _info(self) -> tfds.core.DatasetInfo:
-        size = self._image_size
-        grey = tfds.features.Image(shape=(size, size, 1))
+        grey = tfds.features.Image(shape=(self._image_size, self._image_size, 1))
         mask = {'view': np.int32, 'observation': np.int32, 'mask': grey}
         features = tfds.features.FeaturesDict(
             {
@@ -86,11 +82,11 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
                 'findings': tfds.features.Text(),
             }
         )
-        # Unshuffled: a record's index is the index its study was made from.
+        # Unshuffled: a record's index is its study's.
         return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
     def download_and_prepare(self, **options: Any) -> None:
-        """Makes the studies, with one progress bar over all of them."""
+        """Draws the studies, with one progress bar over all of them."""
         progress = Progress('Drawing synthetic studies', sum(self._counts.values()))
         with _open_pool(self._processes) as self._pool, progress as self._progress:
             super().download_and_prepare(**options)
@@ -113,30 +109,26 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
 
 
 def open_synthetic(data_dir: Path, *, cache_dir: Path, **options: Any) -> SyntheticChest:
-    """Builds the data set under `cache_dir`, as every builder that a configuration names; `data_dir` is not read."""
+    """Opens the data set under `cache_dir`, with the signature of every builder that a configuration names."""
     del data_dir
     return SyntheticChest(data_dir=cache_dir, **options)
 
 
 def _as_files(record: dict[str, Any]) -> dict[str, Any]:
-    """Encoded images as file objects, which TFDS stores as they are."""
+    """Wraps encoded images as file objects, which TFDS stores as they are."""
     masks = [mask | {'mask': io.BytesIO(mask['mask'])} for mask in record['masks']]
     images = [io.BytesIO(image) for image in record['images']]
-    labels = np.array(record['labels'], np.int8)
-    return record | {'images': images, 'masks': masks, 'labels': labels}
+    return record | {'images': images, 'masks': masks, 'labels': np.array(record['labels'], np.int8)}
 
 
 def _open_pool(processes: int) -> concurrent.futures.ProcessPoolExecutor:
-    """Fresh processes (a forked copy of a running JAX may hang), started with the first task."""
-    return concurrent.futures.ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context('spawn'),
-        initializer=_exit_with_parent,
-    )
+    """A pool of fresh processes (a forked copy of a running JAX may hang), started with the first task."""
+    fresh = multiprocessing.get_context('spawn')
+    return concurrent.futures.ProcessPoolExecutor(processes, mp_context=fresh, initializer=_exit_with_parent)
 
 
 def _exit_with_parent() -> None:
-    """Ends this process when its parent is killed; it would wait for tasks forever."""
+    """Ends this process when its parent is killed; otherwise it would wait for tasks forever."""
 
     def wait() -> None:
         multiprocessing.parent_process().join()

@@ -1,9 +1,9 @@
 """The X-ray film: a view's coordinates, soft shapes and strokes on them, and development.
 
-Anatomy is drawn in patient coordinates, so one place can be shown in both views and no drawing
+Anatomy is drawn in patient coordinates, so that a finding can be shown in both views and no drawing
 depends on the size of the film. Each view covers about [-1, 1] x [-1, 1]:
-    frontal  u is left-right (negative: the patient's right, the film's left), v points down
-    lateral  u is front-back (negative: the chest's front, the film's left), v points down
+    frontal  u runs left to right (negative: the patient's right, the film's left), v points down
+    lateral  u runs front to back (negative: the chest's front, the film's left), v points down
 All images are float32 [height, width], attenuation about 0 (air) to 2 (metal).
 """
 
@@ -19,7 +19,7 @@ _SUPERSAMPLING = 3  # strokes are drawn this many times finer and averaged
 
 Picture = Float[np.ndarray, 'height width']
 Path = Float[np.ndarray, '_points 2']
-# What is added to the attenuation, and a mask of it; a number is the same everywhere.
+# A finding's contribution to the attenuation, and its soft mask; a number stands for a uniform image.
 Drawing = tuple[Picture | np.float32, Picture | np.float32]
 
 
@@ -44,7 +44,7 @@ class View:
 
 
 def pose_view(name: str, size: int, rng: np.random.Generator) -> View:
-    """Places the patient before the film: a small rotation, shift and change of scale."""
+    """Draws how the patient stands before the film: a small rotation, shift and change of scale."""
     angle = np.deg2rad(rng.normal(0, 1.8))
     scale = rng.uniform(0.92, 1.05)
     shift = rng.normal(0, 0.03, size=2)
@@ -56,7 +56,7 @@ def pose_view(name: str, size: int, rng: np.random.Generator) -> View:
 
 
 def edge(distance: Picture, softness: float) -> Picture:
-    """1 where `distance` is positive, 0 where negative, smooth over +-softness."""
+    """A smooth step from 0 where `distance` is below -softness to 1 where it is above."""
     t = np.clip(distance * (0.5 / softness) + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -72,7 +72,7 @@ def ellipse(view: View, centre: Sequence[float], radii: Sequence[float], tilt: f
 
 
 def strokes(view: View, paths: Sequence[Path | Sequence[Sequence[float]]], widths: float | Sequence[float]) -> Picture:
-    """Lines along `paths` (patient coordinates) of one or several `widths`, 1 inside."""
+    """Lines along `paths` of one width or one each, all in patient coordinates; 1 inside a line."""
     side = view.size * _SUPERSAMPLING
     thickness = np.maximum(2, np.round(np.broadcast_to(widths, len(paths)) * side / 2)).astype(int)
     points = view.to_pixels(np.concatenate(paths)) * _SUPERSAMPLING
@@ -87,8 +87,7 @@ def strokes(view: View, paths: Sequence[Path | Sequence[Sequence[float]]], width
 def clouds(rng: np.random.Generator, size: int, cells: int) -> Picture:
     """Smooth random values of standard deviation about 1, `cells` to a side."""
     coarse = rng.standard_normal((cells + 2, cells + 2)).astype(np.float32)
-    fine = Image.fromarray(coarse).resize((size, size), Image.BICUBIC)
-    return np.asarray(fine)
+    return np.asarray(Image.fromarray(coarse).resize((size, size), Image.BICUBIC))
 
 
 def spread(picture: Picture, pixels: int) -> Picture:
@@ -98,7 +97,7 @@ def spread(picture: Picture, pixels: int) -> Picture:
 
 
 def develop(attenuation: Picture, rng: np.random.Generator) -> np.ndarray:
-    """Attenuation to grey levels, uint8 [height, width]: scatter, exposure, noise, frame."""
+    """Turns attenuation into grey levels, uint8 [height, width]: scatter, exposure, noise, frame."""
     size = len(attenuation)
     scatter = rng.uniform(0.1, 0.25)
     film = attenuation * (1 - scatter) + spread(attenuation, size // 16) * scatter
@@ -112,7 +111,7 @@ def develop(attenuation: Picture, rng: np.random.Generator) -> np.ndarray:
 
 
 def _frame(film: Picture, rng: np.random.Generator) -> Picture:
-    """Sometimes a dark border of the collimator, and a side marker in an upper corner."""
+    """Adds the collimator's dark border to some films."""
     size = len(film)
     if rng.random() < 0.3:
         border = rng.integers(1, max(2, size // 24), size=4)

@@ -11,8 +11,8 @@ import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
 
-# The observations that each kind of finding makes positive. The last kinds are variants of the
-# normal: visible and reported, but no observation.
+# The observations that each kind of finding makes positive. The last four kinds are variants of the
+# normal: visible and reported, but not among the 14 observations.
 OBSERVED = {
     'cardiomegaly': ('Cardiomegaly',),
     'wide_mediastinum': ('Enlarged Cardiomediastinum',),
@@ -56,36 +56,17 @@ SYNDROMES = (
     (0.03, {'fracture': 1.0}),
 )
 
-# What any study may show besides, normal ones included.
-BYSTANDERS = {
-    'port': 0.03,
-    'pacemaker': 0.03,
-    'central_line': 0.02,
-    'low_volumes': 0.05,
-    'hyperexpanded': 0.06,
-    'scoliosis': 0.03,
-    'degenerative': 0.12,
-}
+# Kinds that any study may show in addition, with their probabilities; normal studies too.
+BYSTANDERS = {'port': 0.03, 'pacemaker': 0.03, 'central_line': 0.02}
+BYSTANDERS |= {'low_volumes': 0.05, 'hyperexpanded': 0.06, 'scoliosis': 0.03, 'degenerative': 0.12}
 
 SIZES, SIZE_SHARES = ('small', 'moderate', 'large'), (0.35, 0.35, 0.3)
 ZONES, ZONE_SHARES = ('upper', 'mid', 'lower'), (0.25, 0.25, 0.5)
 
-# Kinds with a side, and the share of these that shows on both.
-BILATERAL_SHARE = {
-    'opacity': 0.15,
-    'consolidation': 0.0,
-    'pneumonia': 0.1,
-    'atelectasis': 0.4,
-    'nodule': 0.0,
-    'effusion': 0.35,
-    'pneumothorax': 0.0,
-    'thickening': 0.0,
-    'fracture': 0.0,
-    'pacemaker': 0.0,
-    'port': 0.0,
-    'central_line': 0.0,
-    'chest_tube': 0.0,
-}
+# Kinds with a side, and the probability that both sides show it.
+BILATERAL_SHARE = {'opacity': 0.15, 'pneumonia': 0.1, 'atelectasis': 0.4, 'effusion': 0.35}
+BILATERAL_SHARE |= dict.fromkeys(('consolidation', 'nodule', 'pneumothorax', 'thickening', 'fracture'), 0.0)
+BILATERAL_SHARE |= dict.fromkeys(('pacemaker', 'port', 'central_line', 'chest_tube'), 0.0)
 _SIZED = ('cardiomegaly', 'opacity', 'effusion', 'pneumothorax', 'edema')
 _ZONED = ('opacity', 'consolidation', 'pneumonia', 'atelectasis', 'nodule', 'fracture')
 _USUAL_SIDE = {'pacemaker': 'left', 'port': 'right', 'central_line': 'right'}
@@ -121,7 +102,7 @@ def sample_findings(rng: np.random.Generator) -> tuple[Finding, ...]:
 
 def _specify(kind: str, kinds: set[str], lead_side: str, rng: np.random.Generator) -> Finding:
     """Gives a finding its side, zone and size."""
-    # Fluid would hide what lies at a base, so that nobody could see it.
+    # An effusion would hide a finding in the lower zone.
     shares = (0.45, 0.55, 0.0) if 'effusion' in kinds else ZONE_SHARES
     zone = str(rng.choice(ZONES, p=shares)) if kind in _ZONED else ''
     if kind == 'atelectasis' and 'effusion' not in kinds:
@@ -131,7 +112,7 @@ def _specify(kind: str, kinds: set[str], lead_side: str, rng: np.random.Generato
 
 
 def _side(kind: str, lead_side: str, rng: np.random.Generator) -> str:
-    """Findings of one study tend to share a side; devices have a usual one."""
+    """Draws a side: findings of one study tend to share it, devices have a usual one."""
     if kind not in BILATERAL_SHARE:
         return ''
     if rng.random() < BILATERAL_SHARE[kind]:
@@ -144,10 +125,7 @@ def _side(kind: str, lead_side: str, rng: np.random.Generator) -> str:
 
 
 def labels_of(findings: tuple[Finding, ...]) -> tuple[int, ...]:
-    """The 14 labels [Y], 0 or 1, in the order of OBSERVATIONS.
-
-    No Finding is CheXpert's: positive where nothing but Support Devices is.
-    """
+    """The labels [Y] of 0 or 1, in the order of OBSERVATIONS; Support Devices alone do not deny No Finding."""
     present = {name for finding in findings for name in OBSERVED[finding.kind]}
     if not present - {'Support Devices'}:
         present.add('No Finding')

@@ -1,4 +1,4 @@
-"""The frontal film of a synthetic patient (posteroanterior: the patient's right on film left)."""
+"""The frontal film of a synthetic patient (posteroanterior: the patient's right is the film's left)."""
 
 import numpy as np
 
@@ -81,11 +81,11 @@ def _frontal_trunk(anatomy: Anatomy, view: View) -> Picture:
 
 
 def _abdomen(anatomy: Anatomy, view: View, lung: Picture, rng: np.random.Generator) -> Picture:
-    """The region under the diaphragm, less the gas in the stomach."""
+    """The region below the diaphragm, without the gas in the stomach."""
     below = edge(view.v - anatomy.diaphragm - 0.05, 0.25) * (1 - lung)
     inside = edge(anatomy.chest_width + 0.06 - np.abs(view.u), 0.1)
-    place = (rng.uniform(0.25, 0.45), anatomy.diaphragm + rng.uniform(0.16, 0.24))
-    gas = ellipse(view, place, rng.uniform(0.06, 0.16, size=2), softness=0.3) * (1 - lung)
+    stomach = (rng.uniform(0.25, 0.45), anatomy.diaphragm + rng.uniform(0.16, 0.24))
+    gas = ellipse(view, stomach, rng.uniform(0.06, 0.16, size=2), softness=0.3) * (1 - lung)
     return inside * (below - rng.uniform(0.3, 1.2) * gas)
 
 
@@ -109,7 +109,7 @@ def _rib_pattern(anatomy: Anatomy, view: View) -> Picture:
     inside = edge(1.03 - reach, 0.05) * edge(view.v - anatomy.apex + 0.02, 0.05)
     back = view.v - anatomy.rib_tilt * (0.3 * reach + reach**3) + 0.06 * np.sin(np.pi * reach)
     front = view.v + 0.5 * reach - 0.45 * reach**2
-    wall = edge(reach - 0.93, 0.08)  # seen along its length, a rib is denser at the wall
+    wall = edge(reach - 0.93, 0.08)  # the rays run along a rib there, so it looks denser
     fading = edge(0.95 - view.v, 0.35)
     ribs = rib_section(back / anatomy.rib_spacing) * edge(reach - 0.08, 0.06)
     ribs += 0.55 * rib_section(front / anatomy.rib_spacing / 1.15 + 0.3) * edge(reach - 0.4, 0.12)
@@ -134,10 +134,8 @@ def _frontal_spine(anatomy: Anatomy, view: View) -> Picture:
 def _clavicles(view: View) -> Picture:
     """Two S-shaped bars from the sternum to the shoulders."""
     t = np.linspace(0, 1, 12)
-    paths = []
-    for sign in SIDES.values():
-        v = -0.56 - 0.16 * t - 0.05 * np.sin(2 * np.pi * t)
-        paths.append(np.stack([sign * (0.1 + 0.68 * t), v], axis=1))
+    u, v = 0.1 + 0.68 * t, -0.56 - 0.16 * t - 0.05 * np.sin(2 * np.pi * t)
+    paths = [np.stack([sign * u, v], axis=1) for sign in SIDES.values()]
     outer = strokes(view, paths, 0.06)
     return 0.8 * outer + 0.25 * (outer - strokes(view, paths, 0.035))
 

@@ -1,4 +1,4 @@
-"""The lateral film of a synthetic patient (the chest's front on film left)."""
+"""The lateral film of a synthetic patient (the chest's front is the film's left)."""
 
 import numpy as np
 
@@ -70,14 +70,13 @@ def _lateral_trunk(anatomy: Anatomy, view: View) -> Picture:
 
 
 def _raised_arms(anatomy: Anatomy, view: View) -> Picture:
-    """The shoulders' haze over the lung tops."""
+    """The haze of the shoulders over the lung tops."""
     return 0.5 * ellipse(view, (0.05, -0.9), (0.85, 0.42), 0.15, softness=0.5)
 
 
 def _lateral_trachea(anatomy: Anatomy, view: View) -> Picture:
     """The air column from the neck to the lung roots, 1 inside."""
-    path = np.array([[0.02, -1.0], [0.03, -0.6], [0.07, -0.2]])
-    return strokes(view, [path], 0.09)
+    return strokes(view, [[[0.02, -1.0], [0.03, -0.6], [0.07, -0.2]]], 0.09)
 
 
 def lateral_spine(anatomy: Anatomy, v: Picture | float) -> Picture | float:

@@ -1,8 +1,8 @@
-"""Findings drawn into a film, each with the mask of where it is.
+"""Findings drawn into a film, each with its mask.
 
-Every drawing function takes the film, the anatomy, the finding, one side and a generator, and
-returns what it adds to the attenuation and its soft mask, both [height, width]. The generator is
-seeded alike for both views and gives the place first, so a finding lies at one place in the chest.
+Every drawing function takes the film, the anatomy, the finding, one side and a generator, and returns its
+contribution to the attenuation and its soft mask, both [height, width]. The generator has the same seed in
+both views and draws the position first, so that a finding lies at one point of the chest.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ ZONE_DEPTH = {'upper': -0.02, 'mid': -0.2, 'lower': 0.22}  # u in the lateral vi
 
 
 def grow_anatomy(anatomy: Anatomy, findings: tuple[Finding, ...]) -> Anatomy:
-    """Changes the measures that findings are about, before the films are drawn."""
+    """Changes the measures that findings affect, before the films are drawn."""
     changes = {}
     for finding in findings:
         if finding.kind == 'cardiomegaly':
@@ -39,23 +39,18 @@ def grow_anatomy(anatomy: Anatomy, findings: tuple[Finding, ...]) -> Anatomy:
 
 
 def add_finding(film: Film, anatomy: Anatomy, finding: Finding, seed: int) -> tuple[Film, Picture]:
-    """Draws one finding into a film.
-
-    Returns:
-        The changed film and the finding's soft mask [height, width], all zero where the view does
-        not show it.
-    """
+    """Draws one finding; returns the new film and the soft mask [height, width], zero where nothing is visible."""
     attenuation, mask = film.attenuation, np.zeros_like(film.attenuation)
     for side in finding.sides:
         rng = np.random.default_rng([seed, side == 'left'])
-        added, shown = _DRAW[finding.kind](film, anatomy, finding, side, rng)
+        added, its_mask = _DRAW[finding.kind](film, anatomy, finding, side, rng)
         attenuation = attenuation + added
-        mask = np.maximum(mask, shown)
+        mask = np.maximum(mask, its_mask)
     return dataclasses.replace(film, attenuation=attenuation.astype(np.float32)), mask
 
 
-def _place(view: View, anatomy: Anatomy, finding: Finding, side: str, rng) -> tuple[float, float]:
-    """A point in the finding's zone, in the coordinates of this view."""
+def _centre(view: View, anatomy: Anatomy, finding: Finding, side: str, rng) -> tuple[float, float]:
+    """Draws a point in the finding's zone, in the coordinates of this view."""
     height = ZONE_HEIGHT[finding.zone] + rng.uniform(-0.05, 0.05)
     reach, depth = rng.uniform(0.5, 0.68), ZONE_DEPTH[finding.zone] + rng.uniform(-0.08, 0.08)
     v = anatomy.apex + height * (anatomy.diaphragm - anatomy.apex)
@@ -71,7 +66,7 @@ def _ragged(view: View, centre, radii, rng, softness: float) -> Picture:
 
 
 def _region(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
-    """Findings that the anatomy itself already shows; nothing is added."""
+    """Marks a finding that the anatomy itself already shows; nothing is added."""
     if finding.kind == 'cardiomegaly':
         return np.float32(0), film.regions['heart']
     level = film.view.v - anatomy.apex
@@ -80,13 +75,13 @@ def _region(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> D
 
 
 def _unmarked(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
-    """A variant of the whole chest: no place to mark."""
+    """A variant of the whole chest: nothing to add or to mark."""
     return np.float32(0), np.float32(0)
 
 
 def _opacity(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """A hazy patch with an irregular, soft border."""
-    centre = _place(film.view, anatomy, finding, side, rng)
+    centre = _centre(film.view, anatomy, finding, side, rng)
     radius = {'small': 0.17, 'moderate': 0.22, 'large': 0.29}[finding.size]
     radii = radius * rng.uniform(0.9, 1.15, size=2)
     patch = _ragged(film.view, centre, radii, rng, 0.55) * film.regions[f'{side} lung']
@@ -95,7 +90,7 @@ def _opacity(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> 
 
 def _consolidation(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """A dense part of a lobe, cut off by a fissure, with air-filled bronchi in it."""
-    centre = np.array(_place(film.view, anatomy, finding, side, rng))
+    centre = np.array(_centre(film.view, anatomy, finding, side, rng))
     radii = rng.uniform(0.27, 0.34, size=2)
     slope = rng.uniform(-0.15, 0.15)
     patch = _ragged(film.view, centre, radii, rng, 0.2) * film.regions[f'{side} lung']
@@ -108,7 +103,7 @@ def _consolidation(film: Film, anatomy: Anatomy, finding: Finding, side: str, rn
 
 def _pneumonia(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """A cluster of dense, confluent patches."""
-    centre = np.array(_place(film.view, anatomy, finding, side, rng))
+    centre = np.array(_centre(film.view, anatomy, finding, side, rng))
     patches = np.zeros_like(film.view.u)
     for offset in rng.uniform(-0.17, 0.17, size=(7, 2)):
         patch = _ragged(film.view, centre + offset, rng.uniform(0.06, 0.11, size=2), rng, 0.45)
@@ -134,7 +129,7 @@ def _edema(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Dr
 
 def _atelectasis(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """Two or three dense bands, nearly horizontal."""
-    centre = np.array(_place(film.view, anatomy, finding, side, rng))
+    centre = np.array(_centre(film.view, anatomy, finding, side, rng))
     bands = []
     for step in range(rng.integers(2, 4)):
         start = centre + [rng.uniform(-0.24, -0.16), 0.085 * step + rng.uniform(-0.03, 0.03)]
@@ -145,7 +140,7 @@ def _atelectasis(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng)
 
 def _nodule(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """A round, well-defined shadow."""
-    centre = _place(film.view, anatomy, finding, side, rng)
+    centre = _centre(film.view, anatomy, finding, side, rng)
     ball = ellipse(film.view, centre, rng.uniform(0.055, 0.085) * np.array([1, 1.05]), softness=0.3)
     return rng.uniform(0.3, 0.4) * ball, ball
 

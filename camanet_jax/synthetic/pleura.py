@@ -1,4 +1,4 @@
-"""Findings of the pleura and of the bones, drawn as lesions.py says."""
+"""Findings of the pleura and of the bones; the interface is that of lesions.py."""
 
 import dataclasses
 
@@ -42,8 +42,8 @@ def draw_pneumothorax(film: Film, anatomy: Anatomy, finding: Finding, side: str,
     outline = (frontal_lung if view.name == 'frontal' else lateral_lung)(shrunk, view, side)
     air = lung * (1 - outline)
     border = 4 * outline * (1 - outline) * lung
-    weight = 1.0 if view.name == 'frontal' else 0.5
     collapsed = outline * lung * (0.06 + 0.2 * (1 - left))
+    weight = 1.0 if view.name == 'frontal' else 0.5
     return weight * (collapsed + 0.12 * border - air * (0.14 + film.regions['vessels'])), air
 
 
@@ -65,35 +65,29 @@ def draw_fracture(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng
     view = film.view
     height = {'upper': 0.35, 'mid': 0.6, 'lower': 0.85}[finding.zone] + rng.uniform(-0.05, 0.05)
     v = anatomy.apex + height * (anatomy.diaphragm - anatomy.apex)
-    if view.name == 'frontal':
-        u = SIDES[side] * 0.88 * float(cage_width(anatomy, v))
-    else:
-        u = 0.5 * anatomy.depth
-    inward = -SIDES[side] if view.name == 'frontal' else -1
+    frontal = view.name == 'frontal'
+    u = SIDES[side] * 0.88 * float(cage_width(anatomy, v)) if frontal else 0.5 * anatomy.depth
+    inward = -SIDES[side] if frontal else -1
     ends = [
         [[u + inward * 0.015, v - 0.035], [u + inward * 0.11, v - 0.075]],
         [[u - inward * 0.015, v + 0.035], [u - inward * 0.08, v + 0.1]],
     ]
     bone = strokes(view, ends, 0.045)
     gap = strokes(view, [[[u - 0.05, v - 0.03], [u + 0.05, v + 0.03]]], 0.02)
-    weight = 1.0 if view.name == 'frontal' else 0.5
-    mask = ellipse(view, (u, v), (0.1, 0.11), softness=0.2)
-    return weight * (0.36 * bone - 0.22 * gap), mask
+    return (1.0 if frontal else 0.5) * (0.36 * bone - 0.22 * gap), ellipse(view, (u, v), (0.1, 0.11), softness=0.2)
 
 
 def draw_degenerative(film: Film, anatomy: Anatomy, finding: Finding, side: str, rng) -> Drawing:
     """Bony spurs bridging the discs at the borders of the spine; no observation, so no mask."""
     view = film.view
-    levels = 0.135 * (np.arange(7) - 1) + rng.uniform(-0.02, 0.02)
     paths = []
-    for v in levels:
+    for v in 0.135 * (np.arange(7) - 1) + rng.uniform(-0.02, 0.02):
         if view.name == 'frontal':
             middle = float(spine_centre(anatomy, v))
             paths += [_spur(middle + 0.1 * sign, v, sign) for sign in (-1, 1)]
         else:
             paths.append(_spur(float(lateral_spine(anatomy, v)) - 0.09, v, -1))
-    spurs = strokes(view, paths, 0.035)
-    return 0.26 * spurs, np.float32(0)
+    return 0.26 * strokes(view, paths, 0.035), np.float32(0)
 
 
 def _spur(u: float, v: float, sign: int) -> np.ndarray:

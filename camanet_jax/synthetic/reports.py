@@ -1,9 +1,9 @@
 """The report of a synthetic study: a small grammar over its findings.
 
 A report walks through devices, heart, mediastinum, lungs, pleura and bones, in an order that
-varies, a sentence or two for each. Findings are stated with side, zone and size; what is absent is
-denied. The wording is drawn at random, so no model can reproduce a report exactly, and it depends
-on nothing but the findings, so only the image tells which sentences are right.
+varies, with a sentence or two for each. Findings are stated with side, zone and size; what is absent is
+denied. The wording is random, so no model can reproduce a report exactly, and it depends on nothing but
+the findings, so only the image tells which sentences are right.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,7 @@ def write_report(findings: Sequence[Finding], rng: np.random.Generator) -> str:
     kinds = {finding.kind for finding in findings}
     sections = {}
     for name, members in SECTIONS.items():
-        found = [finding for finding in findings if finding.kind in members]
-        positive = [_state(finding, rng) for finding in found]
+        positive = [_state(finding, rng) for finding in findings if finding.kind in members]
         sections[name] = positive + _deny(name, kinds, rng) + _add_asides(name, rng)
     if not kinds & {'cardiomegaly', 'wide_mediastinum'} and rng.random() < 0.3:
         sections['heart'] = [_choose(NORMAL['heart and mediastinum'], rng)]
@@ -87,15 +86,12 @@ def _deny(section: str, kinds: set[str], rng: np.random.Generator) -> list[str]:
 
 def _add_asides(section: str, rng: np.random.Generator) -> list[str]:
     """Sentences that fill a report without being about a finding."""
-    return [text for share, place, text in ASIDES if place == section and rng.random() < share]
+    return [text for share, its_section, text in ASIDES if its_section == section and rng.random() < share]
 
 
 def _deny_pleura(positive: set[str], rng: np.random.Generator) -> list[str]:
     """Denies effusion, pneumothorax or both."""
-    if {'effusion', 'pneumothorax'} <= positive:
-        return []
-    if 'effusion' in positive:
-        return [_choose(NORMAL['no pneumothorax'], rng)]
-    if 'pneumothorax' in positive:
-        return [_choose(NORMAL['no effusion'], rng)]
-    return [_choose(NORMAL['pleura'], rng)]
+    absent = {'effusion', 'pneumothorax'} - positive
+    if len(absent) == 2:
+        return [_choose(NORMAL['pleura'], rng)]
+    return [_choose(NORMAL[f'no {kind}'], rng) for kind in absent]

@@ -1,7 +1,7 @@
 """One synthetic study from (seed, split, index): films, masks, labels, facts and report.
 
-Findings, patient, exposure and wording have separate random streams of the same key, so that none
-tells anything about another, and a change to the wording leaves every film as it was.
+Findings, patient, exposure and wording are drawn from separate random streams of one key, so that none
+carries information about another, and a change to the wording leaves every film as it was.
 """
 
 import dataclasses
@@ -21,10 +21,10 @@ from camanet_jax.synthetic.lateral import draw_lateral
 from camanet_jax.synthetic.lesions import add_finding, grow_anatomy
 from camanet_jax.synthetic.reports import write_report
 
-_SHOWN = 0.3  # of a soft mask; less is too faint to count
+_VISIBLE = 0.3  # threshold of soft masks
 
-VIEWS = ('frontal', 'lateral')
 _DRAW = {'frontal': draw_frontal, 'lateral': draw_lateral}
+VIEWS = tuple(_DRAW)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,20 +40,13 @@ class SyntheticStudy:
 
 
 def make_study(seed: int, split: str, index: int, image_size: int) -> SyntheticStudy:
-    """Makes study `index` of a split, the same for the same arguments on any machine.
-
-    Args:
-        seed: of the whole data set, 0 or more.
-        split: one of SPLITS.
-        index: position in the split, 0 or more.
-        image_size: side of the square films in pixels, at least 32.
-    """
+    """Makes study `index` of a split, a function of its arguments alone; square films of `image_size` pixels."""
     key = np.random.SeedSequence([seed, SPLITS.index(split), index])
     facts, patient, exposure, words = map(np.random.default_rng, key.spawn(4))
     findings = sample_findings(facts)
     anatomy = grow_anatomy(sample_anatomy(patient), findings)
-    places = facts.integers(2**31, size=len(findings)).tolist()
-    drawn = [_take_film(v, anatomy, findings, places, image_size, exposure) for v in VIEWS]
+    seeds = facts.integers(2**31, size=len(findings)).tolist()
+    drawn = [_take_film(name, anatomy, findings, seeds, image_size, exposure) for name in VIEWS]
     return SyntheticStudy(
         id=f'{split}-{index:05d}',
         report=write_report(findings, words),
@@ -68,16 +61,16 @@ def _take_film(
     name: str,
     anatomy: Anatomy,
     findings: tuple[Finding, ...],
-    places: list[int],
+    seeds: list[int],
     image_size: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One developed view [height, width] and the masks [findings, height, width] in it."""
+    """One developed view [height, width] and the findings' masks [findings, height, width] in it."""
     film = _DRAW[name](anatomy, pose_view(name, image_size, rng))
     masks = np.zeros((len(findings), image_size, image_size), bool)
-    for number, (finding, place) in enumerate(zip(findings, places, strict=True)):
-        film, mask = add_finding(film, anatomy, finding, place)
-        masks[number] = mask > _SHOWN
+    for number, (finding, seed) in enumerate(zip(findings, seeds, strict=True)):
+        film, mask = add_finding(film, anatomy, finding, seed)
+        masks[number] = mask > _VISIBLE
     return develop(film.attenuation, rng), masks
 
 
@@ -107,21 +100,12 @@ def _mask_records(study: SyntheticStudy) -> list[dict[str, Any]]:
 
 
 def _finding_facts(study: SyntheticStudy) -> list[dict[str, Any]]:
-    """Each finding in words, and its boxes by view."""
-    return [
-        {
-            **dataclasses.asdict(finding),
-            'observations': OBSERVED[finding.kind],
-            'boxes': {name: _box(mask) for name, mask in zip(VIEWS, views, strict=True) if mask.any()},
-        }
-        for finding, views in zip(study.findings, study.masks, strict=True)
-    ]
-
-
-def _box(mask: np.ndarray) -> list[int]:
-    """[left, top, right, bottom] around a mask in pixels; right and bottom lie just outside."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
+    """Each finding in words, and by view the box (left, top, right, bottom) around it in pixels, its ends excluded."""
+    facts = []
+    for finding, views in zip(study.findings, study.masks, strict=True):
+        boxes = {name: Image.fromarray(mask).getbbox() for name, mask in zip(VIEWS, views, strict=True) if mask.any()}
+        facts.append(dataclasses.asdict(finding) | {'observations': OBSERVED[finding.kind], 'boxes': boxes})
+    return facts
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -1,11 +1,11 @@
 """The sentences of synthetic reports and the order of a report's sections.
 
-A sentence's weight is its probability among those that say the same. Wording follows ordinary
-reports, so that a labeler written for those reads these: what is absent is denied, and doubt is
+A sentence's weight is its probability among those that say the same. The wording is that of ordinary
+reports, so that a labeler written for those can read these: what is absent is denied, and doubt is
 only about causes, never about a finding.
 """
 
-# What is said where nothing is found.
+# Sentences where nothing is abnormal.
 NORMAL = {
     'heart and mediastinum': [
         (0.6, 'The cardiomediastinal silhouette is within normal limits for size and contour.'),
@@ -26,10 +26,7 @@ NORMAL = {
         (0.3, 'The lungs are clear bilaterally with no focal consolidation.'),
         (0.2, 'Both lungs are well expanded and clear.'),
     ],
-    'rest of lungs': [
-        (0.6, 'The lungs are otherwise clear.'),
-        (0.4, 'The remainder of the lungs is clear.'),
-    ],
+    'rest of lungs': [(0.6, 'The lungs are otherwise clear.'), (0.4, 'The remainder of the lungs is clear.')],
     'vessels': [
         (0.7, 'The pulmonary vascularity is normal.'),
         (0.3, 'Pulmonary vasculature appears unremarkable.'),
@@ -39,14 +36,8 @@ NORMAL = {
         (0.25, 'No pneumothorax or pleural effusion is seen.'),
         (0.2, 'No evidence of pleural effusion or pneumothorax.'),
     ],
-    'no pneumothorax': [
-        (0.6, 'There is no pneumothorax.'),
-        (0.4, 'No pneumothorax is identified.'),
-    ],
-    'no effusion': [
-        (0.6, 'There is no pleural effusion.'),
-        (0.4, 'No pleural effusion is identified.'),
-    ],
+    'no pneumothorax': [(0.6, 'There is no pneumothorax.'), (0.4, 'No pneumothorax is identified.')],
+    'no effusion': [(0.6, 'There is no pleural effusion.'), (0.4, 'No pleural effusion is identified.')],
     'bones': [
         (0.5, 'The osseous structures of the thorax are intact.'),
         (0.3, 'The visualized bony structures are unremarkable.'),
@@ -54,7 +45,7 @@ NORMAL = {
     ],
 }
 
-# What is said of a finding; reports.py fills the names in braces.
+# Sentences on each kind of finding; reports.py fills the names in braces.
 ABNORMAL = {
     'cardiomegaly': [
         (0.5, 'The heart is {degree} enlarged.'),
@@ -93,10 +84,7 @@ ABNORMAL = {
     'effusion': [
         (0.55, 'There {be} {article}{size} {side} pleural effusion{plural}.'),
         (0.25, '{article}{size} {side} pleural effusion{plural} {be} present.'),
-        (
-            0.2,
-            '{article}{size} {side} pleural effusion{plural} blunt{verb} the costophrenic {angle}.',
-        ),
+        (0.2, '{article}{size} {side} pleural effusion{plural} blunt{verb} the costophrenic {angle}.'),
     ],
     'pneumothorax': [
         (0.6, 'There is a {size} {side} pneumothorax.'),
@@ -148,7 +136,7 @@ ABNORMAL = {
     ],
 }
 
-# Said now and then whatever the study shows: (probability, section, sentence).
+# Sentences that occur whatever the study shows: (probability, section, sentence).
 ASIDES = (
     (0.12, 'mediastinum', 'The trachea is midline.'),
     (0.08, 'mediastinum', 'The hila are symmetric.'),
