@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 
 from camanet_jax import losses, sharding
 from camanet_jax.models.camanet import Camanet, input_mask
+from camanet_jax.models.vtac import effective_number
 from camanet_jax.optim import LearningRates
 
 
@@ -144,11 +145,13 @@ def gradients(batch, variables, key, weights, whole: WholeBatch, *, model: Caman
 
 
 def shares(output, batch, studies: Array) -> dict[str, Array]:
-    """The share of studies whose VDM is empty: this part's contribution."""
-    if output.encoding.vdm is None:
-        return {}
-    empty = ~output.encoding.present.any(-1) & batch['valid']
-    return {'empty_vdm_share': empty.sum() / studies}
+    """The share of studies whose VDM is empty and the mean number of words in a TDM: this part's contributions."""
+    found = {}
+    if output.encoding.vdm is not None:
+        found['empty_vdm_share'] = ~output.encoding.present.any(-1)
+    if output.tdm is not None:
+        found['effective_words'] = effective_number(output.selection)
+    return {name: (values * batch['valid']).sum() / studies for name, values in found.items()}
 
 
 def accumulated(gradient, params, batch_stats, batch, key, parts: int):

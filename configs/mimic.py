@@ -78,8 +78,8 @@ def get_config() -> ConfigDict:
     model.tdm_row = by_variant(str)
     model.tdm_norm = by_variant(str)
     model.tdm_weight = by_variant(str)
-    model.tdm_selection = 'rank'
-    model.tdm_temperature = 0.1
+    model.tdm_selection = 'rank'  # or 'straight_through', 'soft': docs/method.md
+    model.tdm_temperature = 0.1  # of the last two, in standard deviations of a study's similarities
 
     config.loss = loss = Config()
     loss.pseudo_label_weight = 1.0  # lambda

@@ -35,6 +35,7 @@ def test_a_step_records_unweighted_losses_rates_norms_and_speed(trained):
         'gradient_norm',
         'update_norm',
         'empty_vdm_share',
+        'effective_words',
         'lr_backbone',
         'lr_decoder',
         'time/images_per_second',
@@ -86,7 +87,7 @@ def test_the_base_system_trains_without_labels_and_maps(make_config, tmp_path):
     train(make_config({'model.vdmae': False, 'model.vtac': False, 'epochs': 1}), tmp_path / 'run')
     first = records(tmp_path / 'run')[0]
     assert first['loss'] == first['report_nll']
-    assert not {'pseudo_label_bce', 'vtac_mse', 'empty_vdm_share'} & first.keys()
+    assert not {'pseudo_label_bce', 'vtac_mse', 'empty_vdm_share', 'effective_words'} & first.keys()
     assert json.loads((tmp_path / 'run' / 'scores.json').read_text())['test']['classification'] == {}
 
 

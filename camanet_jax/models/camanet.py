@@ -6,6 +6,7 @@ V vocabulary (words and id 0), D width, F feed-forward, H heads, K head size, S 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -30,6 +31,7 @@ from camanet_jax.models.vtac import (
     same_for_same_word,
     selection_counts,
     soft_selection,
+    straight_through,
     textual_discriminative_map,
 )
 
@@ -81,7 +83,8 @@ class Camanet(nn.Module):
       cam_classes: indices of the classes that may enter the VDM; None for all.
       vdm_classes: the classes that count as present in training; in evaluation always 'predicted'.
       vdm_norm, tdm_*: the differences between paper and official program (docs/method.md).
-      tdm_selection: 'rank', or 'soft' with `tdm_temperature`.
+      tdm_selection: of the words that make the TDM: 'rank', 'soft' with `tdm_temperature`, or 'straight_through': the
+        TDM by rank, with the gradient of the soft one.
       topk: k, the share of a report's words that VTAC selects; `tdm_count`: how it is rounded.
       dtype: of the computation; `param_dtype`: of the parameters.
     """
@@ -112,7 +115,7 @@ class Camanet(nn.Module):
     tdm_row: Literal['reading', 'predicting'] = 'reading'
     tdm_norm: Literal['word', 'map'] = 'word'
     tdm_weight: Literal['similarity', 'none'] = 'similarity'
-    tdm_selection: Literal['rank', 'soft'] = 'rank'
+    tdm_selection: Literal['rank', 'straight_through', 'soft'] = 'rank'
     tdm_temperature: float = 0.1
     topk: float = 0.3
     tdm_count: Literal['words', 'official'] = 'words'
@@ -236,15 +239,17 @@ class Camanet(nn.Module):
             similarity = same_for_same_word(similarity, tokens)
         counts = selection_counts(self.topk, tokens.shape[1], self.tdm_count)
         selected = number_selected(counts, candidates, width)
-        if self.tdm_selection == 'soft':
-            selection = soft_selection(similarity, candidates, selected, self.tdm_temperature)
-        else:
-            selection = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
+        hard = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
+        soft = soft_selection(similarity, candidates, selected, self.tdm_temperature)
         rows = widened(attention.mean(1))
         if self.tdm_row == 'predicting':
             rows = jnp.roll(rows, 1, axis=1)  # the row before a word's own predicted it
-        tdm = textual_discriminative_map(rows, similarity, selection, norm=self.tdm_norm, weight=self.tdm_weight)
-        return dict(word_similarity=similarity * candidates, selection=selection, tdm=tdm)
+        make = partial(textual_discriminative_map, rows, similarity, norm=self.tdm_norm, weight=self.tdm_weight)
+        selection = soft if self.tdm_selection == 'soft' else hard
+        tdm = make(selection)
+        if self.tdm_selection == 'straight_through':  # of the map: a maximum passes nothing to words of weight 0
+            tdm = straight_through(tdm, make(soft))
+        return dict(word_similarity=similarity * candidates, word_attention=rows, selection=selection, tdm=tdm)
 
     def contrast(self, encoding, decoded, valid) -> dict[str, Array]:
         """The CLIP ablation's embeddings (paper section IV-G)."""

@@ -52,7 +52,8 @@ class CamanetOutput:
       decoded: [B, L, D], the decoder's output after its final norm.
       cross_attention: [B, H, L, P], last layer; row j is the attention whose input is token j.
       logits: [B, L, V].
-      word_similarity: [B, L], s_j of equation 13. None, as the next two, in the Base system.
+      word_similarity: [B, L], s_j of equation 13. None, as the next three, without VTAC.
+      word_attention: [B, L, P], mean over heads, of the row that VTAC takes for each word (`tdm_row`).
       selection: [B, L], 1 for a selected word (between 0 and 1 in the soft relaxation).
       tdm: [B, P], d^t.
       image_embedding, text_embedding, contrastive_scale: [B, D], [B, D], []; CLIP ablation only.
@@ -65,6 +66,7 @@ class CamanetOutput:
     cross_attention: Array
     logits: Array
     word_similarity: Array | None = None
+    word_attention: Array | None = None
     selection: Array | None = None
     tdm: Array | None = None
     image_embedding: Array | None = None

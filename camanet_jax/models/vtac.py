@@ -21,6 +21,7 @@ TdmCount = Literal['words', 'official']
 TdmNorm = Literal['word', 'map']
 TdmWeight = Literal['similarity', 'none']
 SMALLEST_NORM = 1e-8
+SMALLEST_SPREAD = 1e-3  # of cosines, whose spread is about 0.04 among drawn words of 512 numbers
 
 
 class SelectionCounts(NamedTuple):
@@ -88,11 +89,16 @@ def ranks(similarity: Float[Array, 'B L'], candidates: Bool[Array, 'B L']) -> In
 def soft_selection(
     similarity: Float[Array, 'B L'], candidates: Bool[Array, 'B L'], counts: Int[Array, ' B'], temperature: float
 ) -> Float[Array, 'B L']:
-    """m_j = sigmoid((s_j - t) / T), t midway between the last selected similarity and the next (no gradient).
+    """m_j = sigmoid((s_j - t) / (T spread)), t midway between the last selected similarity and the next.
 
-    As T goes to 0 this becomes the selection by rank, while unselected words still receive a gradient.
+    `spread` is the standard deviation of the study's similarities, so that T means the same at every width; it and t
+    carry no gradient. As T goes to 0 this becomes the selection by rank, while unselected words still receive a
+    gradient.
     """
-    fixed = jnp.where(candidates, jax.lax.stop_gradient(similarity), -jnp.inf)
+    given = jax.lax.stop_gradient(similarity)
+    spread = jnp.nan_to_num(given.std(-1, where=candidates, keepdims=True))  # NaN where there is no candidate
+    spread = jnp.maximum(spread, SMALLEST_SPREAD)
+    fixed = jnp.where(candidates, given, -jnp.inf)
     descending = -jnp.sort(-fixed, axis=-1)
     descending = jnp.pad(descending, ((0, 0), (1, 1)), constant_values=((0, 0), (jnp.inf, -jnp.inf)))
     pick = jnp.take_along_axis(descending, jnp.stack([counts, counts + 1], -1), axis=-1)
@@ -101,8 +107,13 @@ def soft_selection(
     threshold = jnp.where(jnp.isfinite(pick).all(-1), (last + following) / 2, -jnp.inf)
     threshold = jnp.where(counts == 0, jnp.inf, threshold)[:, None]
     finite = jnp.isfinite(threshold)
-    soft = nn.sigmoid((similarity - jnp.where(finite, threshold, 0)) / temperature)
+    soft = nn.sigmoid((similarity - jnp.where(finite, threshold, 0)) / (temperature * spread))
     return jnp.where(candidates, jnp.where(finite, soft, threshold < 0), 0).astype(similarity.dtype)
+
+
+def straight_through(hard: Array, soft: Array) -> Array:
+    """`hard`, with the gradient of `soft`."""
+    return jax.lax.stop_gradient(hard) + (soft - jax.lax.stop_gradient(soft))
 
 
 def textual_discriminative_map(
@@ -125,3 +136,9 @@ def textual_discriminative_map(
         selection = selection * nn.relu(similarity)
     strongest = (selection[..., None] * maps).max(1)
     return min_max(strongest) if norm == 'map' else strongest
+
+
+def effective_number(selection: Float[Array, 'B L']) -> Float[Array, ' B']:
+    """Number of words that equal weights would have to stand for these: (sum m)^2 / sum m^2, 0 without any."""
+    squares = jnp.square(selection).sum(-1)
+    return jnp.square(selection.sum(-1)) / jnp.where(squares > 0, squares, 1)

@@ -26,6 +26,7 @@ OPTIMISER = {
     'Learning rates': ['lr_backbone', 'lr_decoder'],
     'Norms': ['gradient_norm', 'update_norm'],
     'Share of studies with an empty VDM': ['empty_vdm_share'],
+    'Words that make a TDM': ['effective_words'],
     'Images per second': ['time/images_per_second'],
 }
 SCORES = {

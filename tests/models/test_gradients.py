@@ -1,7 +1,7 @@
 """Gradients of the whole model against central differences, in double precision.
 
-Two quantities carry no gradient by design: the VDM (and the representation's use of it), and the threshold of the soft
-selection. Differences are taken with both held at their values, gradients of the model as it is.
+Two quantities carry no gradient by design: the VDM (and the representation's use of it), and the threshold and
+spread of the soft selection. Differences are taken with both held at their values, gradients of the model as it is.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from camanet_jax.models.vtac import number_selected, selection_counts
 
 STEP = 1e-6  # larger ones cross kinks of ReLUs
 WEIGHTS = {'report_nll': (1, 0, 0), 'pseudo_label_bce': (0, 1, 0), 'vtac_mse': (0, 0, 1), 'total': (1, 1, 0.5)}
-VARIANTS = {'paper': {}, 'soft': {'tdm_selection': 'soft', 'tdm_temperature': 0.1}}
+VARIANTS = {'paper': {}, 'soft': {'tdm_selection': 'soft', 'tdm_temperature': 1.0}}
 
 
 def mean_terms(tiny, model, params):
@@ -39,7 +39,7 @@ def variant(request, tiny):
 
 
 def hold_what_has_no_gradient(monkeypatch, tiny, model):
-    """Replaces the VDM and the soft threshold by their values at the tiny model's parameters."""
+    """Replaces the VDM and the soft selection's threshold and spread by their values at the tiny model's parameters."""
     output = tiny.run(model)
     candidates = tiny.batch['tokens'][:, :-1] > 0
     thresholds = []
@@ -47,14 +47,14 @@ def hold_what_has_no_gradient(monkeypatch, tiny, model):
         output.word_similarity, candidates, number_selected(selection_counts(model.topk, 7), candidates, 7), strict=True
     ):
         descending = np.sort(scores[allowed])[::-1]
-        thresholds.append([(descending[count - 1] + descending[count]) / 2])
-    held = np.array(thresholds)
+        thresholds.append([(descending[count - 1] + descending[count]) / 2, scores[allowed].std()])
+    held, spread = np.split(np.array(thresholds), 2, axis=1)
     monkeypatch.setattr(camanet, 'visual_discriminative_map', lambda *inputs: jnp.asarray(output.encoding.vdm))
     monkeypatch.setattr(
         camanet,
         'soft_selection',
         lambda scores, allowed, counts, temperature: jnp.where(
-            allowed, 1 / (1 + jnp.exp((held - scores) / temperature)), 0
+            allowed, 1 / (1 + jnp.exp((held - scores) / (temperature * spread))), 0
         ),
     )
 

@@ -92,7 +92,7 @@ def test_words_that_are_not_selected_get_a_gradient_only_from_the_soft_selection
     def loss(words, soft):
         similarity, selection = select(words, query, candidates, counts)
         if soft:
-            selection = vtac.soft_selection(similarity, candidates, counts, 1.0)
+            selection = vtac.soft_selection(similarity, candidates, counts, 3.0)
         maps = vtac.textual_discriminative_map(attention, similarity, selection)
         return jnp.square(maps).sum()
 
@@ -100,6 +100,48 @@ def test_words_that_are_not_selected_get_a_gradient_only_from_the_soft_selection
     positive = np.asarray((selection == 0) & (similarity > 0))[0]
     hard, soft = (np.abs(quick(jax.grad(partial(loss, soft=soft)))(words)[0]).sum(-1) for soft in (False, True))
     assert positive.any() and not hard[positive].any() and soft[positive].any()
+
+
+def test_words_that_are_not_selected_keep_little_weight_at_full_width():
+    rng = np.random.default_rng(0)
+    similarity = vtac.cosine_similarity(
+        jnp.asarray(rng.normal(size=(16, 60, 512))), jnp.asarray(rng.normal(size=(16, 512)))
+    )
+    candidates, counts = jnp.ones(similarity.shape, bool), jnp.full(16, 18)
+    soft = np.asarray(vtac.soft_selection(similarity, candidates, counts, 0.1))
+    rest = np.where(vtac.ranks(similarity, candidates) < 18, 0, soft)
+    assert 0.03 < rest.sum() / soft.sum() < 0.12
+    assert (rest.max(1) > 0.1).all()  # those next to the threshold are not shut out
+    np.testing.assert_allclose(soft, vtac.soft_selection(5 * similarity, candidates, counts, 0.1), atol=1e-5)
+
+
+def test_the_soft_selection_of_few_words_has_a_finite_gradient():
+    similarity = jnp.array([[0.3, 0.3, 0.3], [0.3, 0.1, 0.2], [0.1, 0.2, 0.3]])
+    candidates, counts = jnp.array([[True] * 3, [True, False, False], [False] * 3]), jnp.array([1, 1, 0])
+    gradient = jax.grad(lambda s: vtac.soft_selection(s, candidates, counts, 0.1).sum())(similarity)
+    assert np.isfinite(gradient).all() and not gradient[1:].any()
+
+
+def test_the_effective_number_counts_equal_weights():
+    assert vtac.effective_number(jnp.array([[1.0, 1, 0, 0], [0.5, 0.5, 0.5, 0.5], [0, 0, 0, 0]])).tolist() == [2, 4, 0]
+
+
+def test_straight_through_is_the_hard_map_with_the_soft_gradient(tiny, output, double):
+    def tdm(selection, encoded, embedded, attention):
+        model, encoding = tiny.model.copy(tdm_selection=selection), output.encoding.replace(encoded=encoded)
+        tokens = tiny.batch['tokens'][:, :-1]
+        return model.apply(tiny.variables, encoding, tokens, embedded, attention, 7, method='consistency')['tdm']
+
+    given = output.encoding.encoded, output.embedded, output.cross_attention
+    towards = np.random.default_rng(0).normal(size=output.tdm.shape)
+    maps, gradients = zip(
+        *(jax.vjp(partial(tdm, name), *given) for name in ('rank', 'straight_through', 'soft')), strict=True
+    )
+    np.testing.assert_array_equal(maps[1], maps[0])
+    assert (maps[2] != maps[0]).any()
+    hard, through, soft = (gradient(towards) for gradient in gradients)
+    jax.tree.map(np.testing.assert_array_equal, through, soft)
+    assert (soft[0] != hard[0]).any() and (soft[2] != hard[2]).any()
 
 
 def test_rows_of_both_attentions_are_kept_apart(output):

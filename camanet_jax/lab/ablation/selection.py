@@ -76,7 +76,7 @@ def study_selection(
 ) -> StudySelection:
     """One row of a teacher-forced pass; `norm` is the configuration's tdm_norm."""
     length = len(words)
-    maps: Float[np.ndarray, 'L P'] = output.cross_attention[row].mean(0)[:length]
+    maps: Float[np.ndarray, 'L P'] = output.word_attention[row, :length]
     if norm == 'word':
         maps = np.asarray(min_max(maps))
     selection = output.selection[row, :length]

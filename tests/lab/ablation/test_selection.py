@@ -11,13 +11,13 @@ WORDS = [BOUNDARY, 'no', 'effusion', '.', 'heart', 'is', 'large', '.']
 
 
 def one_pass(similarity, selected, attention):
-    """An output of one study with one head and two patches."""
+    """An output of one study with two patches."""
     selection = np.zeros((1, len(WORDS)))
     selection[0, selected] = 1
     return SimpleNamespace(
         selection=selection,
         word_similarity=np.array([similarity]),
-        cross_attention=np.array([[attention]]),
+        word_attention=np.array([attention]),
         tdm=np.array([[0.0, 1.0]]),
         encoding=SimpleNamespace(vdm=np.array([[0.5, 1.0]])),
     )
