@@ -70,7 +70,7 @@ class Experiment:
         return schedule.rates(update, steps_per_epoch)
 
     def loss_table(self) -> losses.Losses:
-        """The table of losses, with those that the configuration adds."""
+        """The table of losses, with those that the configuration adds; a class makes its function of the experiment."""
         extra = {called: extensions.find('loss.extra', name) for called, name in self._extra_losses().items()}
         report = {'report_nll': losses.report_loss(self.config.loss.report_mean)}
         return losses.LOSSES | report | {called: losses.extra_loss(function) for called, function in extra.items()}

@@ -80,6 +80,7 @@ def get_config() -> ConfigDict:
     model.tdm_weight = by_variant(str)
     model.tdm_selection = 'rank'  # or 'straight_through', 'soft': docs/method.md
     model.tdm_temperature = 0.1  # of the last two, in standard deviations of a study's similarities
+    model.vdm_bias = False  # True: beyond the paper, docs/extend.md
 
     config.loss = loss = Config()
     loss.pseudo_label_weight = 1.0  # lambda

@@ -83,6 +83,7 @@ class Camanet(nn.Module):
       cam_classes: indices of the classes that may enter the VDM; None for all.
       vdm_classes: the classes that count as present in training; in evaluation always 'predicted'.
       vdm_norm, tdm_*: the differences between paper and official program (docs/method.md).
+      vdm_bias: lets the decoder read the VDM: the last cross-attention gets a learned multiple of its logarithm.
       tdm_selection: of the words that make the TDM: 'rank', 'soft' with `tdm_temperature`, or 'straight_through': the
         TDM by rank, with the gradient of the soft one.
       topk: k, the share of a report's words that VTAC selects; `tdm_count`: how it is rounded.
@@ -117,6 +118,7 @@ class Camanet(nn.Module):
     tdm_weight: Literal['similarity', 'none'] = 'similarity'
     tdm_selection: Literal['rank', 'straight_through', 'soft'] = 'rank'
     tdm_temperature: float = 0.1
+    vdm_bias: bool = False
     topk: float = 0.3
     tdm_count: Literal['words', 'official'] = 'words'
     dtype: Any = jnp.float32
@@ -127,6 +129,8 @@ class Camanet(nn.Module):
             raise ValueError('Expected vdmae=True with vtac=True, got vdmae=False: VTAC compares the TDM with the VDM.')
         if self.tdm_row == 'predicting' and self.tdm_candidates != 'words':
             raise ValueError("Expected tdm_candidates='words' with tdm_row='predicting': nothing predicts BOS.")
+        if self.vdm_bias and not self.vdmae:
+            raise ValueError('Expected vdmae=True with vdm_bias=True, got vdmae=False: there is no VDM.')
         super().__post_init__()
 
     def setup(self):
@@ -142,7 +146,7 @@ class Camanet(nn.Module):
         self.projection_drop = Dropout(self.projection_dropout)
         sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **dtypes)
         self.encoder = Encoder(layers=self.encoder_layers, **sizes)
-        self.decoder = Decoder(layers=self.decoder_layers, **sizes)
+        self.decoder = Decoder(layers=self.decoder_layers, map_bias=self.vdm_bias, **sizes)
         self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **dtypes)
         self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **dtypes)
         self.embedding_drop = Dropout(self.dropout)
@@ -220,7 +224,7 @@ class Camanet(nn.Module):
         memory = self.memory(embedded, train=train)
         length = tokens.shape[1]
         causal = valid[:, None] & jnp.tril(jnp.ones((length, length), bool))
-        decoded, attention = self.decoder(embedded, memory, encoding.decoder_input, causal, train=train)
+        decoded, attention = self.decoder(embedded, memory, encoding.decoder_input, causal, encoding.vdm, train=train)
         textual = {}
         if self.vtac:
             width = valid.sum(1).max() if batch_width is None else batch_width
@@ -276,7 +280,7 @@ class Camanet(nn.Module):
 
     def cross_projections(self, encoding: Encoding):
         """Cross-attention keys and values of every decoder layer, computed once per study."""
-        return self.decoder.cross_projections(encoding.decoder_input)
+        return self.decoder.cross_projections(encoding.decoder_input, encoding.vdm)
 
     def empty_cache(self, batch: int, beams: int, length: int) -> DecoderCache:
         """The state before the first token."""

@@ -22,6 +22,8 @@ from camanet_jax.models.layers import (
     xavier_uniform,
 )
 
+MAP_FLOOR = 0.01  # added to a map in [0, 1] before its logarithm
+
 
 @struct.dataclass
 class DecoderCache:
@@ -126,23 +128,30 @@ class DecoderLayer(nn.Module):
         start = position * x.shape[1]
         keys = lax.dynamic_update_slice_in_dim(keys, new_key, start, axis=2)
         values = lax.dynamic_update_slice_in_dim(values, new_value, start, axis=2)
-        mixed, _ = self.self_attention.attend(normed, keys, values, own, train=False)
+        mixed, _ = self.self_attention.attend(normed, keys, values, mask=own, train=False)
         x, attention = self.read(x + mixed, memory, cross, train=False)
         return x, attention, keys, values
 
 
 class Decoder(nn.Module):
-    """`layers` decoder layers and a final plain LayerNorm."""
+    """`layers` decoder layers and a final plain LayerNorm.
+
+    With `map_bias`, the last cross-attention's scores get a learned multiple, one a head and 0 at the start, of the
+    logarithm of a map of the visual tokens.
+    """
 
     width: int
     feed_forward: int
     heads: int
     layers: int
     dropout: float
+    map_bias: bool = False
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
     def setup(self):
+        if self.map_bias:
+            self.map_gain = self.param('map_gain', nn.initializers.zeros, (self.heads,), self.param_dtype)
         self.blocks = [
             DecoderLayer(
                 self.width, self.feed_forward, self.heads, self.dropout, self.dtype, self.param_dtype, name=f'layer{i}'
@@ -151,14 +160,21 @@ class Decoder(nn.Module):
         ]
         self.norm = LayerNorm(self.dtype, self.param_dtype)
 
-    def cross_projections(self, encoded: Float[Array, 'B P D']):
-        """Every layer's cross-attention keys and values [B, H, P, K]: computed once, shared by all beams."""
-        return [block.cross_attention.keys_values(encoded) for block in self.blocks]
+    def cross_projections(self, encoded: Float[Array, 'B P D'], visual_map: Float[Array, 'B P'] | None):
+        """Every layer's cross-attention keys and values [B, H, P, K]: computed once, shared by all beams.
 
-    def __call__(self, embedded, memory, encoded, mask, *, train: bool):
+        The last layer's come with the scores' bias [B, H, 1, P] where there is one.
+        """
+        projections = [block.cross_attention.keys_values(encoded) for block in self.blocks]
+        if self.map_bias:
+            logarithm = jnp.log(lax.stop_gradient(visual_map) + MAP_FLOOR)
+            projections[-1] += (self.map_gain[:, None, None] * logarithm[:, None, None],)
+        return projections
+
+    def __call__(self, embedded, memory, encoded, mask, visual_map=None, *, train: bool):
         """Teacher-forced pass (equation 4). Returns [B, L, D] and the last layer's cross-attention [B, H, L, P]."""
         x = embedded
-        for block, cross in zip(self.blocks, self.cross_projections(encoded), strict=True):
+        for block, cross in zip(self.blocks, self.cross_projections(encoded, visual_map), strict=True):
             x, attention = block(x, memory, cross, mask, train=train)
         return self.norm(x), attention
 

@@ -100,15 +100,18 @@ class MultiHeadAttention(nn.Module):
         """Keys and values [..., H, L, K] of a sequence [..., L, D]: heads first, as `attend` reads them uncopied."""
         return self.split(self.key(x)), self.split(self.value(x))
 
-    def attend(self, x, keys, values, mask=None, *, train: bool):
+    def attend(self, x, keys, values, bias=None, *, mask=None, train: bool):
         """Attention of queries made from `x` [..., Q, D] over `keys` and `values` [..., H, L, K].
 
-        `mask` broadcasts to [..., Q, L], True where attention is allowed.
+        `bias` broadcasts to [..., H, Q, L] and is added to the scores; `mask` to [..., Q, L], True where attention is
+        allowed.
         Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout.
         """
         queries = self.split(self.query(x))
         scores = jnp.einsum('...hqk,...hlk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
         scores = widened(scores)
+        if bias is not None:
+            scores = scores + bias
         if mask is not None:
             scores = jnp.where(jnp.expand_dims(mask, -3), scores, MASKED_SCORE)
         probabilities = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
@@ -117,7 +120,7 @@ class MultiHeadAttention(nn.Module):
         return self.out(rearrange(mixed, '... H Q K -> ... Q (H K)')), probabilities
 
     def __call__(self, x, context, mask=None, *, train: bool):
-        return self.attend(x, *self.keys_values(context), mask, train=train)
+        return self.attend(x, *self.keys_values(context), mask=mask, train=train)
 
 
 class FeedForward(nn.Module):

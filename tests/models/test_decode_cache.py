@@ -1,21 +1,27 @@
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from quick_modules import quick
 
 
-def test_cached_steps_equal_the_teacher_forced_pass(tiny, double):
+@pytest.mark.parametrize('vdm_bias', [False, True])
+def test_cached_steps_equal_the_teacher_forced_pass(tiny, double, vdm_bias):
     """Every beam reads its own report: beam n of study b reads the report of study (b + n) mod 3, over b's films."""
-    tokens, model = tiny.batch['tokens'][:, :-1], tiny.model
+    tokens, model = tiny.batch['tokens'][:, :-1], tiny.model.copy(vdm_bias=vdm_bias)
+    variables = tiny.variables
+    if vdm_bias:
+        decoder = variables['params']['decoder'] | {'map_gain': np.array([0.5, -2.0])}
+        variables = variables | {'params': variables['params'] | {'decoder': decoder}}
     beams, length = 3, tokens.shape[1]
     order = (np.arange(3)[:, None] + np.arange(beams)) % 3
 
     def method(name):
-        return quick(lambda *inputs: model.apply(tiny.variables, *inputs, method=name))
+        return quick(lambda *inputs: model.apply(variables, *inputs, method=name))
 
     step, decode = method('decode_step'), method('decode')
     encoding = method('encode')(tiny.batch['images'])
     cross = method('cross_projections')(encoding)
-    cache = model.apply(tiny.variables, 3, beams, length, method='empty_cache')
+    cache = model.apply(variables, 3, beams, length, method='empty_cache')
     logits, attention = [], []
     for position in range(length):
         *found, cache = step(tokens[order][:, :, position], position, cache, cross)

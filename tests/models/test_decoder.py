@@ -4,7 +4,7 @@ import numpy as np
 from numpy_oracles import decoder, encoder, layer_norm, mcln
 from quick_modules import draw_variables
 
-from camanet_jax.models.decoder import MCLN
+from camanet_jax.models.decoder import MCLN, Decoder
 from camanet_jax.models.layers import LayerNorm
 
 
@@ -55,3 +55,14 @@ def test_the_encoder_is_the_oracles(tiny, output):
     for projected, encoded in zip(output.encoding.projected, output.encoding.encoded, strict=True):
         expected = encoder(tiny.variables['params']['encoder'], tiny.model.heads, np.asarray(projected))
         np.testing.assert_allclose(encoded, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_map_biases_the_last_layer_by_its_logarithm_and_not_at_the_start():
+    decoder = Decoder(width=4, feed_forward=4, heads=2, layers=2, dropout=0.0, map_bias=True)
+    encoded, visual_map = jnp.ones((1, 3, 4)), jnp.array([[0.0, 0.09, 0.99]])
+    variables = decoder.init(jax.random.key(0), encoded, visual_map, method='cross_projections')
+    first, last = decoder.apply(variables, encoded, visual_map, method='cross_projections')
+    assert len(first) == 2 and last[2].shape == (1, 2, 1, 3) and not last[2].any()
+    variables['params']['map_gain'] = jnp.array([1.0, -3.0])
+    bias = decoder.apply(variables, encoded, visual_map, method='cross_projections')[-1][2]
+    np.testing.assert_allclose(bias[0, :, 0], np.log([0.01, 0.1, 1]) * [[1.0], [-3.0]], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,1 @@
+"""Losses beyond the paper, each a name for `loss.extra` (docs/extend.md)."""
