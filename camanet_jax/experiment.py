@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 
 # From the rows of a predictions file to numbers by name.
 Metric = Callable[[list[dict[str, Any]]], Mapping[str, float]]
+SELECTIONS = ('bleu', 'last')  # how the epoch is chosen
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
 
@@ -71,9 +72,11 @@ class Experiment:
 
     def loss_table(self) -> losses.Losses:
         """The table of losses, with those that the configuration adds; a class makes its function of the experiment."""
-        extra = {called: extensions.find('loss.extra', name) for called, name in self._extra_losses().items()}
-        report = {'report_nll': losses.report_loss(self.config.loss.report_mean)}
-        return losses.LOSSES | report | {called: losses.extra_loss(function) for called, function in extra.items()}
+        table = losses.LOSSES | {'report_nll': losses.report_loss(self.config.loss.report_mean)}
+        for called, name in self._extra_losses().items():
+            found = extensions.find('loss.extra', name)
+            table[called] = losses.extra_loss(found(self) if inspect.isclass(found) else found)
+        return table
 
     def loss_weights(self) -> dict[str, float]:
         """Weights of the losses in the total."""
@@ -89,6 +92,8 @@ class Experiment:
         self.model()
         self.loss_table()
         self.extra_metrics()
+        if self.config.selection not in SELECTIONS:
+            raise ValueError(f'Expected selection to be one of {SELECTIONS}, got {self.config.selection!r}.')
 
     def decoding_options(self, **changes: Any) -> dict[str, Any]:
         """Keyword arguments of `decoding.decode_reports`: the configured search, with `changes`."""

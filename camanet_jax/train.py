@@ -83,7 +83,7 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     # 4. Scores of the selected epoch, on val and test.
     best = training.checkpoints.selection
     LOG.info(
-        'Best epoch %s (step %s), validation BLEU-4 + 0.5 BLEU-1 = %.4f',
+        'Selected epoch %s (step %s), selection score %.4f',
         best.best_epoch,
         best.best_step,
         best.best_score,
@@ -175,6 +175,8 @@ class Training:
         began, epoch = time.monotonic(), step // self.epoch_steps
         result = self.evaluator.run(state.variables, self.val_source, f'Validating epoch {epoch}')
         scores = self.evaluator.language_scores(result)
+        if self.experiment.config.selection == 'last':
+            scores['selection_score'] = float(epoch)
         better = self.checkpoints.selection.update(scores['selection_score'], step, epoch)
         extra = self.evaluator.extra_scores(result.rows)
         log.write(step, epoch, 'val', result.losses | scores | extra | {'time/seconds': time.monotonic() - began})

@@ -17,6 +17,8 @@ def mine(tmp_path, monkeypatch):
     """A file of one's own in the current folder."""
     (tmp_path / 'mine.py').write_text(
         'import math\nLIMIT = 3\ndef double(x):\n    return 2 * x\ndef report_nll(output, batch):\n    return 0\n'
+        'class Words:\n    def __init__(self, experiment):\n        self.number = len(experiment.tokenizer)\n'
+        '    def __call__(self, output, batch):\n        return self.number\n'
     )
     (tmp_path / 'broken.py').write_text('def half(:\n')
     monkeypatch.chdir(tmp_path)
@@ -39,7 +41,7 @@ def test_a_name_is_a_file_or_a_module_and_stays_the_same_object(mine, tmp_path):
     [
         ('double', "loss.extra: expected 'file.py:name' or 'package.module:name', got 'double'"),
         ('mine.py:', "expected 'file.py:name'"),
-        ('mine.py:triple', r"expected a function or class 'triple' in mine.py, which has double, report_nll\."),
+        ('mine.py:triple', r"expected a function or class 'triple' in mine.py, which has Words, double, report_nll\."),
         ('mine.py:LIMIT', "expected a function or class 'LIMIT' in mine.py"),
         ('nothing.py:double', 'nothing.py cannot be loaded: .*No such file.*from the current folder, /'),
         ('no_package.module:double', "cannot be loaded: No module named 'no_package'"),
@@ -101,6 +103,16 @@ def test_an_extra_loss_joins_terms_counts_and_total():
     assert losses.total({'report_nll': 10.0, 'mine': 3.0}, {'report_nll': 1.0, 'mine': 0.5}) == 11.5
     with pytest.raises(ValueError, match=r'loss.extra, mine: expected one value for each of 3 studies, got shape \(\)'):
         losses.terms(object(), batch, {'mine': losses.extra_loss(lambda output, batch: jnp.array(1.0))})
+
+
+def test_a_class_makes_its_loss_of_the_experiment(mine, make_experiment):
+    table = make_experiment({'loss.extra': ('mine.py:Words',), 'loss.extra_weights': (1.0,)}).loss_table()
+    assert table['Words'].per_study(None, None) == 3
+
+
+def test_an_unknown_choice_of_the_epoch_is_an_error(make_experiment):
+    with pytest.raises(ValueError, match=r"selection to be one of \('bleu', 'last'\), got 'first'"):
+        make_experiment({'selection': 'first'}).check()
 
 
 def test_layercam_is_the_activation_weighted_by_positive_gradients():

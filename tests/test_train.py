@@ -63,6 +63,18 @@ def test_a_run_that_gets_worse_stops_early_and_scores_its_best_epoch(make_config
     assert json.loads((tmp_path / 'run' / 'scores.json').read_text())['provenance']['step'] == 3
 
 
+def falling(score_reports):
+    """Scores whose BLEU falls from call to call."""
+    bleu = iter([0.3, 0.2, 0.1, 0.0])
+
+    def score(*arguments, **options):
+        scores = score_reports(*arguments, **options)
+        value = next(bleu, 0.0)
+        return scores._replace(corpus=scores.corpus | {'BLEU_1': value, 'BLEU_4': value})
+
+    return score
+
+
 def test_divergence_stops_and_leaves_the_last_good_checkpoint(make_config, tmp_path):
     # The rates of the second epoch are 1e30 times those of the first.
     config = make_config({'optimiser.decay_epochs': 1, 'optimiser.decay_rate': 1e30})
@@ -83,8 +95,12 @@ def test_bfloat16_computes_and_keeps_parameters_and_losses_in_float32(make_confi
     assert state['batch_stats']['backbone']['norm0']['mean'].dtype == np.float32
 
 
-def test_the_base_system_trains_without_labels_and_maps(make_config, tmp_path):
-    train(make_config({'model.vdmae': False, 'model.vtac': False, 'epochs': 1}), tmp_path / 'run')
+def test_the_base_system_trains_without_labels_and_maps_and_can_be_scored_at_its_last_epoch(
+    make_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(evaluate.nlg, 'score_reports', falling(evaluate.nlg.score_reports))
+    train(make_config({'model.vdmae': False, 'model.vtac': False, 'selection': 'last'}), tmp_path / 'run')
+    assert json.loads((tmp_path / 'run' / 'scores.json').read_text())['provenance']['step'] == LAST
     first = records(tmp_path / 'run')[0]
     assert first['loss'] == first['report_nll']
     assert not {'pseudo_label_bce', 'vtac_mse', 'empty_vdm_share', 'effective_words'} & first.keys()

@@ -33,7 +33,7 @@ SCORES = {
     'BLEU': ['BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4'],
     'METEOR and ROUGE-L': ['METEOR', 'ROUGE_L'],
     'CIDEr': ['CIDEr'],
-    'Selection score: BLEU-4 + 0.5 BLEU-1': ['selection_score'],
+    'Selection score': ['selection_score'],
     'Distinct reports': ['distinct_reports'],
 }
 LOG_SCALE = ('Learning rates', 'Norms')
