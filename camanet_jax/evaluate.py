@@ -156,8 +156,9 @@ class Evaluator:
         """Scores under the field's protocol, the selection score and the number of distinct reports."""
         reports = self.compared(result.rows)
         scores = nlg.score_reports(reports, [row['reference'] for row in result.rows]).corpus
+        bleu_1 = 0.0 if self.experiment.config.selection == 'bleu_4' else 0.5
         return scores | {
-            'selection_score': scores['BLEU_4'] + 0.5 * scores['BLEU_1'],
+            'selection_score': scores['BLEU_4'] + bleu_1 * scores['BLEU_1'],
             'distinct_reports': len(set(reports)),
         }
 

@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.variant = 'paper'  # or 'official'
     config.seed = 456789
     config.epochs = 30
-    config.selection = 'bleu'  # of the epoch that is scored: BLEU-4 + 0.5 BLEU-1 on val; or 'last'
+    config.selection = 'bleu'  # of the epoch that is scored: BLEU-4 + 0.5 BLEU-1 on val; or 'bleu_4' alone, or 'last'
     config.early_stop = by_variant(int)  # epochs without a better validation score
     config.batch_size = 64
     config.accumulate = 1  # parts that a batch is cut into to save memory

@@ -1,6 +1,8 @@
 """Measures speed, memory and cost on this machine; prints a table and writes the same numbers as JSON.
 
     python scripts/benchmark.py train   --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
+    python scripts/benchmark.py train   --config=configs/mimic.py --batch_size=8 --compare=torchvision
+    python scripts/benchmark.py profile --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
     python scripts/benchmark.py decode  --config=configs/iu_xray.py
     python scripts/benchmark.py input   --config=configs/demo.py --step_seconds=0.05
     python scripts/benchmark.py compile --config=configs/demo.py
@@ -16,7 +18,7 @@ import sys
 from pathlib import Path
 
 from camanet_jax.experiment import DTYPES
-from camanet_jax.lab.benchmarks import data_input, decode, printing, scaling, startup, train
+from camanet_jax.lab.benchmarks import comparison, data_input, decode, printing, profile, scaling, startup, train
 from camanet_jax.lab.benchmarks.workload import read_workload
 from camanet_jax.run import runtime
 from camanet_jax.run.command_line import expand_home
@@ -25,11 +27,15 @@ from camanet_jax.run.command_line import expand_home
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('benchmark', choices=['train', 'decode', 'input', 'compile', 'start', 'scaling'])
+    parser.add_argument('benchmark', choices=['train', 'profile', 'decode', 'input', 'compile', 'start', 'scaling'])
     parser.add_argument('--config', type=Path, required=True, metavar='FILE')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     parser.add_argument('--batch_size', type=int, help='studies in a batch (default: as configured)')
     parser.add_argument('--accumulate', type=int, help='train: parts that a batch is cut into (default: as configured)')
+    parser.add_argument('--step_only', action='store_true', help='train: one compilation, the step without its split')
+    parser.add_argument(
+        '--compare', choices=['torchvision'], help="train: the visual extractor's step beside PyTorch's, in turns"
+    )
     parser.add_argument('--steps', type=int, default=5, help='samples of each program (default: %(default)s)')
     parser.add_argument('--max_seq_length', type=int, help='tokens of a report (default: as configured)')
     parser.add_argument('--dtype', choices=DTYPES, help='of the computation (default: as configured)')
@@ -90,8 +96,12 @@ def main(argv: list[str] | None = None) -> dict:
 
 def measure(workload, options: argparse.Namespace) -> dict:
     """The numbers of the chosen benchmark."""
+    if options.benchmark == 'train' and options.compare:
+        return comparison.run(workload, options.steps)
     if options.benchmark == 'train':
-        return train.run(workload, options.steps)
+        return (train.run_step if options.step_only else train.run)(workload, options.steps)
+    if options.benchmark == 'profile':
+        return profile.run(workload, options.steps)
     if options.benchmark == 'decode':
         return decode.run(workload, options.steps, tuple(sorted(options.lengths)))
     if options.benchmark == 'input':

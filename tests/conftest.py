@@ -4,9 +4,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Compiling is most of the time of tiny tests. Set before JAX starts; programs that tests start inherit it.
-os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
-os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# Set before JAX starts; programs that tests start inherit it. CAMANET_TEST_DEVICE=cuda (or tpu) runs the tests there.
+DEVICE = os.environ.get('CAMANET_TEST_DEVICE', 'cpu')
+if DEVICE == 'cpu':
+    SURROUNDINGS = {
+        'JAX_PLATFORMS': 'cpu',
+        'XLA_FLAGS': '--xla_backend_optimization_level=0',  # compiling is most of the time of tiny tests
+    }
+else:
+    SURROUNDINGS = {
+        'JAX_PLATFORMS': f'{DEVICE},cpu',
+        'JAX_DEFAULT_MATMUL_PRECISION': 'highest',  # tests compare with exact products
+        'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',  # tests start other programs on the same device
+    }
+for name, value in SURROUNDINGS.items():
+    os.environ.setdefault(name, value)
 
 import jax
 import jaxtyping

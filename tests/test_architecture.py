@@ -1,6 +1,8 @@
 """Which part of the package may import which: read off the import statements, those inside functions too."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -68,3 +70,8 @@ def test_only_scripts_import_the_lab():
 def test_the_top_level_stays_small():
     modules = [path.stem for path in FILES if room_of(path) == TOP and path.stem != '__init__']
     assert len(modules) <= 14, modules
+
+
+def test_training_needs_no_package_for_dicom():
+    program = "import sys; sys.modules['pydicom'] = None; import camanet_jax.train, camanet_jax.generate.generate"
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)

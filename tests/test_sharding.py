@@ -11,7 +11,10 @@ from front_door import ROOT, records, run_main, succeed
 import camanet_jax
 from camanet_jax import sharding
 
-EIGHT = {'XLA_FLAGS': '--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0'}
+EIGHT = {
+    'JAX_PLATFORMS': 'cpu',
+    'XLA_FLAGS': '--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0',
+}
 
 
 def test_a_run_on_eight_devices_has_the_losses_of_one(trained, tiny_arguments, tmp_path):

@@ -20,7 +20,6 @@ import jax
 import numpy as np
 
 from camanet_jax import configuration
-from camanet_jax.data.dicom import read_identifiers
 from camanet_jax.generate.reporter import GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
@@ -47,7 +46,11 @@ class Naming:
 
     def identifiers(self, study: ListedStudy) -> dict[str, Any]:
         """The UIDs of a study's DICOM files, where they are kept."""
-        found = [read_identifiers(path) for path in study.paths] if self.keep_identifiers else []
+        if not self.keep_identifiers:
+            return {}
+        from camanet_jax.data import dicom  # most runs read none
+
+        found = [dicom.read_identifiers(path) for path in study.paths]
         return {'identifiers': found} if any(found) else {}
 
 

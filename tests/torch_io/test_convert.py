@@ -13,7 +13,9 @@ from camanet_jax import train
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.generate import reporter
+from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.run import workdir
+from camanet_jax.run.files import read_json
 from camanet_jax.torch_io import weight_names
 from camanet_jax.torch_io.buffers import complete_state_dict, fresh_buffers
 from camanet_jax.torch_io.convert import convert_from_torch, convert_to_torch, read_vocabulary
@@ -223,3 +225,25 @@ def test_the_command_refuses_a_pickle_with_code_and_leaves_nothing(tmp_path):
     )
     assert done.returncode == 1 and f'{os.name}.system' in done.stdout and 'Traceback' not in done.stdout
     assert os.listdir(tmp_path) == ['evil.pth']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('folder', 'recipe'), [('r2gen_iu', 'r2gen'), ('r2gen_mimic', 'r2gen_mimic')])
+def test_a_checkpoint_of_r2gen_becomes_a_run_of_the_base_system(shared_dir, tmp_path, folder, recipe):
+    reference = shared_dir / 'family' / folder
+    settings = read_json(reference / 'reference.json')
+    weights = draw_state_dict(read_json(reference / 'manifest.json'), settings['weights_seed'])
+    write_state_dict(tmp_path / 'model.pth', complete_state_dict(weights, fresh_buffers(weights, 1)))
+    (tmp_path / 'words.txt').write_text('\n'.join(['<unk>', *(f'word{i}' for i in range(1, settings['vocab_size']))]))
+    output = succeed(
+        f'--from_torch={tmp_path}/model.pth',
+        f'--config=configs/{recipe}.py',
+        f'--vocabulary={tmp_path}/words.txt',
+        f'--output={tmp_path}/run',
+        program=(SCRIPT,),
+    )
+    assert f'{settings["vocab_size"] + 1} rows of vocabulary, classifier False' in output
+    trained = workdir.open_trained(tmp_path / 'run')
+    assert trained.experiment.config.data.views == settings['views']
+    for name, value in weight_names.state_dict(trained.variables).items():
+        np.testing.assert_array_equal(value, weights[name])

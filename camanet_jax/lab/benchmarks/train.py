@@ -1,15 +1,16 @@
 """The training step: speed, time split, cost, memory.
 
-python scripts/benchmark.py train --config=configs/iu_xray.py --batch_size=8
+python scripts/benchmark.py train --config=configs/iu_xray.py --batch_size=8 [--step_only]
 
 The step is cut into prefixes: programs that each do the work of the one before and some more. XLA fuses across what the
 source keeps apart, so the parts of one program cannot be timed inside it; the differences between prefixes can. A
 prefix computes in training mode: dropout on, batch statistics. B studies, D width.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ from camanet_jax.lab.benchmarks.cost import (
     peak_memory,
     program_memory,
 )
-from camanet_jax.lab.benchmarks.timing import measure, split
+from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import Workload
 from camanet_jax.models.camanet import Camanet, input_mask, normalise_images
 from camanet_jax.train_step import TrainState, forward, train_step
@@ -45,37 +46,41 @@ NOTES = (
 Program = Callable[..., Any]
 
 
+def run_step(workload: Workload, repeats: int) -> dict[str, Any]:
+    """Measures the step that training runs, one compilation."""
+    step = compile_step(workload)
+    timing = measure({'step': step.stepper}, repeats)['step']
+    return {
+        'workload': workload.describe(workload.config.batch_size) | {'accumulate': workload.config.accumulate},
+        'speed': speed(workload, timing),
+        'step': timing.as_dict(),
+        'compilation': {'lower_seconds': step.lowering, 'compile_seconds': step.compiling},
+        'memory': peak_memory() | program_memory(step.compiled),
+    }
+
+
 def run(workload: Workload, repeats: int) -> dict[str, Any]:
     """Measures the step that training runs, and prefixes of it."""
     config = workload.config
-    sharding.check_batch_size('batch_size', config.batch_size, config.accumulate)
-    state, batch = make_state(workload), workload.batch(config.batch_size)
-    variables = jax.tree.map(jnp.copy, (state.params, state.batch_stats))  # the step donates its state
-    args = step_arguments(workload)
-    traced = step_function(workload).trace(state, batch, *args)
-    compiled = traced.lower().compile()
-    stepper = Stepper(compiled, state, batch, args)
-    stepper()
-    part_args = part_arguments(workload, variables)
+    variables = workload.variables()
+    made = compile_step(workload)
+    made.stepper()
+    part_args = part_arguments(workload, (variables['params'], variables['batch_stats']))
     kept = sum(array.size * array.dtype.itemsize for array in kept_by_pass(workload, part_args))
-    memory_use = peak_memory() | program_memory(compiled) | {'kept_bytes': kept}
+    memory_use = peak_memory() | program_memory(made.compiled) | {'kept_bytes': kept}
 
     traces = {
         name: jax.jit(program).trace(*part_args) for name, program in prefixes(workload.experiment.model()).items()
     }
     programs = {name: partial(program.lower().compile(), *part_args) for name, program in traces.items()}
-    timings = measure({**programs, 'update': stepper}, repeats)
+    timings = measure({**programs, 'update': made.stepper}, repeats)
     step = timings['update']
     peaks = measure_peaks(dtype(config.dtype))
     backward = gradient_cost(traces['backward'], programs['backward'].func, jax.device_count())
-    cost = step_cost(workload, gradient_cost(traced, compiled), backward, variables[0])
-    studies = config.batch_size
+    cost = step_cost(workload, gradient_cost(made.traced, made.compiled), backward, variables['params'])
     return {
-        'workload': workload.describe(studies) | {'accumulate': config.accumulate},
-        'speed': {
-            'studies_per_second': studies / step.median,
-            'images_per_second': studies * workload.views / step.median,
-        },
+        'workload': workload.describe(config.batch_size) | {'accumulate': config.accumulate},
+        'speed': speed(workload, step),
         'step': step.as_dict(),
         'split': split(whole_batch(timings, config.accumulate)),
         'achieved': achieved(cost, step.median, peaks),
@@ -83,6 +88,36 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
         'memory': memory_use,
         'notes': list(NOTES),
     }
+
+
+def speed(workload: Workload, step: Timing) -> dict[str, float]:
+    """Studies and films a second."""
+    studies = workload.config.batch_size / step.median
+    return {'studies_per_second': studies, 'images_per_second': studies * workload.views}
+
+
+class CompiledStep(NamedTuple):
+    """The step as traced and as compiled, a `Stepper` of it, and the seconds of lowering and compiling."""
+
+    traced: jax.stages.Traced
+    compiled: jax.stages.Compiled
+    stepper: 'Stepper'
+    lowering: float
+    compiling: float
+
+
+def compile_step(workload: Workload) -> CompiledStep:
+    """Compiles the step of the configured batch."""
+    config = workload.config
+    sharding.check_batch_size('batch_size', config.batch_size, config.accumulate)
+    state, batch, args = make_state(workload), workload.batch(config.batch_size), step_arguments(workload)
+    began = time.perf_counter()
+    traced = step_function(workload).trace(state, batch, *args)
+    lowered = traced.lower()
+    middle = time.perf_counter()
+    compiled = lowered.compile()
+    stepper = Stepper(compiled, state, batch, args)
+    return CompiledStep(traced, compiled, stepper, middle - began, time.perf_counter() - middle)
 
 
 class Stepper:

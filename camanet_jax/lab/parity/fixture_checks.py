@@ -8,6 +8,7 @@ under a data root.
 import gzip
 import json
 import zlib
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.schema import SPLITS, Study, read_annotation
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
+from camanet_jax.lab.parity.conditioning import Method, Movement, move
 from camanet_jax.lab.parity.model_values import model_fields
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
@@ -141,28 +143,31 @@ def check_schedule(schedule: dict[str, Any], where: str, report: Report):
     report.compare(where, Check(np.array(rates), Identical()), np.array(schedule['used']))
 
 
-def check_chexbert(path: Path, where: str, report: Report, x64: bool):
+def check_chexbert(path: Path, where: str, report: Report, method: Method):
     """The last layer's first token, all logits and the classes read off them; the manifest lies beside `path`."""
     arrays = load_arrays(path)
-    shapes = read_json(path.with_name(f'{path.stem}_manifest.json'))
-    values = chexbert_values(arrays, shapes, jnp.float64 if x64 else jnp.float32)
+    weights = draw_state_dict(read_json(path.with_name(f'{path.stem}_manifest.json')), CHEXBERT_SEED)
     # Values that were computed in float32 differ from those of float64 by their own rounding.
-    exact = x64 and arrays['logits'].dtype == np.float64
-    tolerance = (DOUBLE if exact else SINGLE).forward
+    double = arrays['logits'].dtype == np.float64
+    tolerance = (DOUBLE if method.x64 and double else SINGLE).forward
     # A missing logit is NaN on both sides; where only one side lacks it, its value is the error.
     close = Close(tolerance, scale=largest_number, part=np.nan_to_num)
     rules = {'cls_hidden': Close(tolerance), 'logits': close, 'classes': Identical()}
-    report.compare_file(
-        where, arrays, {key: [Check(values[key], rule)] for key, rule in rules.items()}, CHEXBERT_INPUTS
-    )
+
+    def checks(weights: Mapping[str, np.ndarray]) -> dict[str, list[Check]]:
+        values = chexbert_values(arrays, weights, jnp.dtype(method.dtype))
+        return {key: [Check(values[key], rule)] for key, rule in rules.items()}
+
+    unit = method.unit(double)
+    movement = Movement(checks(move(weights, unit)), unit) if method.conditioning else None
+    report.compare_file(where, arrays, checks(weights), CHEXBERT_INPUTS, movement=movement)
 
 
-def chexbert_values(arrays: Arrays, shapes: dict[str, list[int]], dtype: Any) -> dict[str, np.ndarray]:
+def chexbert_values(arrays: Arrays, weights: Mapping[str, np.ndarray], dtype: Any) -> dict[str, np.ndarray]:
     """The network's values by the file's keys."""
-    model, variables = load_chexbert(draw_state_dict(shapes, CHEXBERT_SEED), dtype)
+    model, variables = load_chexbert(weights, dtype)
     ids, mask = jnp.asarray(arrays['input_ids'], jnp.int32), jnp.asarray(arrays['attention_mask']) > 0
-    with jax.default_matmul_precision('highest'):
-        output = jax.jit(model.apply)(variables, ids, mask)
+    output = jax.jit(model.apply)(variables, ids, mask)
     logits = np.asarray(output.logits)
     return {
         'cls_hidden': np.asarray(output.first_token),

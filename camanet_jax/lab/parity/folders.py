@@ -7,6 +7,7 @@ from typing import TextIO
 
 import jax
 
+from camanet_jax.lab.parity.conditioning import FLOAT32, RULE, Method
 from camanet_jax.lab.parity.fixture_checks import (
     check_chexbert,
     check_optimiser,
@@ -16,8 +17,10 @@ from camanet_jax.lab.parity.fixture_checks import (
     check_vtac,
 )
 from camanet_jax.lab.parity.model_folder import FILES, check_model_folder
+from camanet_jax.lab.parity.relatives import check_relative
 from camanet_jax.lab.parity.report import Report
 from camanet_jax.lab.parity.variant_checks import check_variants
+from camanet_jax.run.files import read_json
 
 SETTINGS_FILE = 'reference.json'
 FIXTURES = {'vtac.npz': check_vtac, 'optimiser.npz': check_optimiser, 'lr_schedules.json': check_schedules}
@@ -27,24 +30,45 @@ MODEL_FIXTURES = {'variants.npz': check_variants, 'chexbert.npz': check_chexbert
 
 def check_parity(
     folders: list[Path],
+    method: Method = FLOAT32,
     *,
-    x64: bool = False,
+    device: str = 'cpu',
     data_root: Path | None = None,
     json_path: Path | None = None,
     stream: TextIO = sys.stdout,
 ) -> bool:
-    """Compares all folders on the CPU. Returns True if something was compared and nothing missed."""
+    """Compares all folders on the first `device` of that kind. Returns True if something was compared and none missed.
+
+    Raises:
+      ValueError: there is no such device.
+    """
     report = Report(stream)
-    with jax.default_device(jax.devices('cpu')[0]), jax.enable_x64(x64):
+    chosen = find_device(device)
+    computed = f'{method.dtype}, products in {"float64" if method.x64 else method.precision}'
+    report.say(f'# {chosen.device_kind} ({chosen.platform}), {computed}{f"; {RULE}" if method.conditioning else ""}')
+    with (
+        jax.default_device(chosen),
+        jax.enable_x64(method.x64),
+        jax.default_matmul_precision(method.precision),
+    ):
         for folder in folders:
-            check_folder(folder.resolve(), report, x64, data_root or folder.resolve().parent / 'data')
+            check_folder(folder.resolve(), report, method, data_root or folder.resolve().parent / 'data')
     report.say(report.summary())
     if json_path:
-        report.write_json(json_path, dtype='float64' if x64 else 'float32')
+        report.write_json(json_path, **method._replace(config=str(method.config))._asdict(), device=str(chosen))
     return report.ok
 
 
-def check_folder(folder: Path, report: Report, x64: bool, data_root: Path):
+def find_device(kind: str) -> jax.Device:
+    """The first device of a kind: 'cpu', 'gpu', 'tpu'."""
+    try:
+        return jax.devices(kind)[0]
+    except RuntimeError as error:
+        there = ', '.join(sorted({device.platform for device in jax.devices()}))
+        raise ValueError(f'Expected a device of kind {kind}, found {there}. ({error})') from error
+
+
+def check_folder(folder: Path, report: Report, method: Method, data_root: Path):
     """A folder with a reference.json is a model folder; any other is searched for model folders and single files."""
     found = [folder] if (folder / SETTINGS_FILE).exists() else list(interesting(folder))
     if not found:
@@ -54,13 +78,14 @@ def check_folder(folder: Path, report: Report, x64: bool, data_root: Path):
         where = path.relative_to(folder.parent).as_posix()
         if path.is_dir():
             check_strays(path, where, report)
-            report.guard(where, check_model_folder, path, where, report, x64)
+            relative = 'system' in read_json(path / SETTINGS_FILE)
+            report.guard(where, check_relative if relative else check_model_folder, path, where, report, method)
         elif path.name in FIXTURES:
             report.guard(where, FIXTURES[path.name], path, where, report)
         elif path.name in DATA_FIXTURES:
             report.guard(where, DATA_FIXTURES[path.name], path, where, report, data_root)
         elif path.name in MODEL_FIXTURES:
-            report.guard(where, MODEL_FIXTURES[path.name], path, where, report, x64)
+            report.guard(where, MODEL_FIXTURES[path.name], path, where, report, method)
         else:
             report.miss(where, 'unread: no check knows this file')
 

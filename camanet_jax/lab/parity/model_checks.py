@@ -8,7 +8,7 @@ import numpy as np
 from camanet_jax.lab.parity.model_values import loss_row
 from camanet_jax.lab.parity.reference_weights import projections
 from camanet_jax.lab.parity.report import Arrays, Check
-from camanet_jax.lab.parity.rules import BEAM_SCORE, RUNNING_STATISTICS, Close, Identical, Tolerances, own_value, unit
+from camanet_jax.lab.parity.rules import BEAM_SCORES, RUNNING_STATISTICS, Close, Identical, Tolerances, own_value
 
 Checks = dict[str, list[Check]]
 
@@ -56,11 +56,11 @@ def projection_checks(names: list[str], found: Mapping[str, Any], norm: float, p
     return [column(0, norm, 'norms'), column(1, projection, 'projections')]
 
 
-def search_checks(index: int, reports: Any) -> Checks:
+def search_checks(index: int, reports: Any, scores: Close = BEAM_SCORES) -> Checks:
     """One search case: the best report's ids, and the scores of all N."""
     return {
         f'search{index}/ids': [Check(reports.tokens[:, 0], Identical())],
-        f'search{index}/scores': [Check(reports.scores, Close(BEAM_SCORE, unit))],
+        f'search{index}/scores': [Check(reports.scores, scores)],
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,10 +10,12 @@ import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.lab.parity import model_checks, model_values
+from camanet_jax.lab.parity.conditioning import Method, Movement
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
 from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Identical
+from camanet_jax.models import Camanet
 from camanet_jax.optim import LearningRates
 from camanet_jax.run.files import read_json
 
@@ -50,23 +53,39 @@ SEARCH_OPTIONS = {'beam_size', 'eos_bias'}
 TRAINING_STEPS = 6
 
 
-def check_model_folder(folder: Path, where: str, report: Report, x64: bool, sizes: Mapping[str, Any] | None = None):
+def check_model_folder(
+    folder: Path, where: str, report: Report, method: Method, sizes: Mapping[str, Any] | None = None
+):
     """Compares all files of a model folder; `sizes` are fields of a model that is not the full-size one."""
     settings = read_settings(folder / 'reference.json')
     arrays = {file: load_arrays(folder / file) for file in FILES}
     given = {file: (NAMES,) for file in FILES} | {FILES[0]: (*BATCH, RATES, NAMES)}
     if absent := [f'{file}:{key}' for file, keys in given.items() for key in keys if key not in arrays[file]]:
         raise ValueError(f'nothing can be compared, missing: {", ".join(absent)}')
-    case = read_case(folder, settings, arrays[FILES[0]], x64, sizes)
-    checks = all_checks(case, arrays, x64, lambda part: report.say(f'# {where}: {part}'))
-    compare_files(where, arrays, checks, settings.get('left_out', ()), report)
+    case = read_case(folder, settings, arrays[FILES[0]], method.x64, sizes)
+
+    def values(case: Case, what: str = '') -> dict[str, Any]:
+        return all_checks(case, arrays, method.x64, lambda part: report.say(f'# {where}{what}: {part}'))
+
+    checks = values(case)
+    units = {file: method.unit(double=file != FILES[0]) for file in FILES if method.conditioning}
+    moved = {unit: values(case.moved(unit), f', weights moved by {unit:.0e}') for unit in set(units.values())}
+    movements = {file: Movement(moved[unit][file], unit) for file, unit in units.items()}
+    compare_files(where, arrays, checks, settings.get('left_out', ()), report, movements)
 
 
-def compare_files(where: str, arrays: Mapping[str, Arrays], checks: Mapping[str, Any], left_out: Any, report: Report):
-    """Adds the comparison of every key of every file to the report."""
+def compare_files(
+    where: str,
+    arrays: Mapping[str, Arrays],
+    checks: Mapping[str, Any],
+    left_out: Any,
+    report: Report,
+    movements: Mapping[str, Movement] = MappingProxyType({}),
+):
+    """Adds the comparison of every key of every file to the report; `movements` by file set the limits."""
     for file in FILES:
         inputs = (*BATCH, RATES) if file == FILES[0] else ()
-        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, left_out)
+        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, left_out, movements.get(file))
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -96,7 +115,8 @@ def read_case(
         'valid': np.ones(len(arrays['labels']), bool),
     }
     weights = draw_state_dict(read_json(folder / 'manifest.json'), settings['weights_seed'])
-    return Case(settings, batch, weights, dtype, sizes or {})
+    fields = {'topk': settings['topk'], 'dtype': dtype, 'param_dtype': dtype} | dict(sizes or {})
+    return Case(settings, batch, weights, Camanet(vocabulary_size=settings['vocab_size'] + 1, **fields))
 
 
 def check_batch(arrays: Arrays, settings: Mapping[str, Any]):
@@ -137,7 +157,7 @@ def all_checks(
     checks += pass_checks(case, 'paper', paper_values, [(paper, sharp)])
     for i, options in enumerate(case.settings['searches']):
         progress(f'search {i}')
-        checks[0] |= model_checks.search_checks(i, model_values.search(case, **options))
+        checks[0] |= model_checks.search_checks(i, model_values.search(case, case.model('official'), **options))
 
     progress('training')
     rates = single[RATES]

@@ -4,16 +4,18 @@ Dimension key: B studies, I views, P visual tokens, Y observations, L report tok
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from camanet_jax import decoding, losses, optim
 from camanet_jax.configuration import VARIANTS
+from camanet_jax.lab.parity.conditioning import move
 from camanet_jax.models import Camanet
 from camanet_jax.torch_io import weight_names
 from camanet_jax.train_step import TrainState, train_step
@@ -35,21 +37,21 @@ class Case:
       settings: the folder's reference.json.
       batch: images, tokens, token_mask, labels, valid; as the pipeline makes them.
       weights: arrays by the official checkpoint's names.
-      dtype: of all computation.
-      sizes: fields of the model where it is not the full-size one.
+      network: the model of the full system; its variant is set by `model`.
     """
 
     settings: Mapping[str, Any]
     batch: Mapping[str, np.ndarray]
     weights: Mapping[str, np.ndarray]
-    dtype: Any
-    sizes: Mapping[str, Any] = field(default_factory=dict)
+    network: nn.Module
 
     def model(self, variant: str, **fields: Any) -> Camanet:
-        """The model of this case."""
-        kinds = {'dtype': self.dtype, 'param_dtype': self.dtype}
-        fields = {'topk': self.settings['topk'], **model_fields(variant), **self.sizes, **fields}
-        return Camanet(vocabulary_size=self.settings['vocab_size'] + 1, **kinds, **fields)
+        """CAMANet in this variant."""
+        return self.network.clone(**(model_fields(variant) | fields))
+
+    def moved(self, unit: float) -> 'Case':
+        """The same case with weights moved by one unit in the last place."""
+        return replace(self, weights=move(self.weights, unit))
 
     def loss_weights(self, **changes: float) -> dict[str, float]:
         """The weights of the losses, with `changes` by field of the configuration."""
@@ -66,7 +68,7 @@ class Case:
     @cached_property
     def variables(self) -> dict[str, Any]:
         """The variables of the full system, the same in both variants."""
-        return self.load(self.model('official'))
+        return self.load(self.network)
 
 
 def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any], weights: Mapping[str, float]):
@@ -106,7 +108,7 @@ def paper_maps(case: Case, encoding: Any):
     return vdm, output
 
 
-def search(case: Case, beam_size: int, eos_bias: float) -> decoding.Reports:
+def search(case: Case, model: nn.Module, beam_size: int, eos_bias: float) -> decoding.Reports:
     """The N best reports of each study, with `eos_bias` added to the end token's logit."""
     variables = jax.tree.map(lambda leaf: leaf, case.variables)
     bias = np.array(variables['params']['vocabulary_head']['bias'])
@@ -115,7 +117,7 @@ def search(case: Case, beam_size: int, eos_bias: float) -> decoding.Reports:
     generate = jax.jit(
         partial(
             decoding.generate,
-            model=case.model('official'),
+            model=model,
             max_length=case.settings['max_seq_length'],
             beam_size=beam_size,
             search=decoding.make_search('beam', full_list=True),

@@ -5,8 +5,11 @@ the official checkpoint: the same 42 to 46 million numbers on every machine.
 """
 
 import math
+import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -60,9 +63,25 @@ def draw(name: str, shape: Shape, seed: int) -> np.ndarray:
     return next((named for end, named in RULES_BY_NAME if name.endswith(end)), rule)(drawn, shape)
 
 
-def draw_state_dict(shapes: Mapping[str, list[int]], seed: int) -> dict[str, np.ndarray]:
-    """All parameters and running statistics that a model reads, by the official checkpoint's names."""
-    return {name: draw(name, tuple(shape), seed) for name, shape in shapes.items() if not IGNORED.search(name)}
+def draw_state_dict(
+    shapes: Mapping[str, list[int]],
+    seed: int,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    scaling: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, np.ndarray]:
+    """All parameters and running statistics that a model reads, by the official checkpoint's names.
+
+    Args:
+      shapes: of the arrays by name. seed: the folder's.
+      aliases: second names of a module, and the name by which each is drawn.
+      scaling: rules in order: arrays whose name matches `name` become (array + `plus`) * `times`, in float32.
+    """
+    names = [name for name in shapes if not IGNORED.search(name)]
+    drawn = {name: draw(aliases.get(name, name), tuple(shapes[name]), seed) for name in names}
+    for rule in scaling:
+        plus, times = np.float32(rule.get('plus', 0)), np.float32(rule.get('times', 1))
+        drawn |= {name: (drawn[name] + plus) * times for name in names if re.search(rule['name'], name)}
+    return drawn
 
 
 def projection(name: str, array: np.ndarray) -> tuple[float, float]:

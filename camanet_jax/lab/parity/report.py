@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from camanet_jax.lab.parity.conditioning import Movement
 from camanet_jax.lab.parity.rules import Close, Identical
 
-HEADER = f'{"name":64} {"absolute":>9} {"relative":>9} {"tolerance":>9}  ok'
+HEADER = f'{"name":64} {"absolute":>9} {"relative":>9} {"limit":>9} {"moved":>9}  ok'
 
 
 class Check(NamedTuple):
@@ -24,7 +25,7 @@ class Check(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One comparison; `ok` is None for what was not compared."""
+    """One comparison; `ok` is None for what was not compared, `moved` the own movement that the limit comes from."""
 
     name: str
     absolute: float | None
@@ -32,13 +33,14 @@ class Line(NamedTuple):
     tolerance: float | None
     ok: bool | None
     note: str = ''
+    moved: float | None = None
 
     def __str__(self) -> str:
         def number(value):
             return f'{"-":>9}' if value is None else f'{value:9.1e}'
 
         verdict = {True: 'ok', False: 'MISS', None: 'not checked'}[self.ok]
-        numbers = ' '.join(number(v) for v in (self.absolute, self.relative, self.tolerance))
+        numbers = ' '.join(number(v) for v in (self.absolute, self.relative, self.tolerance, self.moved))
         return f'{self.name:64} {numbers}  {verdict}  {self.note}'.rstrip()
 
 
@@ -80,11 +82,11 @@ class Report:
         self.lines.append(line)
         self.say(line)
 
-    def compare(self, name: str, check: Check, reference: Any):
+    def compare(self, name: str, check: Check, reference: Any, moved: float | None = None):
         """Adds the comparison of one value."""
         full = f'{name} {check.part}'.strip()
         outcome = check.rule(check.actual, reference)
-        self.add(Line(full, outcome.absolute, outcome.relative, check.rule.tolerance, outcome.ok, outcome.note))
+        self.add(Line(full, outcome.absolute, outcome.relative, check.rule.tolerance, outcome.ok, outcome.note, moved))
 
     def miss(self, name: str, note: str):
         """Adds a failure without numbers."""
@@ -101,6 +103,7 @@ class Report:
         checks: Mapping[str, list[Check]],
         inputs: Collection[str] = (),
         left_out: Collection[str] = (),
+        movement: Movement | None = None,
     ):
         """Compares every key of a file.
 
@@ -108,11 +111,15 @@ class Report:
           where: the file's name in the report.
           checks: what each key must agree with. A key that the file lacks is a miss, unless it is in `left_out`.
           inputs: keys that the values were computed from. Any other key of the file is a miss: nothing read it.
+          movement: sets the limits, in place of those that the checks have.
         """
         before = len(self.lines)
         for key, wanted in checks.items():
-            for check in wanted if key in arrays else ():
-                self.compare(f'{where}:{key}', check, arrays[key])
+            for i, check in enumerate(wanted if key in arrays else ()):
+                moved = None
+                if movement:
+                    check, moved = movement.limit(key, i, check, arrays[key])
+                self.compare(f'{where}:{key}', check, arrays[key], moved)
             if key not in arrays and key in left_out:
                 self.not_checked(f'{where}:{key}', 'left out of this folder by its reference.json')
             elif key not in arrays:

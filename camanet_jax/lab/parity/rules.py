@@ -1,7 +1,7 @@
 """Rules by which a value is compared with its reference, and their tolerances in float32 and float64."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,20 +58,31 @@ class Close:
         actual, reference = np.asarray(actual, np.float64), np.asarray(reference, np.float64)
         if actual.shape != reference.shape:
             return Outcome(np.inf, np.inf, False, f'expected shape {actual.shape}, the file has {reference.shape}')
-        scale = self.scale(reference)
-        error = np.abs(self.part(actual) - self.part(reference))
+        error, relative = self.errors(actual, reference, reference)
         if not np.isfinite(error).all():
             return Outcome(np.inf, np.inf, False, 'not finite')
-        allowed = np.maximum(self.tolerance * scale, self.floor)
-        # Errors within the floor say nothing relative to a reference of almost zero.
-        relative = np.where(error <= self.floor, 0, error / np.maximum(scale, np.finfo(float).tiny))
+        allowed = np.maximum(self.tolerance * self.scale(reference), self.floor)
         note = f'largest at {self.places[int(np.argmax(relative))]}' if len(self.places) else ''
         return Outcome(float(error.max()), float(relative.max()), bool((error <= allowed).all()), note)
+
+    def errors(self, one: np.ndarray, other: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Absolute and relative differences; those within the floor say nothing relative to almost zero."""
+        error = np.abs(self.part(one) - self.part(other))
+        scale = np.maximum(self.scale(reference), np.finfo(float).tiny)
+        return error, np.where(error <= self.floor, 0, error / scale)
+
+    def distance(self, actual: Any, moved: Any, reference: Any) -> float:
+        """The largest relative difference of two values of one's own."""
+        return float(self.errors(*(np.asarray(x, np.float64) for x in (actual, moved, reference)))[1].max())
+
+    def limited(self, allowed: float, least: float) -> 'Close':
+        """The rule with another limit: the larger of the two."""
+        return replace(self, tolerance=max(allowed, least))
 
 
 @dataclass(frozen=True)
 class Identical:
-    """Equal in every element, and in shape or structure."""
+    """Equal in every element, but for a share `tolerance` of an array's; and in shape or structure."""
 
     tolerance: float = 0.0
 
@@ -85,7 +96,18 @@ class Identical:
             return Outcome(np.inf, np.inf, False, f'expected shape {actual.shape}, the file has {reference.shape}')
         wrong = int((actual != reference).sum())
         note = f'{wrong} of {reference.size} elements differ' if wrong else ''
-        return Outcome(float(wrong), wrong / max(reference.size, 1), not wrong, note)
+        share = wrong / max(reference.size, 1)
+        return Outcome(float(wrong), share, share <= self.tolerance, note)
+
+    def distance(self, actual: Any, moved: Any, reference: Any) -> float:
+        """The share of elements that two values of one's own do not have in common."""
+        del reference
+        return float(np.mean(np.asarray(actual) != np.asarray(moved)))
+
+    def limited(self, allowed: float, least: float) -> 'Identical':
+        """The rule with another limit; a choice has no last place, so `least` is none."""
+        del least
+        return replace(self, tolerance=allowed)
 
 
 def first_difference(actual: Any, reference: Any) -> str:
@@ -137,4 +159,4 @@ class Tolerances(NamedTuple):
 SINGLE = Tolerances(1e-4, 1e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 1e-2, 0.3, 2.5)
 DOUBLE = Tolerances(1e-7, 1e-7, 1e-7, 1e-12, 1e-7, own_value, *[1e-7] * 4)
 RUNNING_STATISTICS = 1e-5
-BEAM_SCORE = 1e-2  # absolute, in nats
+BEAM_SCORES = Close(1e-2, unit)  # absolute, in nats

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from camanet_jax.lab.parity.conditioning import Method, Movement
 from camanet_jax.lab.parity.model_checks import gradient_checks
 from camanet_jax.lab.parity.model_folder import read_case, read_settings
 from camanet_jax.lab.parity.model_values import Case, losses_and_gradients
@@ -21,24 +22,27 @@ SYSTEMS = {'base': {'vdmae': False, 'vtac': False}, 'clip': {'vtac': False, 'con
 CLIP_WEIGHT = 0.1
 
 
-def check_variants(path: Path, where: str, report: Report, x64: bool, sizes: Mapping[str, Any] | None = None):
+def check_variants(path: Path, where: str, report: Report, method: Method, sizes: Mapping[str, Any] | None = None):
     """Compares log-probabilities, losses and gradients of both systems."""
     arrays = load_arrays(path)
     manifest = read_json(path.parent / MANIFEST)
     folder = path.parent / BATCH_FOLDER
     settings = read_settings(folder / 'reference.json')
-    case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), x64, sizes)
-    checks, left_out = {}, []
+    case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), method.x64, sizes)
+    checks, moved, left_out = {}, {}, []
+    unit = method.unit(double=False)
     for system, fields in SYSTEMS.items():
         part = Arrays(
             FILE,
             {key.removeprefix(f'{system}/'): value for key, value in arrays.items() if key.startswith(f'{system}/')},
         )
-        weights = draw_state_dict(manifest[system], WEIGHTS_SEED)
-        found = system_checks(replace(case, weights=weights), system, fields, part)
-        checks |= {f'{system}/{key}': wanted for key, wanted in found.items()}
+        drawn = replace(case, weights=draw_state_dict(manifest[system], WEIGHTS_SEED))
+        pairs = [(checks, drawn)] + ([(moved, drawn.moved(unit))] if method.conditioning else [])
+        for target, weighted in pairs:
+            found = system_checks(weighted, system, fields, part)
+            target |= {f'{system}/{key}': wanted for key, wanted in found.items()}
         left_out += [f'{system}/{key}' for key in settings.get('left_out', ())]
-    report.compare_file(where, arrays, checks, left_out=left_out)
+    report.compare_file(where, arrays, checks, left_out=left_out, movement=Movement(moved, unit) if moved else None)
 
 
 def system_checks(case: Case, system: str, fields: Mapping[str, Any], arrays: Arrays) -> dict[str, list[Check]]:

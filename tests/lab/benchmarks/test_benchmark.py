@@ -3,13 +3,14 @@
 import importlib.util
 import json
 import math
+import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from camanet_jax.lab.benchmarks import decode, printing, startup
+from camanet_jax.lab.benchmarks import comparison, decode, printing, profile, startup
 from camanet_jax.lab.benchmarks.cost import Cost, Peaks
 from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import read_workload
@@ -65,6 +66,55 @@ def test_train_gives_speed_split_cost_and_memory(benchmark, tmp_path, capsys):
     assert written == json.loads(json.dumps(found))
     assert {'date', 'device', 'versions', 'config'} <= written['provenance'].keys()
     assert 'studies' in capsys.readouterr().out
+
+
+def test_the_step_alone_is_one_compilation(benchmark):
+    found = benchmark('train', '--step_only')
+    assert positive(*found['speed'].values(), *found['step'].values(), *found['compilation'].values())
+    assert positive(found['memory']['program_bytes']) and 'split' not in found
+
+
+def test_a_profile_tells_operations_and_their_kinds(benchmark, capsys):
+    found = benchmark('profile')
+    assert positive(found['step']['span_seconds'], found['step']['operations'])
+    assert {row['of'] for row in found['kinds']} <= {called for called, _ in profile.KINDS}
+    assert all(positive(row['seconds'], row['count']) for row in found['operations'])
+    assert 'kinds' in capsys.readouterr().out
+
+
+def test_gaps_are_where_no_operation_runs():
+    events = [profile.Event('dot.1', 0, 10), profile.Event('copy.2', 5, 30), profile.Event('dot.7', 50, 60)]
+    assert profile.idle(events) == [20]
+    found = profile.summary(events, steps=2)
+    assert found['step']['span_seconds'] == pytest.approx(30e-9) and found['step']['operations'] == 1.5
+    assert [(row['of'], row['count']) for row in found['operations']] == [('copy', 0.5), ('dot', 1.0)]
+    assert [row['of'] for row in found['kinds']] == ['copy', 'product']
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [
+        ('convert_fusion', 'fusion'),
+        ('sm90_xmma_wgrad', 'convolution'),
+        ('ncclAllReduce', 'collective'),
+        ('add', 'other'),
+    ],
+)
+def test_operations_are_sorted_by_their_names(name, kind):
+    assert profile.kind(name) == kind
+
+
+def test_a_comparison_without_pytorch_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[torch\]'"):
+        comparison.torchvision_step(np.zeros((1, 1, 32, 32), np.uint8), 'densenet121', 'float32')
+
+
+def test_a_comparison_needs_a_network_that_torchvision_has():
+    assert comparison.network_of(read_workload(ROOT / 'configs' / 'resnet101.py')) == 'resnet101'
+    workload = read_workload(DEMO, small=True)
+    gradients = comparison.extractor_step(workload, workload.batch(2)['images'])()
+    assert set(gradients) == {'backbone'} and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
 def test_decode_times_every_length(benchmark):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from camanet_jax.lab.parity.conditioning import FLOAT32
 from camanet_jax.lab.parity.folders import check_folder
 from camanet_jax.lab.parity.report import Report
 
@@ -18,7 +19,7 @@ def change(path: Path, **arrays):
 def report_on(folder: Path, data_root: Path = Path('nowhere')) -> Report:
     """The report of the single files in a folder."""
     report = Report()
-    check_folder(folder, report, False, data_root)
+    check_folder(folder, report, FLOAT32, data_root)
     return report
 
 

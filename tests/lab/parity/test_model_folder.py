@@ -10,6 +10,7 @@ import pytest
 from tampering import missed
 
 from camanet_jax.lab.parity import model_folder
+from camanet_jax.lab.parity.conditioning import FLOAT32, Method
 from camanet_jax.lab.parity.folders import check_parity
 from camanet_jax.lab.parity.model_folder import FILES, all_checks, check_model_folder, compare_files, read_case
 from camanet_jax.lab.parity.report import Arrays, Report
@@ -97,12 +98,12 @@ def test_an_input_that_cannot_be_one_is_named(key, value):
 def test_a_folder_without_its_files_or_with_another_models_weights_is_a_miss(settings_file, tmp_path):
     settings_file()
     report = Report()
-    report.guard('here', check_model_folder, tmp_path, 'here', report, False)
+    report.guard('here', check_model_folder, tmp_path, 'here', report, FLOAT32)
     assert 'reference.npz: cannot be read' in report.lines[0].note
     for file in FILES:
         np.savez(tmp_path / file, **batch(), grad_names=np.array(['a']))
     (tmp_path / 'manifest.json').write_text('{"encoder_decoder.logit.bias": [11]}')
-    report.guard('here', check_model_folder, tmp_path, 'here', report, False, SIZES)
+    report.guard('here', check_model_folder, tmp_path, 'here', report, FLOAT32, SIZES)
     assert 'encoder_decoder.logit.weight' in report.lines[1].note
 
 
@@ -163,7 +164,7 @@ def test_every_key_of_every_file_is_read_and_judged(tiny_folder):
 def test_a_folder_is_read_back_in_float32_and_a_changed_label_shows(tiny_folder, tmp_path):
     folder, arrays, _ = tiny_folder
     report = Report()
-    check_model_folder(folder, 'tiny', report, False, SIZES)
+    check_model_folder(folder, 'tiny', report, FLOAT32, SIZES)
     assert report.ok, report.summary()
 
     shutil.copytree(folder, tmp_path / 'changed')
@@ -171,17 +172,17 @@ def test_a_folder_is_read_back_in_float32_and_a_changed_label_shows(tiny_folder,
     arrays['labels'] = 1 - arrays['labels']
     np.savez(tmp_path / 'changed/reference.npz', **arrays)
     report = Report()
-    check_model_folder(tmp_path / 'changed', 'tiny', report, False, SIZES)
+    check_model_folder(tmp_path / 'changed', 'tiny', report, FLOAT32, SIZES)
     assert {f'{file}:losses' for file in FILES} <= set(missed(report))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('x64', [False, True])
 def test_the_repositorys_folders_agree(golden, x64):
-    assert check_parity([golden], x64=x64)
+    assert check_parity([golden], Method(x64))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('x64', [False, True])
 def test_the_reference_folders_agree(shared_dir, x64):
-    assert check_parity([shared_dir / 'reference'], x64=x64)
+    assert check_parity([shared_dir / 'reference'], Method(x64))

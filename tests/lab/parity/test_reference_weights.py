@@ -41,6 +41,17 @@ def test_names_that_hold_nothing_of_ours_are_not_drawn():
     assert list(draw_state_dict(ignored | {'a.bias': [2]}, 0)) == ['a.bias']
 
 
+def test_a_second_name_holds_the_same_array_and_rules_are_applied_in_order():
+    shapes = {'a.weight': [3], 'twin.weight': [3], 'b.bias': [3]}
+    rules = [{'name': r'^a\.', 'plus': -1.0}, {'name': 'weight$', 'times': 0.5}]
+    drawn = draw_state_dict(shapes, 0, {'twin.weight': 'a.weight'}, rules)
+    one = draw('a.weight', (3,), 0)
+    np.testing.assert_array_equal(drawn['a.weight'], (one - 1) / 2)
+    np.testing.assert_array_equal(drawn['twin.weight'], one / 2)
+    np.testing.assert_array_equal(drawn['b.bias'], draw('b.bias', (3,), 0))
+    assert all(array.dtype == np.float32 for array in drawn.values())
+
+
 def test_a_projection_is_linear_and_the_norm_is_not():
     array = np.random.default_rng(0).normal(size=(3, 4))
     norm, along = projection('name', array)

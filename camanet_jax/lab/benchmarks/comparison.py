@@ -1,0 +1,102 @@
+"""The visual extractor's training step beside torchvision's: the same films, the same process, taking turns.
+
+python scripts/benchmark.py train --config=configs/mimic.py --batch_size=8 --compare=torchvision
+
+Both normalise the films, compute maps in training mode, and the gradients of their mean by all weights; there is no
+optimiser. PyTorch runs as its users run it: channels_last, autocast for bfloat16, and on a GPU compiled, with TF32.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from camanet_jax.lab.benchmarks.timing import measure
+from camanet_jax.lab.benchmarks.workload import Workload
+from camanet_jax.models.camanet import IMAGENET_MEAN, IMAGENET_STD, normalise_images
+
+NETWORKS = {'DenseNet': 'densenet121', 'ResNet': 'resnet101'}
+
+
+def run(workload: Workload, repeats: int) -> dict[str, Any]:
+    """Times both.
+
+    Raises:
+      ValueError: torchvision is not installed, or has no such network.
+    """
+    studies, dtype = workload.config.batch_size, workload.config.dtype
+    batch = workload.batch(studies)
+    theirs, facts = torchvision_step(np.asarray(batch['images']), network_of(workload), dtype)
+    timings = measure({'here': extractor_step(workload, batch['images']), 'torchvision': theirs}, repeats)
+    films = studies * workload.views
+    rows = [
+        {'program': name, **timing.as_dict(), 'films_per_second': films / timing.median}
+        for name, timing in timings.items()
+    ]
+    ratio = timings['torchvision'].median / timings['here'].median
+    return {
+        'workload': workload.describe(studies),
+        'comparison': rows,
+        'torchvision': facts | {'speed_here_times_theirs': ratio},
+        'notes': ['Forward and backward pass of the visual extractor alone, in training mode, in turns.'],
+    }
+
+
+def network_of(workload: Workload) -> str:
+    """Torchvision's name of the configured visual extractor."""
+    called = workload.experiment.model().visual_extractor.__name__
+    if called not in NETWORKS:
+        raise ValueError(f'Expected a visual extractor that torchvision has, {sorted(NETWORKS)}; got {called}.')
+    return NETWORKS[called]
+
+
+def extractor_step(workload: Workload, images: jax.Array) -> Callable[[], Any]:
+    """A compiled program that gives the gradients of all the visual extractor's weights."""
+    model, variables = workload.experiment.model(), workload.variables()
+
+    def loss(params, rest, images):
+        def maps(module, images):
+            return module.backbone(normalise_images(images, module.dtype), train=True)
+
+        found, _ = model.apply({**rest, 'params': params}, images, method=maps, mutable=['batch_stats'])
+        return found.astype(jnp.float32).mean()
+
+    rest = {'batch_stats': variables['batch_stats']}
+    params = {'backbone': variables['params']['backbone']}
+    program = jax.jit(jax.grad(loss)).lower(params, rest, images).compile()
+    return lambda: program(params, rest, images)
+
+
+def torchvision_step(films: np.ndarray, network: str, dtype: str) -> tuple[Callable[[], None], dict[str, Any]]:
+    """The same of torchvision's network on films [B, I, height, width], and what it runs on."""
+    try:
+        torch, models = importlib.import_module('torch'), importlib.import_module('torchvision.models')
+    except ImportError as error:
+        raise ValueError(f"Expected PyTorch and torchvision (pip install -e '.[torch]'), got: {error}") from error
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    whole = getattr(models, network)(weights=None)
+    features = whole.features if network == 'densenet121' else torch.nn.Sequential(*list(whole.children())[:-2])
+    features = features.to(device, memory_format=torch.channels_last).train()
+    grey = torch.from_numpy(films.reshape(-1, 1, *films.shape[2:])).to(device)
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+
+    def loss():
+        images = ((grey.float() / 255).expand(-1, 3, -1, -1) - mean) / std
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == 'bfloat16'):
+            return torch.relu(features(images.contiguous(memory_format=torch.channels_last))).float().mean()
+
+    compiled = torch.compile(loss) if device == 'cuda' else loss
+
+    def step():
+        features.zero_grad(set_to_none=True)
+        compiled().backward()
+        if device == 'cuda':
+            torch.cuda.synchronize()
+
+    facts = {'network': network, 'torch': torch.__version__, 'device': device, 'threads': torch.get_num_threads()}
+    return step, facts

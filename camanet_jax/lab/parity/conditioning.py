@@ -1,0 +1,72 @@
+"""How values are computed and judged; limits from conditioning.
+
+Two right programs differ by the rounding of every operation, amplified by what follows. A weight moved by one unit in
+the last place is rounded otherwise, and what amplifies that is the same. So a value's limit is a small multiple of how
+far it moves with such weights, and never below a few units of the format.
+"""
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# The unit in the last place of 1. In the last two, matrix products round their inputs; the rest is float32.
+DOUBLE_UNIT = 2.0**-52
+UNITS = {'float32': 2.0**-23, 'tensorfloat32': 2.0**-10, 'bfloat16': 2.0**-7}
+MULTIPLE = 16
+FEWEST_UNITS = 64
+RULE = f'limit: {MULTIPLE} times the own movement, at least {FEWEST_UNITS} units of the format'
+
+
+class Method(NamedTuple):
+    """How values are computed and judged.
+
+    Attributes:
+      x64: everything is computed in double precision.
+      precision: of matrix products otherwise, a key of `UNITS`.
+      conditioning: limits come from the program's own movement.
+      config: the configuration that makes the network of a relative; None for the recipe that its reference names.
+    """
+
+    x64: bool = False
+    precision: str = 'float32'
+    conditioning: bool = False
+    config: Path | None = None
+
+    @property
+    def dtype(self) -> str:
+        """Of the computation."""
+        return 'float64' if self.x64 else 'float32'
+
+    def unit(self, double: bool) -> float:
+        """The unit of a comparison with values that were computed in `double` precision, or in float32."""
+        return DOUBLE_UNIT if self.x64 and double else UNITS[self.precision]
+
+
+FLOAT32 = Method()
+
+
+class Movement(NamedTuple):
+    """The checks of one file, computed again from weights that were moved by `unit`."""
+
+    checks: Mapping[str, list[Any]]
+    unit: float
+
+    def limit(self, key: str, index: int, check: Any, reference: np.ndarray) -> tuple[Any, float]:
+        """The check with a limit from conditioning, and how far its value moved."""
+        distance = check.rule.distance(check.actual, self.checks[key][index].actual, reference)
+        return check._replace(rule=check.rule.limited(MULTIPLE * distance, FEWEST_UNITS * self.unit)), distance
+
+
+def move(weights: Mapping[str, np.ndarray], unit: float) -> dict[str, np.ndarray]:
+    """Weights of which each is moved up or down, by chance, by its last place in a format with this `unit`."""
+    return {name: moved(array, unit, zlib.crc32(name.encode())) for name, array in weights.items()}
+
+
+def moved(array: np.ndarray, unit: float, seed: int) -> np.ndarray:
+    """One array of them, in double precision; zeros stay."""
+    exact = np.asarray(array, np.float64)
+    step = np.where(exact == 0, 0, np.ldexp(unit, np.frexp(exact)[1] - 1))
+    return exact + np.where(np.random.default_rng(seed).random(exact.shape) < 0.5, step, -step)

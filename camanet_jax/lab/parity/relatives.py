@@ -1,0 +1,112 @@
+"""Reference values of CAMANet's relatives (R2Gen): networks that a recipe makes, without maps and training steps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from einops import rearrange
+
+from camanet_jax.configuration import fill_variant, recipe
+from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
+from camanet_jax.experiment import Experiment
+from camanet_jax.lab.parity import model_checks, model_values
+from camanet_jax.lab.parity.conditioning import Method, Movement
+from camanet_jax.lab.parity.model_values import Case
+from camanet_jax.lab.parity.reference_weights import draw_state_dict
+from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
+from camanet_jax.lab.parity.rules import BEAM_SCORES, DOUBLE, SINGLE, Close, own_value
+from camanet_jax.run.files import read_json
+
+FILES = ('reference.npz', 'reference64.npz')
+SETTINGS = ('system', 'weights_seed', 'views', 'vocab_size', 'max_seq_length', 'searches')
+BATCH = ('images_u8', 'report_ids', 'report_mask')
+IN_DOUBLE = ('log_probs',)  # of the activations, what reference64.npz holds
+NOT_CHECKED = {'greedy_penalised/ids': 'another search: it penalises repeated trigrams'}
+# Through 101 layers two right float32 programs differ more: by 3.6e-3 of a gradient's norm, 4e-12 in float64.
+SINGLE_DEEP = SINGLE._replace(gradient_norm=1e-2, gradient_projection=3e-2)
+
+
+def check_relative(folder: Path, where: str, report: Report, method: Method):
+    """Compares both files of a folder whose reference.json names its `system`."""
+    settings = read_json(folder / 'reference.json')
+    if absent := [name for name in SETTINGS if name not in settings]:
+        raise ValueError(f'reference.json: expected the settings {", ".join(SETTINGS)}, missing: {", ".join(absent)}')
+    arrays = {file: load_arrays(folder / file) for file in FILES}
+    case, weights = read_case(folder, settings, arrays[FILES[0]], method)
+    report.say(f'# {where}: forward, backward and {len(settings["searches"])} searches')
+    checks = all_checks(case, weights, arrays, method.x64)
+    for file, single in zip(FILES, (True, False), strict=True):
+        for key in NOT_CHECKED.keys() & arrays[file]:
+            report.not_checked(f'{where}/{file}:{key}', NOT_CHECKED[key])
+            del arrays[file][key]
+        movement = None
+        if method.conditioning:
+            size = method.unit(double=not single)
+            report.say(f'# {where}/{file}: again, weights moved by {size:.0e}')
+            movement = Movement(all_checks(case.moved(size), weights, arrays, method.x64)[file], size)
+        inputs = BATCH if single else ()
+        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, movement=movement)
+
+
+def read_case(folder: Path, settings: Mapping[str, Any], arrays: Arrays, method: Method):
+    """The batch, drawn weights and the recipe's network as a `Case`, and the weights of its losses."""
+    config = recipe(method.config or settings['system'])
+    config.update(variant='official', dtype=method.dtype)
+    words = (UNKNOWN, *(f'word{i}' for i in range(1, settings['vocab_size'])))
+    experiment = Experiment(fill_variant(config), Tokenizer(words, config.data.cleaner))
+    studies = len(arrays['images_u8'])
+    batch = {
+        'images': arrays['images_u8'],
+        'tokens': arrays['report_ids'].astype(np.int32),
+        'token_mask': arrays['report_mask'].astype(method.dtype),
+        'labels': np.full((studies, len(OBSERVATIONS)), np.nan, method.dtype),
+        'valid': np.ones(studies, bool),
+    }
+    weights = draw_state_dict(
+        read_json(folder / 'manifest.json'),
+        settings['weights_seed'],
+        settings.get('aliases', {}),
+        settings.get('scaling', ()),
+    )
+    return Case(settings, batch, weights, experiment.model()), experiment.loss_weights()
+
+
+def all_checks(
+    case: Case, weights: Mapping[str, float], arrays: Mapping[str, Arrays], x64: bool
+) -> dict[str, model_checks.Checks]:
+    """Computes everything: {file: {key: checks}} of every key that each file must hold."""
+    output, terms, gradients = model_values.losses_and_gradients(case.network, case.variables, case.batch, weights)
+    values, stored = activations(case, output), case.settings.get('stored', {})
+    searches = [model_values.search(case, case.network, **options) for options in case.settings['searches']]
+    sharp = (DOUBLE, Close(DOUBLE.forward)) if x64 else (SINGLE_DEEP, BEAM_SCORES)
+    found = {}
+    for file, keys, (tolerances, scores) in (
+        (FILES[0], values, (SINGLE_DEEP, BEAM_SCORES)),
+        (FILES[1], IN_DOUBLE, sharp),
+    ):
+        # Of what `stored` names, the file holds the first studies alone.
+        held = {key: values[key][: len(arrays[file][key])] if key in stored else values[key] for key in keys}
+        checks = model_checks.forward_checks(held, tolerances)
+        checks |= model_checks.gradient_checks(arrays[file], gradients, tolerances)
+        checks['loss'] = [Check(np.float64(terms['report_nll']), Close(tolerances.forward, own_value))]
+        for i, reports in enumerate(searches):
+            checks |= model_checks.search_checks(i, reports, scores)
+        found[file] = checks
+    return found
+
+
+def activations(case: Case, output: Any) -> dict[str, jax.Array]:
+    """Tensors by the names of reference.npz."""
+    encoding, views = output.encoding, case.settings['views']
+    by_view = rearrange(encoding.visual_tokens, 'b (i p) c -> b i p c', i=views).mean(2)
+    return {
+        'patch_feats': encoding.visual_tokens,
+        'avg_feats': rearrange(by_view, 'b i c -> b (i c)'),
+        'encoder_in': encoding.projected,
+        'encoder_out': encoding.encoded,
+        'rm_memory': output.relational_memory,
+        'log_probs': output.log_probs,
+    }
