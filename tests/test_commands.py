@@ -20,6 +20,7 @@ NOT_RUN = {  # pattern of a command: why it is not run here
     r'^python3 -m venv \.venv': 'installs everything; the environments below are made by the same steps',
     r'radeval/bin/': 'downloads RadEval and its models',
     r'^(srun|gcloud) ': 'needs a cluster',
+    r'--device=gpu|^CAMANET_TEST_DEVICE|--step_only|py profile': 'needs a GPU',
     r'\w\.py:|(quick|vit_run|table_run|make_table)\.py|=runs/loss': 'test_extend_docs.py runs it',
 }
 # A command that needs no data would train for hours: it is changed to end when everything is read.
