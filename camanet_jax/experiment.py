@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 # From the rows of a predictions file to numbers by name.
 Metric = Callable[[list[dict[str, Any]]], Mapping[str, float]]
-SELECTIONS = ('bleu', 'last')  # how the epoch is chosen
+SELECTIONS = ('bleu', 'bleu_4', 'last')  # how the epoch is chosen
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
 

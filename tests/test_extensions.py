@@ -111,7 +111,7 @@ def test_a_class_makes_its_loss_of_the_experiment(mine, make_experiment):
 
 
 def test_an_unknown_choice_of_the_epoch_is_an_error(make_experiment):
-    with pytest.raises(ValueError, match=r"selection to be one of \('bleu', 'last'\), got 'first'"):
+    with pytest.raises(ValueError, match=r"selection to be one of \('bleu', 'bleu_4', 'last'\), got 'first'"):
         make_experiment({'selection': 'first'}).check()
 
 
