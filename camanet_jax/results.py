@@ -126,7 +126,7 @@ def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> No
 
 def log_differences(split: str, other: str, difference: dict[str, Any]) -> None:
     """Logs the model's lead over a baseline, with 95% bootstrap intervals."""
-    for group, name in (('cut', 'CIDEr'), ('clinical', 'micro_F1')):
+    for group, name in (('cut', 'CIDEr'), ('clinical', 'micro_F1'), ('clinical', 'findings_macro_F1')):
         interval = difference[group][name]
         LOG.info(
             '%s, %s %s above %s: %.4f [%.4f, %.4f]',

@@ -2,10 +2,11 @@
 
     python -m camanet_jax.main --config=configs/iu_xray_small.py --config.data_dir=/data/iu_xray
 
-A network of 0.8 million parameters, untrained at the start. What was tried before stands in docs/experiments.md. Seven of ten train studies have no finding: left to itself, so small a model
-writes one normal report for everybody. Words that name a study's findings therefore count ten times in the report's
-NLL, and positive findings four times in the classifier's loss (camanet_jax/extra/findings.py), in every system alike.
-The last epoch is scored, since BLEU would select one whose reports are all normal.
+A network of 0.8 million parameters, untrained at the start. What was tried before stands in docs/experiments.md. Seven
+of ten train studies have no finding: left to itself, so small a model writes one normal report for everybody. Words
+that name a study's findings therefore count ten times in the report's NLL, and positive findings four times in the
+classifier's loss (camanet_jax/extra/findings.py), in every system alike. The last epoch is scored, since BLEU would
+select one whose reports are all normal.
 """
 
 from ml_collections import ConfigDict
