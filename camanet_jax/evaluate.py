@@ -32,8 +32,8 @@ class SplitResult:
     """The model's reports for a split and their losses, in the split's order.
 
     Attributes:
-      rows: one dict per study: id, report, reference, reference_full, log_prob, and class_probabilities where there
-        is a classifier: the lines of the predictions file.
+      rows: one dict per study: id, report, reference, reference_full, reference_raw, log_prob, and class_probabilities
+        where there is a classifier: the lines of the predictions file.
       losses: unweighted terms over the whole split.
       tokens: [studies, L], the reports' word ids.
       labels: [studies, Y], pseudo-labels; NaN where there is none.
@@ -146,6 +146,7 @@ class Evaluator:
             'report': tokenizer.decode(columns['tokens'][i]),
             'reference': protocol.cut_string(study.report, tokenizer, length),
             'reference_full': protocol.full_string(study.report, tokenizer),
+            'reference_raw': study.report,
             'log_prob': round(float(columns['scores'][i]), 6),
         }
         if 'class_probabilities' in columns:

@@ -5,7 +5,8 @@
         --data /data/iu_xray --protocol=full
 
 Under `cut`, the field's protocol, both texts are cleaned, words outside the train vocabulary become <unk>, and both are
-cut to max_seq_length - 1 words. Under `full` both are cleaned and whole. Only scores of one protocol are comparable.
+cut to max_seq_length - 1 words. Under `full` both are cleaned and whole, under `raw` both are as written. Only scores
+of one protocol are comparable.
 """
 
 import argparse
@@ -61,11 +62,14 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
     """Adds the rules that make texts comparable."""
-    parser.add_argument('--protocol', required=True, choices=('cut', 'full'))
+    parser.add_argument('--protocol', required=True, choices=('cut', 'full', 'raw'))
     parser.add_argument(
         '--cleaner',
         choices=('iu_xray', 'mimic_cxr'),
         help='by default that of the run or the data; with it threshold 3 and 60 ids, or threshold 10 and 100 ids',
+    )
+    parser.add_argument(
+        '--recase', action='store_true', help='raw: capitals and full stops for reports that were written cleaned'
     )
     parser.add_argument('--threshold', type=int, help='occurrences in train that make a word')
     parser.add_argument('--max_seq_length', type=int, help='ids of a report under cut, one more than words')

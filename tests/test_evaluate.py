@@ -12,7 +12,7 @@ from tiny import TEST, VAL
 from camanet_jax import evaluate, results, sharding
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
-from camanet_jax.metrics.protocol import PROTOCOLS
+from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.run.workdir import open_trained
 from camanet_jax.scoring.score import Options, score
 
@@ -38,9 +38,11 @@ def test_predictions_hold_every_study_in_order(trained, run):
         rows, studies = predictions(trained, split), open_split(run.experiment.config, split).studies
         assert [row['id'] for row in rows] == [study.id for study in studies] and len(rows) == count
         for row, study in zip(rows, studies, strict=True):
-            assert row.keys() == {'id', 'report', 'reference', 'reference_full', 'log_prob', 'class_probabilities'}
+            references = {'reference', 'reference_full', 'reference_raw'}
+            assert row.keys() == {'id', 'report', 'log_prob', 'class_probabilities'} | references
             assert len(row['reference'].split()) <= 15 < len(row['reference_full'].split())
             assert row['reference_full'] == run.experiment.tokenizer.clean(study.report)
+            assert row['reference_raw'] == study.report
             assert len(row['class_probabilities']) == len(OBSERVATIONS)
 
 
@@ -64,7 +66,7 @@ def test_scores_have_the_agreed_names(trained):
 
 def test_scores_follow_from_the_predictions(trained, tmp_path):
     for split in ('val', 'test'):
-        for kind in PROTOCOLS:
+        for kind in CLEANED:
             output = tmp_path / 'scores.json'
             score(Options(predictions=trained / 'predictions' / f'{split}.jsonl', protocol=kind, output=output))
             found = json.loads(output.read_text())
@@ -73,7 +75,7 @@ def test_scores_follow_from_the_predictions(trained, tmp_path):
                 assert found[kind][name] == pytest.approx(value)
                 assert found['intervals'][kind][name] == pytest.approx(entry['intervals'][kind][name])
             assert found['clinical'] == entry['clinical'] and found['provenance']['split'] == split
-            assert entry['copied_from_train'].keys() == set(PROTOCOLS)
+            assert entry['copied_from_train'].keys() == set(CLEANED)
             assert {name: found['provenance'][name] for name in ('config', 'variant', 'seed', 'step')} == {
                 name: made_by[name] for name in ('config', 'variant', 'seed', 'step')
             }

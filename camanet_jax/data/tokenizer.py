@@ -7,6 +7,7 @@ because published scores are computed on texts cleaned this way.
 import collections
 import dataclasses
 import functools
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
@@ -37,6 +38,16 @@ def clean_mimic_cxr(report: str) -> str:
 
 
 CLEANERS = {'iu_xray': clean_iu_xray, 'mimic_cxr': clean_mimic_cxr}
+
+# Touches every rule: enumerations, runs, and each printable character alone, inside a word and at its end.
+_PROBE = '1. One.. 2. two... 3. three 4. four 5. five _____ ____  a\nb .. c . ' + '. '.join(
+    f'A{mark}b {mark} C{mark}' for mark in map(chr, range(33, 127))
+)
+
+
+def cleaning_digest(cleaner: str) -> str:
+    """SHA-256 of what a cleaner makes of a text that touches every rule; it stands with the scores."""
+    return hashlib.sha256(CLEANERS[cleaner](_PROBE).encode()).hexdigest()
 
 
 def _repeat_replace(text: str, old: str, new: str, *, passes: int) -> str:

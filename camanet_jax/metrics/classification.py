@@ -4,20 +4,24 @@ Identical to scikit-learn's `precision_recall_fscore_support` with `zero_divisio
 labels: a ratio without a denominator counts as 0, in the macro and example means too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics, safe_ratio
+from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
 
 PRESENT = 0.5  # the probability from which a classifier says that an observation is there
 # The five observations of the CheXpert competition (Irvin et al., 2019, section 5).
 FIVE_CLASSES = ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion')
 # Without No Finding, which every report of the same normal words gets right in most studies.
 FINDINGS = tuple(name for name in OBSERVATIONS if name != 'No Finding')
-SUBSETS = {'five_class': FIVE_CLASSES, 'findings': FINDINGS}
+CLASS_SETS = {'13': FINDINGS, '14': OBSERVATIONS, '5': FIVE_CLASSES}
+AVERAGES = ('macro', 'micro', 'weighted', 'example')
+PREFIXES = {'13': 'findings_', '14': '', '5': 'five_class_'}  # of a class set's scores by name
+
+Averages = dict[str, dict[str, float]]  # average -> precision, recall, F1
 
 
 def classification_scores(
@@ -27,22 +31,21 @@ def classification_scores(
 ) -> dict:
     """Precision, recall and F1 of binary labels.
 
-    Returns `micro` (Tables II and V of the paper), `macro`, `example` (mean over studies),
-    `per_class` by name (with `support`, the positive studies) and, where `class_names` has them, micro, macro and
-    example of the CheXpert competition's classes, `five_class`, and of all but No Finding, `findings`.
+    Returns `micro` (Tables II and V of the paper), `macro`, `weighted` (by positive studies), `example` (mean over
+    studies), and `per_class` by name (with `support`, the positive studies).
     """
     predicted, target = _checked(predicted, target, class_names)
     counts = confusion_counts(predicted, target)
-    scores = _averages(counts)
     per_class = precision_recall_f1(counts.sum(axis=0))
     support = target.sum(axis=0)
-    scores['per_class'] = {
-        name: {**_named(per_class[i]), 'support': int(support[i])} for i, name in enumerate(class_names)
-    }
-    for subset, names in SUBSETS.items():
-        if set(names) <= set(class_names):
-            scores[subset] = _averages(counts[:, [list(class_names).index(name) for name in names]])
-    return scores
+    classes = {name: {**_named(per_class[i]), 'support': int(support[i])} for i, name in enumerate(class_names)}
+    return {**_averages(counts), 'per_class': classes}
+
+
+def scores_by_class_set(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']) -> dict[str, Averages]:
+    """The averages over each of `CLASS_SETS`, of binary labels in the order of `OBSERVATIONS`."""
+    counts = confusion_counts(*_checked(predicted, target, OBSERVATIONS))
+    return {name: _averages(counts[:, _places(name)]) for name in CLASS_SETS}
 
 
 def presence_scores(probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']) -> dict:
@@ -76,37 +79,48 @@ def precision_recall_f1(counts: Float[np.ndarray, '... 3']) -> Float[np.ndarray,
 
 
 def f1_statistics(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']) -> dict[str, StudyStatistics]:
-    """F1 of the 14 `OBSERVATIONS` and of subsets, averaged in every way, ready for the bootstrap.
+    """F1 over each of `CLASS_SETS`, averaged in every way, ready for the bootstrap.
 
-    Names: `micro_F1`, `macro_F1`, `example_F1`, and the same after `five_class_` and `findings_`.
+    Names: `micro_F1` and so on of the 14 observations, `findings_micro_F1`, `five_class_micro_F1`.
     """
     counts = confusion_counts(predicted, target)
-    found = _f1_averages(counts, '')
-    for subset, names in SUBSETS.items():
-        found |= _f1_averages(counts[:, [OBSERVATIONS.index(name) for name in names]], f'{subset}_')
-    return found
+    return {
+        f'{PREFIXES[classes]}{average}_F1': StudyStatistics(summands, lambda sums, of=of: of(sums)[..., 2])
+        for classes in CLASS_SETS
+        for average, (summands, of) in _summands(counts[:, _places(classes)]).items()
+    }
 
 
-def _f1_averages(counts: Float[np.ndarray, 'B Y 3'], prefix: str) -> dict[str, StudyStatistics]:
+def _places(class_set: str) -> list[int]:
+    return [OBSERVATIONS.index(name) for name in CLASS_SETS[class_set]]
+
+
+def _summands(counts: Float[np.ndarray, 'B Y 3']) -> dict[str, tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
+    """By average: what is summed over studies, and precision, recall and F1 of the sums."""
     studies, classes, cells = counts.shape
+    flat = counts.reshape(studies, classes * cells)
+    by_study = precision_recall_f1(counts.sum(axis=1))
+
+    def by_class(sums):
+        return sums.reshape(*sums.shape[:-1], classes, cells)
 
     def macro(sums):
-        by_class = sums.reshape(*sums.shape[:-1], classes, cells)
-        return precision_recall_f1(by_class)[..., 2].mean(axis=-1)
+        return precision_recall_f1(by_class(sums)).mean(axis=-2)
+
+    def weighted(sums):
+        support = by_class(sums)[..., [0]] + by_class(sums)[..., [2]]  # found and missed
+        return safe_ratio((precision_recall_f1(by_class(sums)) * support).sum(-2), support.sum(-2))
 
     return {
-        f'{prefix}micro_F1': StudyStatistics(counts.sum(axis=1), lambda sums: precision_recall_f1(sums)[..., 2]),
-        f'{prefix}macro_F1': StudyStatistics(counts.reshape(studies, classes * cells), macro),
-        f'{prefix}example_F1': mean_statistics(precision_recall_f1(counts.sum(axis=1))[:, 2]),
+        'macro': (flat, macro),
+        'micro': (counts.sum(axis=1), precision_recall_f1),
+        'weighted': (flat, weighted),
+        'example': (np.c_[by_study, np.ones(studies)], lambda sums: sums[..., :3] / sums[..., 3:]),
     }
 
 
-def _averages(counts: Float[np.ndarray, 'B Y 3']) -> dict:
-    return {
-        'micro': _named(precision_recall_f1(counts.sum(axis=(0, 1)))),
-        'macro': _named(precision_recall_f1(counts.sum(axis=0)).mean(axis=0)),
-        'example': _named(precision_recall_f1(counts.sum(axis=1)).mean(axis=0)),
-    }
+def _averages(counts: Float[np.ndarray, 'B Y 3']) -> Averages:
+    return {name: _named(of(summands.sum(axis=0))) for name, (summands, of) in _summands(counts).items()}
 
 
 def _named(scores: Float[np.ndarray, ' 3']) -> dict[str, float]:

@@ -14,7 +14,7 @@ from pycocoevalcap.bleu.bleu_scorer import precook
 
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics.nlg import ORDERS, corpus_bleu
-from camanet_jax.metrics.protocol import PROTOCOLS, compared_strings
+from camanet_jax.metrics.protocol import CLEANED, compared_strings
 
 CANDIDATES = 200
 VALIDATION_STUDIES = 500
@@ -112,7 +112,7 @@ TrainTexts = dict[str, frozenset[str]]  # protocol -> the distinct compared stri
 
 
 def train_texts(
-    reports: Iterable[str], tokenizer: Tokenizer, max_seq_length: int, protocols: Sequence[str] = PROTOCOLS
+    reports: Iterable[str], tokenizer: Tokenizer, max_seq_length: int, protocols: Sequence[str] = CLEANED
 ) -> TrainTexts:
     """The train split as `copied_share` looks texts up."""
     distinct = set(reports)  # data sets with one row per image repeat a report

@@ -1,7 +1,8 @@
-"""Scores of one set of reports: language under both protocols, and clinical efficacy.
+"""Scores of one set of reports: language under each protocol, and clinical efficacy under each convention.
 
-Clinical efficacy (the paper's Table II) compares the observations that
-one labeler reads off the generated report with those it reads off the reference.
+Clinical efficacy (the paper's Table II) compares the observations that one labeler reads off the generated report with
+those it reads off the reference. Papers differ in the observations that they count (14, 13 without No Finding, 5), in
+the average, in what an uncertain observation counts as, and in the text that is labelled.
 """
 
 import dataclasses
@@ -12,26 +13,37 @@ import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.labeling.label_files import NEGATIVE, positives, without_ignored
+from camanet_jax.labeling.label_files import NEGATIVE, UNCERTAIN_POLICIES, positives, without_ignored
 from camanet_jax.labeling.rule_labeler import RULES, Labeler
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.bootstrap import StudyStatistics
 from camanet_jax.metrics.nlg import NlgScores, score_reports
-from camanet_jax.metrics.protocol import PROTOCOLS, compared_strings, full_string
+from camanet_jax.metrics.protocol import CLEANED, Recaser, compared_strings
+
+DEFAULT_TEXT = 'full'  # the texts that are labelled by default: whole and cleaned, on both sides
+GIVEN = 'given'  # in place of a text, where the references' labels come from a file
 
 
-class GivenLabels(NamedTuple):
-    """Binary labels that need not be read off texts.
+class ReportLabels(NamedTuple):
+    """Labels of a set of reports.
 
     Attributes:
-        labels: 1, 0, or -1 for ignored.
+        labels: 1, 0, -1 (uncertain) and -2 (blank); or binary ones: 1, 0, -1 (ignored).
         source: where they come from, as it stands beside the clinical scores.
-        uncertain: what uncertain observations became; 'as_given' where only the file's author knows.
+        binary: what uncertain observations became, only the file's author knows.
     """
 
     labels: Int[np.ndarray, 'B Y']
     source: str
-    uncertain: str
+    binary: bool = False
+
+    def under(self, uncertain: str) -> Int[np.ndarray, 'B Y']:
+        """Binary labels, uncertain ones counted as said."""
+        return self.labels if self.binary else positives(self.labels, uncertain)
+
+    def policy(self, uncertain: str) -> str:
+        """The name of what uncertain observations count as."""
+        return 'as_given' if self.binary else uncertain
 
 
 class SetScores(NamedTuple):
@@ -39,7 +51,9 @@ class SetScores(NamedTuple):
 
     Attributes:
         nlg: language scores by protocol.
-        clinical: clinical efficacy, the labels of reports against those of references; empty without labels.
+        clinical: clinical efficacy, the labels of reports against those of references; empty without labels. Under
+            `uncertain_negative`, or as the policy is called, that of the default text, by observation too; under
+            `conventions`, by text, policy, class set and average, that of every convention.
         statistics: what the bootstrap resamples: group (a protocol, "clinical"), then score.
     """
 
@@ -57,14 +71,16 @@ class Scorer:
     labeler: Labeler | None = RULES  # reads the observations for clinical efficacy; None: no text is labelled
     uncertain: str = 'negative'  # or 'positive': what an uncertain observation counts as; or 'ignore'
     with_meteor: bool = True  # False saves starting Java
-    protocols: tuple[str, ...] = PROTOCOLS
+    protocols: tuple[str, ...] = CLEANED
+    texts: tuple[str, ...] = CLEANED  # that are labelled, named as the protocols; 'raw' needs references as written
+    recaser: Recaser | None = None  # writes the reports as sentences are written, for the protocol `raw`
 
     def score(
         self,
         reports: Sequence[str],
         references: Sequence[str],
-        predicted: GivenLabels | None = None,
-        target: GivenLabels | None = None,
+        predicted: ReportLabels | None = None,
+        target: ReportLabels | None = None,
     ) -> SetScores:
         """Score reports against whole references, both as written or cleaned.
 
@@ -73,34 +89,55 @@ class Scorer:
         """
         nlg = {name: self._nlg(name, reports, references) for name in self.protocols}
         statistics = {name: scores.statistics for name, scores in nlg.items()}
-        predicted, target = predicted or self._read(reports), target or self._read(references)
-        if predicted is None or target is None:
+        if self.labeler is None and (predicted is None or target is None):
             return SetScores(nlg, {}, statistics)
-        compared = without_ignored(predicted.labels, target.labels)
-        statistics['clinical'] = classification.f1_statistics(*compared)
-        return SetScores(nlg, _clinical(predicted, target, compared), statistics)
+        texts = {GIVEN: DEFAULT_TEXT} if target else {text: text for text in (DEFAULT_TEXT, *self.texts)}
+        sides = {
+            name: (
+                predicted or self._read(self.compared(text, reports)),
+                target or self._read(self.compared(text, references, recase=False)),
+            )
+            for name, text in texts.items()
+        }
+        compared = {name: self._compared(*pair) for name, pair in sides.items()}
+        first = next(iter(sides))
+        policy, default = next(iter(compared[first].items()))
+        statistics['clinical'] = classification.f1_statistics(*default)
+        sources = dict.fromkeys(side.source for side in sides[first])
+        clinical = {
+            'labeler': ' against '.join(sources),
+            policy: classification.classification_scores(*default),
+            'conventions': {
+                name: {policy: classification.scores_by_class_set(*labels) for policy, labels in by_policy.items()}
+                for name, by_policy in compared.items()
+            },
+        }
+        return SetScores(nlg, clinical, statistics)
+
+    def _compared(self, predicted: ReportLabels, target: ReportLabels) -> dict[str, tuple[np.ndarray, ...]]:
+        """Binary labels of both sides by the name of what uncertain ones count as, the scorer's own first."""
+        if self.uncertain not in UNCERTAIN_POLICIES:
+            raise ValueError(f'Expected uncertain as one of {UNCERTAIN_POLICIES}, got {self.uncertain!r}.')
+        found = {}
+        for uncertain in dict.fromkeys((self.uncertain, 'negative', 'positive')):
+            policies = dict.fromkeys(side.policy(uncertain) for side in (predicted, target))
+            found['uncertain_' + '_against_'.join(policies)] = without_ignored(
+                predicted.under(uncertain), target.under(uncertain)
+            )
+        return found
 
     def _nlg(self, protocol: str, reports: Sequence[str], references: Sequence[str]) -> NlgScores:
-        hypotheses, compared = (
-            compared_strings(protocol, texts, self.tokenizer, self.max_seq_length) for texts in (reports, references)
-        )
+        hypotheses, compared = self.compared(protocol, reports), self.compared(protocol, references, recase=False)
         return score_reports(hypotheses, compared, with_meteor=self.with_meteor)
 
-    def _read(self, texts: Sequence[str]) -> GivenLabels | None:
-        if self.labeler is None:
-            return None
-        # Both sides are labelled in cleaned form: a written reference would give more away.
-        cleaned = [full_string(text, self.tokenizer) for text in texts]
-        labels = positives(self.labeler.label(cleaned), self.uncertain)
-        labels[[text == '' for text in cleaned]] = NEGATIVE  # who writes nothing has not written "no finding" either
-        return GivenLabels(labels, self.labeler.name, self.uncertain)
+    def compared(self, protocol: str, texts: Sequence[str], *, recase: bool = True) -> list[str]:
+        """The compared strings of reports, or with `recase=False` of references."""
+        if recase and self.recaser and protocol == 'raw':
+            texts = map(self.recaser, texts)
+        return compared_strings(protocol, texts, self.tokenizer, self.max_seq_length)
 
-
-def _clinical(predicted: GivenLabels, target: GivenLabels, compared: tuple[np.ndarray, np.ndarray]) -> dict:
-    """The scores under a key that names the uncertain policy; both sides' where they differ."""
-    labeler, policy = predicted.source, f'uncertain_{predicted.uncertain}'
-    if predicted.source != target.source:
-        labeler += f' against {target.source}'
-    if predicted.uncertain != target.uncertain:
-        policy += f'_against_{target.uncertain}'
-    return {'labeler': labeler, policy: classification.classification_scores(*compared)}
+    def _read(self, texts: Sequence[str]) -> ReportLabels:
+        distinct, places = np.unique(texts, return_inverse=True)
+        labels = np.array(self.labeler.label(distinct.tolist()))
+        labels[distinct == ''] = NEGATIVE  # who writes nothing has not written "no finding" either
+        return ReportLabels(labels[places], self.labeler.name)

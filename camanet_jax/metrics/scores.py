@@ -1,7 +1,7 @@
 """All scores of one split's predictions: what `scores.json` holds, and the comparison of systems.
 
-A prediction is a dict {"id", "report", "reference_full"}. Both protocols start from `reference_full`: the cut reference
-follows from it.
+A prediction is a dict {"id", "report", "reference_full"}, with "reference_raw" where the reference is known as it was
+written. Every protocol starts from the latter, or else from the former.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics import bootstrap
 from camanet_jax.metrics.bootstrap import Interval, PairedDifference
 from camanet_jax.metrics.constant_baseline import ConstantReport, TrainTexts, copied_share
-from camanet_jax.metrics.protocol import full_string
-from camanet_jax.metrics.scorer import GivenLabels, Scorer, SetScores
+from camanet_jax.metrics.protocol import PROTOCOLS, cleaning_facts, full_string
+from camanet_jax.metrics.scorer import ReportLabels, Scorer, SetScores
 
 _FAULTS_SHOWN = 10
 
@@ -55,8 +55,8 @@ def shown(items: Sequence[str]) -> str:
 class Labels(NamedTuple):
     """Given labels of the reports and of the references, in the order of the predictions; None: to be read off."""
 
-    predicted: GivenLabels | None = None
-    target: GivenLabels | None = None
+    predicted: ReportLabels | None = None
+    target: ReportLabels | None = None
 
 
 NO_LABELS = Labels()
@@ -80,19 +80,26 @@ def score_predictions(
         labels: of reports and references, where they are not to be read off them.
 
     Returns:
-        `cut` and `full` (language scores by name), `clinical`, `distinct_reports`, `studies`,
+        `cut` and `full` (language scores by name), `cleaning` (what was done to the texts under each protocol, and a
+        digest of the rules), `clinical`, `distinct_reports`, `studies`,
         `intervals` (95%, over studies, grouped as the scores), given train texts `copied_from_train`
         (the share by protocol) and, given the constant report, `constant_baseline`: its scores under
         `cut` at the top level, `full`, `clinical`, and `difference`, the predictions' scores minus its
         own with interval and p-value.
     """
     check_predictions(predictions)
+    if all('reference_raw' in row for row in predictions):
+        settings = {'texts': PROTOCOLS, **settings}
     scorer = Scorer(tokenizer, max_seq_length, **settings)
     reports, references = _texts(predictions)
     scores = scorer.score(reports, references, **labels._asdict())
     weights = bootstrap.resampling_weights(len(predictions), resamples, seed)
     entry = {
         **{name: nlg.corpus for name, nlg in scores.nlg.items()},
+        'cleaning': {
+            name: cleaning_facts(name, tokenizer, max_seq_length, scorer.recaser)
+            for name in dict.fromkeys((*scorer.protocols, *scorer.texts))
+        },
         'clinical': scores.clinical,
         'distinct_reports': len({full_string(text, tokenizer) for text in reports}),
         'studies': len(predictions),
@@ -115,7 +122,7 @@ def compare_predictions(
     max_seq_length: int,
     *,
     labels: Labels = NO_LABELS,
-    baseline_labels: GivenLabels | None = None,
+    baseline_labels: ReportLabels | None = None,
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
     **settings,
@@ -148,7 +155,8 @@ def compare_predictions(
 
 def _texts(predictions: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
     """Reports and whole references."""
-    return [row['report'] for row in predictions], [row['reference_full'] for row in predictions]
+    references = [row.get('reference_raw', row['reference_full']) for row in predictions]
+    return [row['report'] for row in predictions], references
 
 
 def _constant_entry(constant: ConstantReport, scores: SetScores) -> dict:

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.metrics.bootstrap import bootstrap_interval, mean_statistics, resampling_weights
-from camanet_jax.metrics.protocol import compared_strings
+from camanet_jax.metrics.scorer import Scorer
 from camanet_jax.run.files import read_json, write_json
 from camanet_jax.scoring.studies import Studies, same_studies
-from camanet_jax.scoring.text_rules import TextRules
 
 IDS = 'ids'
 
 
-def export_pairs(path: Path, studies: Studies, protocol: str, rules: TextRules) -> None:
+def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) -> None:
     """Writes RadEval's JSON layout, {"references": [..], "hypotheses": [..]}, with ids: the compared strings."""
     columns = {
-        name: compared_strings(protocol, [row[field] for row in studies.predictions], *rules[:2])
+        name: scorer.compared(protocol, [row[field] for row in studies.predictions], recase=name == 'hypotheses')
         for name, field in (('references', 'reference_full'), ('hypotheses', 'report'))
     }
     write_json(path, {IDS: studies.ids, 'protocol': protocol, **columns})

@@ -1,6 +1,7 @@
 """Files that reports are read from: a row per study, or a data folder's annotation.json. No film is opened.
 
-Rows are JSON lines (ours, {"id", "report", ...}) or CSV (id, report, ...), plain or gzipped.
+Rows are JSON lines (ours, {"id", "report", ...}) or CSV (id, report, ...), plain or gzipped. Other harnesses' names are
+read too: study_id or sample_id, findings or hypothesis, reference.
 """
 
 import json
@@ -14,8 +15,9 @@ from camanet_jax.run.files import read_csv, read_text
 
 Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order
 
-REPORT = ('report',)
-REFERENCE = ('reference_full', 'reference')  # the whole reference is taken where both are there
+IDS = ('id', 'study_id', 'sample_id')
+REPORT = ('report', 'hypothesis', 'findings')
+REFERENCE = ('reference_raw', 'reference_full', 'reference')  # as written, else cleaned and whole, else what there is
 
 
 def read_rows(path: Path) -> Rows:
@@ -35,7 +37,7 @@ def read_rows(path: Path) -> Rows:
         )
     rows, problems = {}, []
     for line, row in _json_lines(path, text) if first == '{' else _csv_lines(path):
-        study_id = _id(row.get('id'))
+        study_id = _id(next((row[name] for name in IDS if name in row), None))
         if not study_id:
             problems.append(f'line {line} has no id')
         elif study_id in rows:
@@ -70,6 +72,11 @@ def has_references(rows: Rows) -> bool:
     return any(name in row for row in rows.values() for name in REFERENCE)
 
 
+def as_written(rows: Rows) -> bool:
+    """Tells whether the references in these rows are as written: a run's `reference_full` is cleaned."""
+    return all('reference_raw' in row or 'reference_full' not in row for row in rows.values())
+
+
 def _id(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # study numbers, written as such
@@ -91,9 +98,9 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     header, rows = read_csv(path)
-    if 'id' not in header or len(set(header)) < len(header):
+    if not set(IDS) & set(header) or len(set(header)) < len(header):
         raise ValueError(
-            f'{path}: expected columns of different names, id among them, separated by commas; got '
+            f'{path}: expected columns of different names, {" or ".join(IDS)} among them, separated by commas; got '
             f'{", ".join(header) or "an empty file"}.'
         )
     for line, row in rows:

@@ -8,6 +8,8 @@ from camanet_jax.labeling.label_reports import digest
 from camanet_jax.labeling.rule_labeler import RULES, Labeler
 from camanet_jax.metrics import bootstrap
 from camanet_jax.metrics.constant_baseline import ConstantReport, select_constant_report, train_texts
+from camanet_jax.metrics.protocol import CLEANED, Recaser
+from camanet_jax.metrics.scorer import Scorer
 from camanet_jax.metrics.scores import Labels, compare_predictions, score_predictions
 from camanet_jax.run.files import read_json, write_json
 from camanet_jax.run.provenance import of_run, package_versions
@@ -29,6 +31,7 @@ class Options:
     cleaner: str | None = None
     threshold: int | None = None
     max_seq_length: int | None = None
+    recase: bool = False
     labels: Path | None = None
     predicted_labels: Path | None = None
     compared_labels: Path | None = None
@@ -49,6 +52,8 @@ class Options:
             raise ValueError(f'{taken[0]} is read and written; choose another file for the result.')
         if self.predicted_labels and not self.labels:
             raise ValueError('--predicted_labels needs --labels, the labels of the references by the same labeler.')
+        if self.recase and self.protocol in CLEANED:
+            raise ValueError(f'--recase is for the protocols that compare texts as written, got {self.protocol}.')
         if self.compared_labels and not (self.compare and self.predicted_labels):
             raise ValueError('--compared_labels, labels of the reports in --compare, needs --predicted_labels too.')
 
@@ -64,17 +69,19 @@ def score(options: Options) -> dict[str, Any]:
         threshold=options.threshold,
         max_seq_length=options.max_seq_length,
     )
-    studies = pair_studies(options.predictions, options.references, folder, options.split)
+    studies = pair_studies(options.predictions, options.references, folder, options.split, options.protocol)
     labels = Labels(
-        read_labels(options.predicted_labels, studies.ids, options.uncertain),
-        read_labels(options.labels, studies.ids, options.uncertain),
+        read_labels(options.predicted_labels, studies.ids),
+        read_labels(options.labels, studies.ids),
     )
     # What labels the constant report must be what labelled the reports: a file cannot.
     labeler = None if labels.predicted else choose_labeler(options)
+    recaser = Recaser(folder.texts('train') if folder else ()) if options.recase else None
     settings = dict(
         labeler=labeler,
         uncertain=options.uncertain,
         protocols=(options.protocol,),
+        recaser=recaser,
         resamples=options.resamples,
         seed=options.seed,
     )
@@ -93,7 +100,7 @@ def score(options: Options) -> dict[str, Any]:
         found = radeval.read_scores(options.merge, studies.ids, options.protocol, options.resamples, options.seed)
         entry['merged'] = {'file': str(options.merge), 'sha256': digest(options.merge), **found}
     entry['provenance'] = provenance(options, studies, rules, folder)
-    write(options, entry, studies, rules)
+    write(options, entry, studies, Scorer(*rules[:2], recaser=recaser))
     return entry
 
 
@@ -128,7 +135,7 @@ def comparison(
         others,
         *rules[:2],
         labels=labels,
-        baseline_labels=read_labels(options.compared_labels, studies.ids, options.uncertain),
+        baseline_labels=read_labels(options.compared_labels, studies.ids),
         **settings,
     )
     return {'file': str(path), 'sha256': digest(path), **known_of(path), 'difference': difference}
@@ -157,11 +164,11 @@ def provenance(options: Options, studies: Studies, rules: TextRules, folder: Dat
     }
 
 
-def write(options: Options, entry: dict[str, Any], studies: Studies, rules: TextRules) -> None:
+def write(options: Options, entry: dict[str, Any], studies: Studies, scorer: Scorer) -> None:
     """Prints the tables and writes the files."""
     print(tables.report_text(entry))
     if options.export:
-        radeval.export_pairs(options.export, studies, options.protocol, rules)
+        radeval.export_pairs(options.export, studies, options.protocol, scorer)
         print(f'\nPairs for RadEval: {options.export}')
     if options.output:
         write_json(options.output, entry)

@@ -7,20 +7,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from camanet_jax.data.schema import SPLITS, label_row, summarise
-from camanet_jax.labeling.label_files import positives, read_label_csv, read_label_json
-from camanet_jax.metrics.scorer import GivenLabels
+from camanet_jax.labeling.label_files import read_label_csv, read_label_json
+from camanet_jax.metrics.protocol import CLEANED
+from camanet_jax.metrics.scorer import ReportLabels
 from camanet_jax.metrics.scores import in_order, shown
 from camanet_jax.run.files import read_csv
-from camanet_jax.scoring.report_rows import REFERENCE, REPORT, DataFolder, Rows, has_references, read_rows, texts
-
-ID_COLUMNS = ('id', 'study_id')
+from camanet_jax.scoring.report_rows import (
+    IDS,
+    REFERENCE,
+    REPORT,
+    DataFolder,
+    Rows,
+    as_written,
+    has_references,
+    read_rows,
+    texts,
+)
 
 
 class Studies(NamedTuple):
     """The studies that are scored.
 
     Attributes:
-      predictions: {"id", "report", "reference_full"} per study, by id.
+      predictions: {"id", "report", "reference_full"} per study, by id, and "reference_raw" where the references are
+        as written.
       split: of the data set; None where nothing tells.
       references: where they come from.
     """
@@ -35,37 +45,48 @@ class Studies(NamedTuple):
         return [row['id'] for row in self.predictions]
 
 
-def pair_studies(path: Path, references: Path | None, folder: DataFolder | None, split: str | None) -> Studies:
+def pair_studies(
+    path: Path, references: Path | None, folder: DataFolder | None, split: str | None, protocol: str
+) -> Studies:
     """References from the file given, else from the predictions' own rows, else from the data folder's split.
+
+    Under `raw` only references as written are taken.
 
     Raises:
       ValueError: there are none, or predictions and references are not of the same studies.
     """
     rows = read_rows(path)
     reports = texts(rows, path, REPORT)
-    expected, source = find_references(rows, path, references, folder, split)
+    expected, source, written = find_references(rows, path, references, folder, split, protocol)
     same_studies(expected, reports, source, str(path))
+    names = ('reference_full', 'reference_raw') if written else ('reference_full',)
     predictions = [
-        {'id': study_id, 'report': reports[study_id], 'reference_full': reference}
+        {'id': study_id, 'report': reports[study_id], **dict.fromkeys(names, reference)}
         for study_id, reference in expected.items()
     ]
     return Studies(in_order(predictions), split or split_of(expected, path, folder), source)
 
 
 def find_references(
-    rows: Rows, path: Path, references: Path | None, folder: DataFolder | None, split: str | None
-) -> tuple[dict[str, str], str]:
-    """{id: whole reference}, and where it is from."""
+    rows: Rows, path: Path, references: Path | None, folder: DataFolder | None, split: str | None, protocol: str
+) -> tuple[dict[str, str], str, bool]:
+    """{id: whole reference}, where it is from, and whether it is as written."""
     if references is not None:
-        return texts(read_rows(references), references, (*REFERENCE, *REPORT)), str(references)
-    if has_references(rows):
-        return texts(rows, path, REFERENCE), str(path)
+        theirs = read_rows(references)
+        return texts(theirs, references, (*REFERENCE, *REPORT)), str(references), as_written(theirs)
+    if has_references(rows) and (protocol in CLEANED or as_written(rows)):
+        return texts(rows, path, REFERENCE), str(path), as_written(rows)
+    if folder is None and has_references(rows):
+        raise ValueError(
+            f'{path} holds cleaned references, {protocol} compares them as written. '
+            'Give --references FILE (id, report), or --data DIR with annotation.json.'
+        )
     if folder is None:
         raise ValueError(
             f'{path} holds no references. Give --references FILE (id, report), or --data DIR with annotation.json.'
         )
     split = split or folder.split_of(set(rows))
-    return folder.by_id(split), f'{folder.path}, split {split}'
+    return folder.by_id(split), f'{folder.path}, split {split}', True
 
 
 def same_studies(expected: Iterable[str], got: Iterable[str], source: str, path: str) -> None:
@@ -90,8 +111,8 @@ def split_of(ids: Iterable[str], path: Path, folder: DataFolder | None) -> str |
     return path.stem if path.stem in SPLITS else None
 
 
-def read_labels(path: Path | None, ids: Sequence[str], uncertain: str) -> GivenLabels | None:
-    """The rows of these studies, in order: JSON as it is, since it is binary; CSV with uncertain ones as `uncertain`.
+def read_labels(path: Path | None, ids: Sequence[str]) -> ReportLabels | None:
+    """The rows of these studies, in order: binary ones from JSON, all four values from a CSV.
 
     Raises:
       ValueError: the file is no label file, or lacks studies; they are listed.
@@ -107,13 +128,10 @@ def read_labels(path: Path | None, ids: Sequence[str], uncertain: str) -> GivenL
         raise ValueError(
             f'{path}: expected labels of all {len(ids)} studies, got none of {summarise(missing, "study", "studies")}.'
         )
-    values = np.array(rows, np.int8)
-    if binary:
-        return GivenLabels(values, path.name, 'as_given')
-    return GivenLabels(positives(values, uncertain), path.name, uncertain)
+    return ReportLabels(np.array(rows, np.int8), path.name, binary)
 
 
 def _id_column(path: Path) -> str:
     header, _ = read_csv(path)
-    found = [name for name in ID_COLUMNS if name in header]
-    return found[0] if found else ID_COLUMNS[0]
+    found = [name for name in IDS if name in header]
+    return found[0] if found else IDS[0]

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from camanet_jax.metrics.classification import AVERAGES, CLASS_SETS, PREFIXES
 from camanet_jax.metrics.meteor import NLTK_METEOR
+from camanet_jax.reporting.score_tables import DEFAULT_CONVENTION, constant_clinical, conventions
 from camanet_jax.reporting.tables import markdown_table
 from camanet_jax.run.provenance import caption, run_in_words
-
-AVERAGES = {'micro': 'micro', 'macro': 'macro', 'example': 'example-based'}
 
 
 def report_text(entry: Mapping[str, Any]) -> str:
@@ -64,22 +64,17 @@ def meteor_note(scores: Mapping[str, float]) -> str:
 
 
 def clinical_tables(entry: Mapping[str, Any]) -> list[str]:
-    """Averages with intervals of F1 and the constant report's F1, and the 14 observations."""
-    clinical, intervals = entry['clinical'], entry['intervals']['clinical']
-    differences = entry.get('constant_baseline', {}).get('difference', {}).get('clinical', {})
-    rows = []
-    for name, (title, values) in clinical_averages(clinical).items():
-        rows.append([title, *numbers(values), interval(intervals[name])])
-        if differences:
-            rows[-1].append(f'{values["F1"] - differences[name]["difference"]:.4f}')
-    header = ['average', 'precision', 'recall', 'F1', '95% interval of F1'] + ['constant report'] * bool(differences)
-    classes = [
-        [name, *numbers(values), str(values['support'])]
-        for name, values in clinical[policy_of(clinical)]['per_class'].items()
-    ]
+    """The default convention with its interval, F1 under every convention, and the 14 observations."""
+    clinical, bounds = entry['clinical'], entry['intervals']['clinical']['micro_F1']
+    scores = clinical[policy_of(clinical)]
+    classes = [[name, *numbers(values), str(values['support'])] for name, values in scores['per_class'].items()]
+    precision, recall, f1 = numbers(scores['micro'])
+    header, rows = conventions({'reports': clinical, 'constant report': constant_clinical(entry)})
     return [
-        f'Clinical efficacy, labels by {clinical["labeler"]}, {policy_of(clinical)}:',
-        markdown_table(header, rows),
+        f'Clinical efficacy, labels by {clinical["labeler"]}. Default: 14 observations, micro, '
+        f'{policy_of(clinical).replace("_", " ")}:\n'
+        f'precision {precision}, recall {recall}, F1 {f1} {interval(bounds)}.',
+        f'F1 under every convention:\n\n{markdown_table(header, rows, left=3)}\n\n{DEFAULT_CONVENTION}',
         markdown_table(['observation', 'precision', 'recall', 'F1', 'positive'], classes),
     ]
 
@@ -89,27 +84,20 @@ def policy_of(clinical: Mapping[str, Any]) -> str:
     return next(name for name in clinical if name.startswith('uncertain_'))
 
 
-def clinical_averages(clinical: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, float]]]:
-    """Title, and precision, recall and F1, by the names of `classification.f1_statistics`."""
-    scores = clinical[policy_of(clinical)]
+def clinical_f1(clinical: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+    """Title and F1 under the default text and policy, by the names of `classification.f1_statistics`."""
+    scores = clinical['conventions'][next(iter(clinical['conventions']))][policy_of(clinical)]
     return {
-        f'{prefix}{kind}_F1': (title + suffix, group[kind])
-        for prefix, suffix, group in (
-            ('', '', scores),
-            ('five_class_', ', 5 classes', scores['five_class']),
-            ('findings_', ', without No Finding', scores['findings']),
-        )
-        for kind, title in AVERAGES.items()
+        f'{PREFIXES[classes]}{average}_F1': (f'F1, {classes} classes, {average}', scores[classes][average]['F1'])
+        for classes in CLASS_SETS
+        for average in AVERAGES
     }
 
 
 def comparison_table(entry: Mapping[str, Any]) -> str:
     """Both files' scores, and the paired differences."""
     found, rows = entry['comparison'], []
-    values = {
-        name: ('F1, ' + title, scores['F1'])
-        for name, (title, scores) in (clinical_averages(entry['clinical']) if entry['clinical'] else {}).items()
-    }
+    values = clinical_f1(entry['clinical']) if entry['clinical'] else {}
     values |= {name: (name, value) for name, value in entry[entry['provenance']['protocol']].items()}
     for name, difference in (pair for scores in found['difference'].values() for pair in scores.items()):
         title, value = values[name]

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.metrics.classification import FINDINGS, FIVE_CLASSES, classification_scores, f1_statistics
+from camanet_jax.metrics.classification import (
+    AVERAGES,
+    FINDINGS,
+    FIVE_CLASSES,
+    classification_scores,
+    f1_statistics,
+    scores_by_class_set,
+)
 
 TARGET = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
 PREDICTED = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]])
@@ -13,41 +20,51 @@ def test_hand_computed_averages():
     # Class a: 1 true and 1 false positive; b: 1 true positive, 1 missed; c: never there.
     assert scores['micro'] == pytest.approx({'precision': 2 / 3, 'recall': 2 / 3, 'F1': 2 / 3})
     assert scores['macro'] == pytest.approx({'precision': 0.5, 'recall': 0.5, 'F1': 4 / 9})
+    # By positive studies: 1 of a, 2 of b, none of c.
+    assert scores['weighted'] == pytest.approx({'precision': 2.5 / 3, 'recall': 2 / 3, 'F1': 2 / 3})
     # Studies: (1, 1/2), (1/2, 1), and (0, 0) for the study without any label.
     assert scores['example'] == pytest.approx({'precision': 0.5, 'recall': 0.5, 'F1': 4 / 9})
     assert scores['per_class']['a'] == pytest.approx({'precision': 0.5, 'recall': 1.0, 'F1': 2 / 3, 'support': 1})
     assert scores['per_class']['c'] == {'precision': 0, 'recall': 0, 'F1': 0, 'support': 0}
-    assert 'five_class' not in scores
 
 
-@pytest.mark.parametrize(('subset', 'names'), [('five_class', FIVE_CLASSES), ('findings', FINDINGS)])
-def test_scores_of_a_subset_are_those_columns_alone(subset, names):
+def test_class_sets_are_those_columns_alone():
     generator = np.random.default_rng(0)
     predicted, target = generator.integers(0, 2, size=(2, 30, 14))
-    columns = [OBSERVATIONS.index(name) for name in names]
-    alone = classification_scores(predicted[:, columns], target[:, columns], names)
-    found = classification_scores(predicted, target)[subset]
-    assert found == {average: alone[average] for average in ('micro', 'macro', 'example')}
+    found = scores_by_class_set(predicted, target)
+    assert list(found) == ['13', '14', '5']
+    for classes in (FIVE_CLASSES, OBSERVATIONS, FINDINGS):
+        columns = [OBSERVATIONS.index(name) for name in classes]
+        alone = classification_scores(predicted[:, columns], target[:, columns], classes)
+        del alone['per_class']
+        assert found[str(len(classes))] == alone
 
 
 def test_a_constant_normal_report_has_no_findings_f1():
     target = np.eye(14, dtype=int)
     predicted = np.zeros_like(target)
     predicted[:, OBSERVATIONS.index('No Finding')] = 1
-    scores = classification_scores(predicted, target)
-    assert scores['macro']['F1'] > 0 and scores['findings']['macro']['F1'] == 0
+    scores = scores_by_class_set(predicted, target)
+    assert scores['14']['macro']['F1'] > 0 and scores['13']['macro']['F1'] == 0
 
 
 def test_bootstrap_statistics_give_the_scores():
     generator = np.random.default_rng(1)
     predicted, target = generator.integers(0, 2, size=(2, 40, 14))
-    scores = classification_scores(predicted, target)
-    statistics = f1_statistics(predicted, target)
-    groups = {'': scores, 'five_class_': scores['five_class'], 'findings_': scores['findings']}
-    for prefix, averages in groups.items():
-        for average in ('micro', 'macro', 'example'):
-            assert statistics[f'{prefix}{average}_F1'].value() == pytest.approx(averages[average]['F1'])
-    assert len(statistics) == 9
+    scores, statistics = scores_by_class_set(predicted, target), f1_statistics(predicted, target)
+    for classes, prefix in (('14', ''), ('13', 'findings_'), ('5', 'five_class_')):
+        for average in AVERAGES:
+            assert statistics[f'{prefix}{average}_F1'].value() == pytest.approx(scores[classes][average]['F1'])
+    assert len(statistics) == 12
+
+
+def test_a_weighted_score_of_resampled_studies():
+    generator = np.random.default_rng(3)
+    predicted, target = generator.integers(0, 2, size=(2, 20, 14))
+    twice = np.r_[0:10, 0:10]
+    weights = np.array([[2] * 10 + [0] * 10])
+    (value,) = f1_statistics(predicted, target)['weighted_F1'].resampled(weights)
+    assert value == pytest.approx(classification_scores(predicted[twice], target[twice])['weighted']['F1'])
 
 
 # precision_recall_fscore_support of scikit-learn 1.9.1 with zero_division=0 on the labels below.
@@ -73,7 +90,8 @@ def test_stored_values_of_scikit_learn():
     target = (study * (place + 3) + place**2) % 11 < place // 2
     predicted = (study * (place + 2) + 3 * place) % 7 < place // 3
     scores = classification_scores(predicted.astype(int), target.astype(int))
-    for group, expected in ((scores, SCIKIT_LEARN), (scores['five_class'], SCIKIT_LEARN_FIVE)):
+    five = scores_by_class_set(predicted.astype(int), target.astype(int))['5']
+    for group, expected in ((scores, SCIKIT_LEARN), (five, SCIKIT_LEARN_FIVE)):
         for average, values in expected.items():
             assert tuple(group[average].values()) == pytest.approx(values, abs=1e-15)
     for name, values in SCIKIT_LEARN_CLASSES.items():
@@ -89,7 +107,7 @@ def test_equals_scikit_learn():
     for i, name in enumerate(OBSERVATIONS):
         expected = [float(column[i]) for column in per_class]
         assert list(scores['per_class'][name].values()) == pytest.approx(expected)
-    for ours, theirs in (('micro', 'micro'), ('macro', 'macro'), ('example', 'samples')):
+    for ours, theirs in (('micro', 'micro'), ('macro', 'macro'), ('weighted', 'weighted'), ('example', 'samples')):
         *expected, _ = sklearn_metrics.precision_recall_fscore_support(
             target, predicted, average=theirs, zero_division=0
         )

@@ -11,9 +11,18 @@ PRF = {'precision': 0.5, 'recall': 0.25, 'F1': 1 / 3}
 AGREEMENT = {
     'micro': PRF,
     'macro': PRF,
+    'weighted': PRF,
     'example': PRF,
     'per_class': {'Edema': PRF | {'support': 7}},
-    'five_class': {'micro': PRF},
+}
+AVERAGES = {'macro': PRF, 'micro': PRF | {'F1': 0.25}, 'weighted': PRF, 'example': PRF}
+CLINICAL = {
+    'labeler': 'rules',
+    'uncertain_negative': AGREEMENT,
+    'conventions': {
+        text: {f'uncertain_{policy}': dict.fromkeys(('13', '14', '5'), AVERAGES) for policy in ('negative', 'positive')}
+        for text in ('full', 'cut')
+    },
 }
 SCORES = {'BLEU_1': 0.1234, 'METEOR_nltk': 0.2}
 
@@ -29,8 +38,9 @@ def entry():
         'distinct_reports': 2,
         'classification': {},
         'intervals': {'cut': intervals, 'full': intervals, 'clinical': {'micro_F1': [0.3, 0.4]}},
-        'clinical': {'labeler': 'rules', 'uncertain_negative': AGREEMENT},
+        'clinical': CLINICAL,
         'constant_baseline': SCORES
+        | {'clinical': CLINICAL}
         | {'difference': {'cut': {'BLEU_1': {'difference': -0.01, 'low': -0.02, 'high': 0.03}}}},
     }
 
@@ -48,6 +58,8 @@ def test_scores_stand_with_their_intervals(entry):
     assert rows['best constant report'] == ['0.123', '0.200']
     assert rows['above the constant report'] == ['−0.010 [−0.020, +0.030]', '–']
     assert rows['reports, micro'] == ['0.500', '0.250', '0.333 [0.300, 0.400]']
+    assert rows['14, micro *, constant report'] == ['0.2500'] * 4
+    assert next(row for row in rows if row[:2].isdigit()) == '13, macro, reports'
     assert rows['Edema'] == ['7', '0.500', '0.250', '0.333', '–', '–', '–']
 
 

@@ -144,3 +144,34 @@ def test_what_is_missing_is_said(score, write, data):
         score(reports, '--data', data, '--labeler=chexbert')
     with pytest.raises(SystemExit, match='is read and written'):
         score(reports, '--data', data, '--export', reports)
+
+
+WRITTEN = {'a': 'A 1.5 cm nodule, in the left lung. PICC line.', 'b': 'Clear.'}
+CLEANED = {'a': 'a 15 cm nodule in the left lung . picc line .', 'b': 'clear .'}
+
+
+def test_raw_compares_texts_as_written(score, write, data, tmp_path):
+    references, pairs = write('r.csv', WRITTEN), tmp_path / 'pairs.json'
+    found = score(write('x.csv', WRITTEN), '--references', references, '--export', pairs, protocol='raw')
+    assert found['raw']['BLEU_4'] == pytest.approx(1) and found['cleaning']['raw'] == {'cleaner': None}
+    assert json.loads(pairs.read_text())['references'] == list(WRITTEN.values())
+    lower = score(write('y.csv', CLEANED), '--references', references, protocol='raw')
+    options = ['--references', references, '--data', data, '--recase', '--export', pairs]
+    recased = score(write('y.csv', CLEANED), *options, protocol='raw')
+    assert lower['raw']['BLEU_1'] < recased['raw']['BLEU_1'] < 1
+    assert json.loads(pairs.read_text())['hypotheses'] == ['A 15 cm nodule in the left lung. Picc line.', 'Clear.']
+    assert 'sentence capitals' in recased['cleaning']['raw']['reports_recased']
+    assert {'cut', 'full', 'raw'} == recased['cleaning'].keys() and 'rules_sha256' in recased['cleaning']['full']
+
+
+def test_raw_wants_references_as_written(score, write, data, tmp_path):
+    rows = [{'id': name, 'report': text, 'reference_full': text.lower()} for name, text in TEST.items()]
+    path = tmp_path / 'run.jsonl'
+    path.write_text('\n'.join(map(json.dumps, rows)))
+    with pytest.raises(SystemExit, match='holds cleaned references, raw compares them as written'):
+        score(path, protocol='raw')
+    assert score(path, '--data', data, protocol='raw')['raw']['BLEU_1'] == pytest.approx(1)
+    path.write_text('\n'.join(json.dumps(row | {'reference_raw': row['report']}) for row in rows))
+    assert score(path, protocol='raw')['provenance']['references'] == str(path)
+    with pytest.raises(SystemExit, match='--recase is for the protocols that compare texts as written, got full'):
+        score(path, '--recase', protocol='full')
