@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 import camanet_jax
-from camanet_jax.data.image_files import open_grey
+from camanet_jax.data.image_files import not_blank, open_grey
 from camanet_jax.generate.film_loading import film_transform
 from camanet_jax.reporting.web_page import as_jpeg, escape, fill_template, json_text, study_data, viewer_settings
 from camanet_jax.synthetic.studies import make_study
@@ -77,7 +77,7 @@ class Demo:
             data = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
             raise ValueError(f'{name} did not arrive whole; try again.') from error
-        return self._settle(open_grey(data, name))
+        return self._settle(not_blank(open_grey(data, name), name))
 
     def _study(self, name: str, films: np.ndarray, **texts: Any) -> dict[str, Any]:
         with self._one_at_a_time:

@@ -4,7 +4,9 @@ Only the elements named in `_PIXELS` are read from a file: who the patient is ne
 message and no output. Messages of pydicom are not passed on, since they may quote values.
 """
 
+import io
 import logging
+import math
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +16,18 @@ import pydicom
 from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 from pydicom import pixels
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSNearLossless,
+)
 
 # Files with small faults are common. What can be read is read, in silence.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -54,6 +67,17 @@ _PIXELS = [
 IDENTIFIERS = ('StudyInstanceUID', 'SOPInstanceUID')
 _LATERAL = ('LL', 'RL', 'LAT', 'LATERAL')
 _MAX_SPAN = 2**24  # stored values between the lowest and the highest
+_NEEDED = ('BitsAllocated', 'BitsStored', 'HighBit', 'SamplesPerPixel', 'PhotometricInterpretation')
+_FIRST_AS_STORED = dict(index=0, correct_unused_bits=False)  # pydicom's correction keeps the wrong ones of 12 high bits
+_DELIMITER = b'\xfe\xff\xdd\xe0\0\0\0\0'  # ends compressed pixels
+_ITEM = b'\xfe\xff\x00\xe0'  # begins them
+# The marker that opens a JPEG's frame, and what it says of its coding (ITU-T T.81, table B.1; T.87).
+_JPEG_FRAMES = {
+    0xC0: JPEGBaseline8Bit,
+    0xC1: JPEGExtended12Bit,
+    0xC3: JPEGLosslessSV1,
+    0xF7: JPEGLSNearLossless,
+}
 
 
 def read_size(file: BinaryIO) -> tuple[int, int]:
@@ -85,11 +109,15 @@ def read_film(file: BinaryIO) -> Image.Image:
       ValueError: there are no pixels, several frames, or pixels that cannot be decoded.
     """
     dataset = _read(file, _PIXELS)
+    if 'PixelData' not in dataset:  # as where the end of compressed ones is missing
+        file.seek(0)
+        dataset = _read(io.BytesIO(file.read() + _DELIMITER), _PIXELS)
     values = _decode(dataset)
     if dataset.PhotometricInterpretation == 'PALETTE COLOR':
         values = pixels.apply_color_lut(values, dataset)
     if values.ndim == 3:
         return _colour_film(values)
+    values = _stored_bits(values, dataset)
     low, high = int(values.min()), int(values.max())
     if high - low > _MAX_SPAN:
         raise ValueError(f'expected stored values within {_MAX_SPAN:,} of each other, got {low:,} to {high:,}')
@@ -126,7 +154,23 @@ def _read(file: BinaryIO, tags: list[str], **options: Any) -> pydicom.Dataset:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        if dataset.get('PixelData', b'').startswith(_ITEM):
+            dataset.file_meta.TransferSyntaxUID = _syntax_of(dataset.PixelData)
+            dataset['PixelData'].is_undefined_length = True
     return dataset
+
+
+def _syntax_of(encapsulated: bytes) -> UID:
+    """The coding of compressed pixels by their own first bytes."""
+    stream = next(generate_frames(encapsulated, number_of_frames=1))
+    if stream.startswith(b'\xff\x4f\xff\x51'):
+        return JPEG2000
+    place = 2
+    while stream.startswith(b'\xff\xd8') and place + 4 <= len(stream):
+        if stream[place + 1] in _JPEG_FRAMES:
+            return _JPEG_FRAMES[stream[place + 1]]
+        place += 2 + int.from_bytes(stream[place + 2 : place + 4])
+    raise ValueError('its element TransferSyntaxUID is missing, and its compressed pixels do not tell their coding')
 
 
 def _decode(dataset: pydicom.Dataset) -> np.ndarray:
@@ -135,19 +179,61 @@ def _decode(dataset: pydicom.Dataset) -> np.ndarray:
     if frames > 1:
         raise ValueError(f'expected a single film, got {frames} frames; export the one you mean to a file of its own')
     if 'PixelData' not in dataset:
-        raise ValueError('it is a DICOM file without pixel data')
+        raise ValueError('it is a DICOM file without pixel data, or one that was cut short')
+    _complete(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         if syntax.is_compressed and not pixels.get_decoder(syntax).is_available:
             raise NotImplementedError
-        return pixels.pixel_array(dataset, index=0)
+        return pixels.pixel_array(dataset, **_FIRST_AS_STORED)
     except NotImplementedError:
         raise ValueError(
             f'its pixels are compressed as {syntax.name}, for which pydicom has no plug-in here; '
             "pip install 'camanet_jax[dicom]' reads most, pylibjpeg-openjpeg High-Throughput JPEG 2000"
         ) from None
     except Exception as error:  # as in `_read`
-        raise ValueError(f'its pixels cannot be decoded ({syntax.name}, {type(error).__name__})') from None
+        raise ValueError(_why_undecodable(dataset, syntax, error)) from None
+
+
+def _complete(dataset: pydicom.Dataset) -> None:
+    """Fills in the missing elements that have one sensible value.
+
+    Raises:
+      ValueError: others are missing; they are named.
+    """
+    if 'SamplesPerPixel' not in dataset and str(dataset.get('PhotometricInterpretation')).startswith('MONOCHROME'):
+        dataset.SamplesPerPixel = 1
+    if 'BitsStored' not in dataset and dataset.get('HighBit') is not None:
+        dataset.BitsStored = dataset.HighBit + 1
+    if 'HighBit' not in dataset and dataset.get('BitsStored') is not None:
+        dataset.HighBit = dataset.BitsStored - 1
+    if missing := [name for name in _NEEDED if dataset.get(name) is None]:
+        raise ValueError(f'it lacks the DICOM elements that say what its pixels mean: {", ".join(missing)}')
+    if dataset.get('PixelRepresentation') is None:
+        dataset.PixelRepresentation = 0
+        compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
+        # The highest bit is a sign, or says that a value is in the upper half.
+        if compressed or (pixels.pixel_array(dataset, **_FIRST_AS_STORED) >> dataset.HighBit & 1).any():
+            raise ValueError('it lacks the DICOM element that says whether its pixels have signs: PixelRepresentation')
+
+
+def _why_undecodable(dataset: pydicom.Dataset, syntax: UID, error: Exception) -> str:
+    samples = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
+    expected, got = math.ceil(samples * dataset.BitsAllocated / 8), len(dataset.PixelData)
+    if not syntax.is_compressed and got < expected:
+        return f'its pixels were cut short: expected {expected:,} bytes, got {got:,}'
+    if syntax == JPEGExtended12Bit and dataset.BitsStored > 8:
+        return f'its pixels are compressed as {syntax.name}, in 12 bits; pip install pylibjpeg pylibjpeg-libjpeg reads it'
+    return f'its pixels cannot be decoded, or were cut short ({syntax.name}, {type(error).__name__})'
+
+
+def _stored_bits(values: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
+    """The values without what stands in the bits around them, such as overlays (PS3.5 8.1.1)."""
+    bits, spare = dataset.BitsStored, dataset.HighBit + 1 - dataset.BitsStored
+    if not 0 < bits < 8 * values.dtype.itemsize or spare < 0:
+        return values
+    values = (values.astype(np.int64) >> spare) & (2**bits - 1)
+    return values - ((values >> (bits - 1)) << bits) if dataset.PixelRepresentation else values
 
 
 def _colour_film(values: Integer[np.ndarray, 'height width 3']) -> Image.Image:
@@ -171,11 +257,11 @@ def grey_levels(
 
 
 def _is_padding(stored: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
-    first = dataset.get('PixelPaddingValue')
+    first = _number(dataset, 'PixelPaddingValue')
     if first is None:
         return np.zeros(stored.shape, bool)
-    last = dataset.get('PixelPaddingRangeLimit')
-    low, high = sorted((first, first if last is None else last))
+    last = _number(dataset, 'PixelPaddingRangeLimit')
+    low, high = np.sort(_stored_bits(np.array([first, first if last is None else last], np.int64), dataset))
     return (stored >= low) & (stored <= high)
 
 
@@ -183,17 +269,18 @@ def _rescale(stored: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
     """The modality's values (PS3.3 C.11.1)."""
     if dataset.get('ModalityLUTSequence'):
         return _look_up(stored, dataset.ModalityLUTSequence[0])
-    slope, intercept = dataset.get('RescaleSlope'), dataset.get('RescaleIntercept')
-    return stored if slope is None or intercept is None else stored * float(slope) + float(intercept)
+    slope, intercept = _number(dataset, 'RescaleSlope'), _number(dataset, 'RescaleIntercept')
+    return stored if slope is None or intercept is None else stored * slope + intercept
 
 
 def _window(values: np.ndarray, dataset: pydicom.Dataset, counted: np.ndarray) -> Float[np.ndarray, ' values']:
     """Shares of white in [0, 1] (PS3.3 C.11.2); `counted` are the film's own values."""
-    if dataset.get('VOILUTSequence'):
-        table = dataset.VOILUTSequence[0]
+    tables = [item for item in dataset.get('VOILUTSequence') or () if item.get('LUTDescriptor') and item.get('LUTData')]
+    if tables:
+        table = tables[0]
         return _look_up(values, table) / max(_table(table).max(), 1)
     function = str(dataset.get('VOILUTFunction') or 'LINEAR').upper()
-    centre, width = _first(dataset, 'WindowCenter'), _first(dataset, 'WindowWidth')
+    centre, width = _number(dataset, 'WindowCenter'), _number(dataset, 'WindowWidth')
     if centre is None or width is None or width < (1 if function == 'LINEAR' else 1e-9):
         return _spread(values, dataset, counted)
     if function == 'SIGMOID':
@@ -211,11 +298,16 @@ def _spread(values: np.ndarray, dataset: pydicom.Dataset, counted: np.ndarray) -
     return np.clip((values - low) / max(high - low, 1e-9), 0, 1)
 
 
-def _first(dataset: pydicom.Dataset, name: str) -> float | None:
-    value = dataset.get(name)
-    if isinstance(value, pydicom.multival.MultiValue):
-        value = value[0] if value else None
-    return None if value in (None, '') else float(value)
+def _number(dataset: pydicom.Dataset, name: str) -> float | None:
+    """The first value of an element; None where it is missing, empty, or no finite number."""
+    try:
+        value = dataset.get(name)  # pydicom converts it here
+        if isinstance(value, pydicom.multival.MultiValue):
+            value = value[0] if value else None
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _look_up(values: np.ndarray, item: pydicom.Dataset) -> np.ndarray:

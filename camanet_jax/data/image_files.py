@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 # Of Pillow's formats only what films come in: some of the others call outside programs or unpack without bounds.
 FORMATS = ('PNG', 'JPEG', 'TIFF', 'JPEG2000', 'BMP', 'GIF', 'WEBP', 'PPM')
@@ -23,6 +23,7 @@ LARGE_PIXELS = 2**26  # 8,000 x 8,000, more than detectors have. Above, one film
 MAX_ASPECT = 100  # a film's short side goes to some 256 pixels, which would make a line of pixels endless
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit is in the way of large films
+PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # bytes; and this one of colour profiles and texts of a megabyte
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,6 +63,14 @@ def read_grey(path: Path, name: str) -> Image.Image:
             return _decode(file, name)
     except OSError as error:
         raise DamagedImageError(f'image {name} cannot be read: {error.strerror or error}') from error
+
+
+def not_blank(film: Image.Image, name: str) -> Image.Image:
+    """The film itself, of which a report can be written; raises DamagedImageError where it is of one grey."""
+    low, high = film.getextrema()
+    if low == high:
+        raise DamagedImageError(f'image {name} is blank: all its pixels are {low} of 255; export the film again')
+    return film
 
 
 def is_dicom(file: BinaryIO) -> bool:
@@ -162,14 +171,14 @@ def _white_is_low(image: Image.Image) -> bool:
 def to_eight_bits(image: Image.Image) -> Image.Image:
     """Scales a deep grey image (modes I, I;16, F) linearly to 0..255.
 
-    The full range is that of 8, 12 or 16 bits, the smallest that holds the brightest pixel: detectors of 12 bits often
-    write 0..4095 into files of 16. Numbers with a fraction, none above 1, are shares of white.
+    The full range is that of 8 to 16 bits, the fewest that hold the brightest pixel: detectors of 12 bits often write
+    0..4095 into files of 16. Numbers with a fraction, none above 1, are shares of white.
     """
     values = np.asarray(image)
     lowest, brightest = values.min(), values.max()
     if not (lowest >= 0 and brightest <= 65535):
         raise ValueError(f'expected values 0 to 65535, got {lowest:g} to {brightest:g}')
-    full = next(2**bits - 1 for bits in (8, 12, 16) if brightest <= 2**bits - 1)
+    full = 2 ** max(8, math.ceil(brightest).bit_length()) - 1
     if image.mode == 'F' and brightest <= 1:
         full = 1
     scaled = np.empty(values.shape, np.uint8)

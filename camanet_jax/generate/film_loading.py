@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
-from camanet_jax.data.image_files import read_grey
+from camanet_jax.data.image_files import not_blank, read_grey
 from camanet_jax.data.transforms import eval_image
 from camanet_jax.generate.study_list import ListedStudy
 from camanet_jax.run.cores import usable_cores
@@ -42,7 +42,7 @@ def load_films(
       name_of: a path's name for messages.
 
     Raises:
-      ValueError: the study has another number of films than the model reads, or one cannot be decoded.
+      ValueError: the study has another number of films than the model reads, or one cannot be decoded or is blank.
     """
     paths = study.paths if data.extra_views == 'error' else study.paths[: data.views]
     if len(paths) > data.views or (len(paths) < data.views and missing_view == 'refuse'):
@@ -51,7 +51,7 @@ def load_films(
             f'{", ".join(map(name_of, paths[:5]))}{", ..." if len(paths) > 5 else ""}'
         )
     settle = film_transform(data)
-    films = [settle(read_grey(path, name_of(path))) for path in paths]
+    films = [settle(not_blank(read_grey(path, name_of(path)), name_of(path))) for path in paths]
     return np.stack(films + films[-1:] * (data.views - len(films)))
 
 

@@ -20,14 +20,14 @@ def demo(trained):
 
 def upload(name='frontal.png', pixels=None, kind='PNG') -> dict[str, str]:
     """A file as the page sends it."""
-    pixels = np.full((50, 70), 99, np.uint8) if pixels is None else pixels
+    pixels = np.eye(50, 70, dtype=np.uint8) * 99 if pixels is None else pixels
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
     return {'name': name, 'data': base64.b64encode(file.getvalue()).decode()}
 
 
 def test_films_become_a_study_for_the_viewer(demo):
-    study = demo.upload([upload(), upload('lateral.jpg', np.zeros((40, 40, 3), np.uint8), 'JPEG')])
+    study = demo.upload([upload(), upload('lateral.jpg', np.eye(40, dtype=np.uint8) * 255, 'JPEG')])
     assert study['id'] == 'frontal.png, lateral.jpg' and len(study['films']) == 2
     assert study['maps'].keys() == {'word', 'vdm', 'tdm', 'class'} and len(study['log_probs']) == len(study['words'])
     assert json.loads(json.dumps(study))['alternatives'][0][1] < 0
@@ -49,6 +49,8 @@ def test_examples_come_with_the_report_they_were_drawn_for(demo):
 def test_wrong_files_are_named(demo, monkeypatch):
     with pytest.raises(ValueError, match='notes.txt cannot be decoded: it is in none of the formats DICOM, PNG'):
         demo.upload([{'name': '/home/me/notes.txt', 'data': base64.b64encode(b'no film').decode()}])
+    with pytest.raises(ValueError, match='frontal.png is blank'):
+        demo.upload([upload(pixels=np.full((9, 9), 7, np.uint8))])
     with pytest.raises(ValueError, match='cut.png did not arrive whole'):
         demo.upload([{'name': 'cut.png', 'data': 'abc'}])
     with pytest.raises(ValueError, match='reads 2 film.*got 3'):

@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import FILM_UID, IDENTIFYING, STUDY_UID, dicom_bytes, lookup_table
 from PIL import Image
 from pydicom import uid
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from camanet_jax.data.dicom import is_lateral, read_identifiers
@@ -46,6 +48,48 @@ def test_deep_films_without_a_window_are_spread_from_lowest_to_highest():
     assert (shown(np.full((4, 4), 900, np.uint16)) == 0).all()  # nothing to spread
 
 
+SPREAD = TWELVE * (255 / TWELVE.max())
+
+
+@pytest.mark.parametrize('word', [b'MIDDLE', b'NaN   ', b'inf   ', b'      '])
+def test_windows_that_are_no_numbers_are_passed_over(word):
+    encoded = dicom_bytes(TWELVE, WindowCenter='123456', WindowWidth='123456')
+    near(np.asarray(open_grey(encoded.replace(b'123456', word), 'film.dcm')).astype(int), SPREAD)
+
+
+def test_an_empty_lookup_table_leaves_the_window():
+    near(shown(TWELVE, VOILUTSequence=Sequence([Dataset()]), WindowCenter=2040, WindowWidth=4081), SPREAD)
+
+
+def test_bits_around_the_stored_ones_are_no_grey_levels():
+    twelve = dict(BitsStored=12, HighBit=11)
+    near(shown(TWELVE | 0x5000, **twelve), SPREAD)
+    near(shown(TWELVE << 4, BitsStored=12, HighBit=15), SPREAD)
+    signed = (TWELVE.astype(int) - 2048) & 0xFFF  # as an unsigned JPEG 2000 stream holds signed values
+    near(shown(signed.astype(np.uint16), PixelRepresentation=1, **twelve), SPREAD)
+
+
+@pytest.mark.parametrize('missing', ['BitsStored', 'HighBit', 'SamplesPerPixel', 'PixelRepresentation'])
+def test_elements_with_one_sensible_value_may_be_missing(missing):
+    dataset = pydicom.dcmread(io.BytesIO(dicom_bytes(TWELVE // 2, BitsStored=12, HighBit=11)))
+    del dataset[missing]
+    near(np.asarray(open_grey(saved(dataset), 'film.dcm')).astype(int), TWELVE * (255 / TWELVE.max()))
+
+
+@pytest.mark.parametrize('missing', ['PhotometricInterpretation', 'PixelRepresentation', 'BitsAllocated'])
+def test_other_missing_elements_are_named(missing):
+    dataset = pydicom.dcmread(io.BytesIO(dicom_bytes(TWELVE, BitsStored=12, HighBit=11)))
+    del dataset[missing]
+    assert missing in message(saved(dataset))
+
+
+def saved(dataset) -> bytes:
+    """The file with what pydicom does not ask for."""
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=False)
+    return file.getvalue()
+
+
 def test_padding_is_black_and_does_not_count():
     padded = TWELVE + 1000
     padded[0] = 65535
@@ -53,6 +97,8 @@ def test_padding_is_black_and_does_not_count():
     assert (found[0] == 0).all() and found[1, 0] == 255 and found[-1, -1] == 0
     padded[0, :8] = 65000
     assert (shown(padded, PixelPaddingValue=65535, PixelPaddingRangeLimit=65000)[0] == 0).all()
+    padded = np.where(np.arange(16) < 8, 65535, TWELVE).astype(np.uint16)  # more bits than are stored
+    assert (shown(padded, PixelPaddingValue=65535, BitsStored=12, HighBit=11)[:, :8] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +191,31 @@ def test_jpeg_is_decoded():
     file = io.BytesIO()
     Image.fromarray(smooth).save(file, 'JPEG', quality=95)
     assert np.abs(shown(smooth, uid.JPEGBaseline8Bit, file.getvalue()) - smooth).max() < 6
+
+
+def test_the_end_of_compressed_pixels_and_their_syntax_may_be_missing():
+    smooth = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(smooth).save(file, 'JPEG', quality=95)
+    whole = dicom_bytes(smooth, uid.JPEGBaseline8Bit, file.getvalue())
+    expected = open_grey(whole, 'film.dcm')
+    np.testing.assert_array_equal(open_grey(whole[:-8], 'film.dcm'), expected)
+    assert 'cut short' in message(whole[:-200])
+    dataset = pydicom.dcmread(io.BytesIO(whole))
+    del dataset.file_meta.TransferSyntaxUID
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=False, implicit_vr=False, little_endian=True)
+    np.testing.assert_array_equal(open_grey(file.getvalue(), 'film.dcm'), expected)
+
+
+def test_twelve_bit_jpeg_names_what_reads_it():
+    assert 'pylibjpeg-libjpeg' in message(
+        dicom_bytes(TWELVE, uid.JPEGExtended12Bit, b'\xff\xd8\xff', BitsStored=12, HighBit=11)
+    )
+
+
+def test_native_pixels_cut_short_are_counted():
+    assert 'expected 512 bytes, got 412' in message(dicom_bytes(TWELVE, PixelData=TWELVE.tobytes()[:-100]))
 
 
 def test_a_syntax_without_plug_in_names_it():

@@ -27,7 +27,7 @@ def test_grey_stored_as_colour_is_unchanged():
         np.testing.assert_array_equal(open_grey(encoded, 'a'), grey)
 
 
-@pytest.mark.parametrize('bits', [8, 12, 16])
+@pytest.mark.parametrize('bits', range(8, 17))
 def test_deep_images_are_scaled_and_not_clipped(bits):
     full = 2**bits - 1
     values = np.linspace(0, full, 64).astype(np.uint16).reshape(8, 8)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from films import film
 from ml_collections import ConfigDict
+from PIL import Image
 
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.transforms import eval_image
@@ -44,6 +45,12 @@ def test_the_number_of_films_must_fit(study):
         load_films(study(7), DATA, 'repeat')
     first = ConfigDict(DATA.to_dict() | {'extra_views': 'first'})
     np.testing.assert_array_equal(load_films(study(3), first, 'refuse'), load_films(study(2), DATA, 'refuse'))
+
+
+def test_a_blank_film_gets_no_report(tmp_path):
+    Image.new('L', (40, 40), 7).save(tmp_path / 'blank.png')
+    with pytest.raises(ValueError, match='blank.png is blank: all its pixels are 7'):
+        load_films(ListedStudy('s', (tmp_path / 'blank.png',)), DATA, 'repeat')
 
 
 def test_results_come_in_order_and_errors_in_their_place():

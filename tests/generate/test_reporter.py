@@ -87,7 +87,7 @@ def test_the_configured_search_draws_anew_in_every_batch(trained, films):
 def test_files_are_read_resized_and_checked(reporter, tmp_path):
     names = tmp_path / 'frontal.png', tmp_path / 'lateral.jpg'
     for name in names:
-        Image.fromarray(np.full((50, 70), 99, np.uint8)).save(name)
+        Image.fromarray(np.eye(50, 70, dtype=np.uint8) * 99).save(name)
     assert reporter.load(names).shape == (2, SIDE, SIDE)
     with pytest.raises(ValueError, match=r'Expected 2 image file\(s\) per study, got 1'):
         reporter.generate([names[0]], missing_view='refuse')
