@@ -17,7 +17,7 @@ from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
 from camanet_jax.data.examples import ExampleLoader, LoadOptions
 from camanet_jax.data.image_store import why_originals
-from camanet_jax.data.schema import OBSERVATIONS
+from camanet_jax.data.schema import OBSERVATIONS, summarise
 from camanet_jax.data.sources import Source, open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.models import Camanet
@@ -198,6 +198,11 @@ def open_split(config: ConfigDict, split: str) -> Source:
         extra_views=data.extra_views,
         **data.options.to_dict(),
     )
+    if source.faults and data.on_damaged_image == 'raise':
+        raise ValueError(
+            f'{config.data_dir}: {summarise(source.faults, "damaged film", "damaged films")} in {split!r}; '
+            "replace the files, or set --config.data.on_damaged_image='skip'"
+        )
     if reason := why_originals(source.store, data.eval_transform, data.resize_size):
         warn_of_small_films(config.data_dir, reason)
     return source

@@ -1,12 +1,9 @@
 """How films are kept in records: as their files are, or as small JPEGs that training decodes quickly."""
 
 import io
-import logging
 
-from camanet_jax.data.image_files import DamagedImageError, open_grey
+from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.transforms import resize_short_side
-
-LOG = logging.getLogger(__name__)
 
 STORES = ('original', '256')
 SHORT_SIDE = 256  # pixels, of store '256'
@@ -24,21 +21,18 @@ def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
     """The bytes to keep of an image file.
 
     Store '256' is the film in 8-bit grey, brought to a short side of 256 pixels as training does it, in JPEG of quality
-    95. A film that is no larger stays as it is, and so does a damaged one: training names it, or skips it.
+    95. A film that is no larger stays as it is.
 
     Args:
       encoded: the file's bytes.
       name: of the file, for messages.
       store: one of `STORES`.
+
+    Raises:
+      DamagedImageError: the film cannot be decoded.
     """
-    if store == 'original':
-        return encoded
-    try:
-        film = open_grey(encoded, name)
-    except DamagedImageError as error:
-        LOG.warning('%s; kept as it is', error)
-        return encoded
-    if min(film.size) <= SHORT_SIDE:
+    film = open_grey(encoded, name)  # originals too: damage is to be found now, not in the middle of training
+    if store == 'original' or min(film.size) <= SHORT_SIDE:
         return encoded
     small = io.BytesIO()
     resize_short_side(film, SHORT_SIDE).save(small, 'JPEG', quality=_JPEG_QUALITY)

@@ -111,6 +111,8 @@ class Source:
     studies: tuple[Study, ...]
     prepared_dir: str  # where the records lie; removing it has them prepared again
     store: str = 'original'  # how films lie in the records (preparation/image_store.py)
+    content: str | None = None  # stands for the films, reports and labels of all splits, where the builder tells
+    faults: tuple[str, ...] = ()  # the split's studies with damaged films, and why
 
     def __len__(self) -> int:
         return len(self.studies)
@@ -172,7 +174,15 @@ def open_source(
     studies = records.read_studies() if known is None else known
     of_split = tuple(study for study in studies if study.split == split)
     _check_views(of_split, views, exact=extra_views == 'error')
-    return Source(records, of_split, str(builder.data_dir), getattr(builder, 'store', 'original'))
+    damaged = getattr(builder, 'faults', {})
+    return Source(
+        records,
+        of_split,
+        str(builder.data_dir),
+        getattr(builder, 'store', 'original'),
+        getattr(builder, 'content', None),
+        tuple(f'{study.id}: {damaged[path]}' for study in of_split for path in study.image_paths if path in damaged),
+    )
 
 
 def default_cache(data_dir: Path) -> Path:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.data.image_store import stored_bytes
+from camanet_jax.data.schema import summarise
 from camanet_jax.data.sources import prepare
+from camanet_jax.preparation.film_index import read_film
 from camanet_jax.preparation.folder import require_space
-from camanet_jax.preparation.study_folder import StudyFolder
+from camanet_jax.preparation.study_folder import StudyFolder, is_written
 from camanet_jax.run.cores import usable_cores
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def write_records(
     if builder.data_path.exists():
         LOG.info('The records are there already: %s', builder.data_path)
         return Path(builder.data_path)
-    left = [shard for path, shard in builder.shard_places().items() if not path.exists()]
+    left = [shard for path, shard in builder.shard_places().items() if not is_written(path, shard)]
     paths = [builder.images_dir / path for shard in left for study in shard.studies for path in study.image_paths]
     cores = processes or usable_cores()
     if paths:
@@ -79,6 +80,8 @@ def write_records(
     prepare(builder, **download_options)
     seconds = time.monotonic() - start
     LOG.info('Records written in %s: %s', as_time(seconds), builder.data_path)
+    if damaged := list(builder.faults.values()):
+        LOG.warning('%s', summarise(damaged, 'damaged film', 'damaged films'))
     if paths:
         speed = len(paths) / seconds
         LOG.info(
@@ -98,9 +101,9 @@ def measure(paths: Sequence[Path], store: str) -> Sample:
     start = time.perf_counter()
     read = kept = 0
     for path in chosen:
-        encoded = path.read_bytes()
-        read += len(encoded)
-        kept += len(stored_bytes(encoded, path.name, store))
+        encoded, line = read_film(path.parent, path.name, store)
+        read += line['state'][0]
+        kept += len(encoded)
     return Sample(len(chosen), time.perf_counter() - start, read, kept)
 
 

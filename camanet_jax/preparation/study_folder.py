@@ -11,6 +11,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import logging
 import os
@@ -24,11 +25,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from camanet_jax.data.image_store import stored_bytes
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED, Study, read_annotation, summarise
+from camanet_jax.preparation.film_index import FILMS, content_digest, faults, read_film, unchanged
 from camanet_jax.preparation.folder import read_store
 from camanet_jax.run.cores import usable_cores
-from camanet_jax.run.files import replacing
+from camanet_jax.run.files import read_json_lines, replacing, write_json_lines
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -63,20 +64,22 @@ class StudyShard:
 
     def __call__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, study in enumerate(self.studies, self.first):
-            yield number, self._example(study)
+            yield number, self.example(study)[0]
 
-    def _example(self, study: Study) -> dict[str, Any]:
-        images = [stored_bytes((self.images_dir / path).read_bytes(), path, self.store) for path in study.image_paths]
+    def example(self, study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """A study's record, and its films' lines of the index."""
+        films = [read_film(self.images_dir, path, self.store) for path in study.image_paths]
         labels = study.labels or (UNLABELLED,) * len(OBSERVATIONS)
-        sizes = [size or (0, 0) for size in study.original_sizes or [None] * len(images)]
-        return {
+        sizes = [size or (0, 0) for size in study.original_sizes or [None] * len(films)]
+        record = {
             'id': study.id,
             'report': study.report,
             'labels': np.array(labels, np.int8),
-            'images': [io.BytesIO(image) for image in images],
+            'images': [io.BytesIO(kept) for kept, _ in films],
             'image_paths': list(study.image_paths),
             'original_sizes': np.array(sizes, np.int32),
         }
+        return record, [line for _, line in films]
 
 
 def cut_into_shards(studies: Sequence[Study], images_dir: Path, store: str) -> dict[str, list[StudyShard]]:
@@ -101,7 +104,7 @@ def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -
       places: the file of each shard.
       processes: shards written at a time, by default the available cores.
     """
-    missing = {path: shard for path, shard in places.items() if not path.exists()}
+    missing = {path: shard for path, shard in places.items() if not is_written(path, shard)}
     total, left = (sum(len(shard.studies) for shard in some.values()) for some in (places, missing))
     threads = processes or usable_cores()
     lock = threading.Lock()
@@ -122,13 +125,26 @@ def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -
 
 
 def _write_shard(path: Path, shard: StudyShard, advance: Callable[[], None]) -> None:
-    features = study_features()
+    features, films = study_features(), []
     with replacing(path) as temporary:
         writer = ArrayRecordWriter(str(temporary), 'group_size:1')
-        for _, example in shard():
-            writer.write(features.serialize_example(example))
+        for study in shard.studies:
+            record, of_study = shard.example(study)
+            writer.write(features.serialize_example(record))
+            films += of_study
             advance()
         writer.close()
+        write_json_lines(index_of(path), films)
+
+
+def index_of(path: Path) -> Path:
+    """Where a shard's films are named until all shards are there."""
+    return path.with_name(f'{path.name}.{FILMS}')
+
+
+def is_written(path: Path, shard: StudyShard) -> bool:
+    """Tells whether a stopped run has written the shard, of films that have not changed since."""
+    return path.exists() and index_of(path).exists() and unchanged(index_of(path), shard.images_dir)
 
 
 class StudyFolder(tfds.core.ShardBasedBuilder):
@@ -149,7 +165,7 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
 
         Args:
             folder: Holds annotation.json, labels.json and images/.
-            cache_dir: Where prepared data go; changed annotations go to a new place in it.
+            cache_dir: Where prepared data go; of changed annotations or films to a new place in it.
             only_existing_images: Leave out, and log, the studies whose image files are absent.
             labels_required: Refuse a folder without labels.json.
             processes: Shards written at a time, by default the available cores.
@@ -168,10 +184,29 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             )
         if only_existing_images:
             self.studies = self._with_images(self.studies)
-        fingerprint = _fingerprint(self.studies, self.store)
-        super().__init__(data_dir=Path(cache_dir) / fingerprint, file_format='array_record')
+        place = self._current_place(Path(cache_dir) / _fingerprint(self.studies, self.store))
+        super().__init__(data_dir=place, file_format='array_record')
         if not self.data_path.exists():
             self._check_images_exist()
+
+    def _current_place(self, first: Path) -> Path:
+        """The place of records that were made of the films as they are now, else a free one."""
+        places = itertools.chain([first], (first.with_name(f'{first.name}-{n}') for n in itertools.count(2)))
+        for place in places:
+            finished = [info.parent for info in place.glob('*/[0-9]*/dataset_info.json')]
+            if not finished or all((at / FILMS).exists() and unchanged(at / FILMS, self.images_dir) for at in finished):
+                return place
+            LOG.warning('%s have changed since the records in %s were made, which are not used', self.images_dir, place)
+
+    @property
+    def content(self) -> str:
+        """Stands for everything that the records were made of; for where they are prepared."""
+        return f'{_fingerprint(self.studies, self.store)}-{content_digest(Path(self.data_path) / FILMS)}'
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why films cannot be decoded, by film; for where they are prepared."""
+        return faults(Path(self.data_path) / FILMS)
 
     def read_studies(self, folder: Path) -> list[Study]:
         """The studies of a folder; a data set with another annotation replaces this."""
@@ -209,12 +244,18 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         """TFDS's own way with a Beam runner; else threads, into a folder that outlives a kill."""
         if download_config.beam_runner or download_config.beam_options:
             super()._download_and_prepare(dl_manager, download_config)
+            films = dict.fromkeys(path for study in self.studies for path in study.image_paths)
+            write_json_lines(
+                Path(self.data_path) / FILMS, (read_film(self.images_dir, film, self.store)[1] for film in films)
+            )
             return
         self.shards_dir.mkdir(exist_ok=True)
         places = self.shard_places()
         write_shards(places, self._processes)
         for path in places:
             _place(path, Path(self.data_path) / path.name)
+        films = itertools.chain.from_iterable(read_json_lines(index_of(path)) for path in places)
+        write_json_lines(Path(self.data_path) / FILMS, films)
         shards = self._shard_iterators_per_split(dl_manager)
         self.info.set_splits(tfds.core.SplitDict([self._split_info(split, shards[split]) for split in shards]))
 

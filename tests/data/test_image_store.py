@@ -21,8 +21,8 @@ def test_small_films_are_what_training_would_make_of_the_originals():
     assert np.abs(images[0] - images[1]).max() <= 4  # JPEG alone
 
 
-@pytest.mark.parametrize('encoded', [film((256, 300)), film((40, 36)), film((900, 800))[:500]])
-def test_small_and_damaged_films_stay(encoded):
+@pytest.mark.parametrize('encoded', [film((256, 300)), film((40, 36))])
+def test_small_films_stay(encoded):
     assert stored_bytes(encoded, 'x', '256') is encoded
 
 

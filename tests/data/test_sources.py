@@ -8,6 +8,7 @@ import pytest
 
 from camanet_jax.data import sources
 from camanet_jax.data.sources import open_source
+from camanet_jax.preparation.study_folder import StudyFolder, write_shards
 
 
 def open_folder(folder, split='train', views=2, **options):
@@ -65,6 +66,42 @@ def test_what_was_prepared_before_studies_had_original_sizes_is_found(make_study
     after = open_folder(folder)
     assert after.prepared_dir != before.prepared_dir
     assert after.records[2]['original_sizes'].tolist() == [[72, 40], [0, 0]]
+
+
+def test_films_that_changed_are_prepared_again(make_study_folder, caplog):
+    folder = make_study_folder()
+    film, before = folder / 'images/train3_0.png', open_folder(folder)
+    times, content = film.stat(), film.read_bytes()
+    os.utime(film, ns=(1, 1))  # copied or touched: the same film
+    assert open_folder(folder).prepared_dir == before.prepared_dir
+    film.write_bytes(content[:-20] + bytes(20))  # as many bytes
+    os.utime(film, ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = open_folder(folder)
+    assert after.prepared_dir != before.prepared_dir and after.content != before.content
+    assert 'have changed since the records in' in caplog.text
+    assert after.records[3]['images'][0] == film.read_bytes()
+    film.write_bytes(content)
+    assert open_folder(folder).prepared_dir == before.prepared_dir
+
+
+def test_shards_of_a_stopped_run_are_written_anew_where_films_changed(make_study_folder):
+    folder = make_study_folder(counts=(3, 1, 1), views=1)
+    builder = StudyFolder(folder, cache_dir=folder / 'tfds')
+    builder.shards_dir.mkdir(parents=True)
+    write_shards(builder.shard_places())
+    (folder / 'images/train1_0.png').write_bytes((folder / 'images/train2_0.png').read_bytes())
+    records = open_folder(folder, views=1).records
+    assert records[1]['images'] == records[2]['images']
+
+
+@pytest.mark.parametrize('store', ['original', '256'])
+def test_damaged_films_are_found_when_they_are_prepared(make_study_folder, store):
+    folder = make_study_folder()
+    (folder / 'dataset.json').write_text(json.dumps({'store': store}))
+    (folder / 'images/val1_0.png').write_bytes(b'none')
+    assert open_folder(folder).faults == ()
+    (fault,) = open_folder(folder, 'val').faults
+    assert fault.startswith('val1: image val1_0.png cannot be decoded: it is in none of the formats')
 
 
 def test_cache_dir_leaves_the_data_folder_alone(make_study_folder, tmp_path):
@@ -128,7 +165,8 @@ from camanet_jax.data import sources
 from camanet_jax.data.sources import open_source
 reads, read_bytes = [], pathlib.Path.read_bytes
 def dying_read(path):
-    reads.append(path)
+    if path.suffix == '.png':
+        reads.append(path)
     if len(reads) == {die_at}:
         os.kill(os.getpid(), signal.SIGKILL)
     return read_bytes(path)
