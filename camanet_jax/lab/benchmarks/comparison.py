@@ -56,18 +56,17 @@ def network_of(workload: Workload) -> str:
 def extractor_step(workload: Workload, images: jax.Array) -> Callable[[], Any]:
     """A compiled program that gives the gradients of all the visual extractor's weights."""
     model, variables = workload.experiment.model(), workload.variables()
+    extractor = model.visual_extractor(**model.backbone_options, dtype=model.dtype, param_dtype=model.param_dtype)
+    params, statistics = (variables[name]['backbone'] for name in ('params', 'batch_stats'))
 
-    def loss(params, rest, images):
-        def maps(module, images):
-            return module.backbone(normalise_images(images, module.dtype), train=True)
+    def loss(params, statistics, images):
+        normalised = normalise_images(images, model.dtype)
+        given = {'params': params, 'batch_stats': statistics}
+        maps, _ = extractor.apply(given, normalised, train=True, mutable=['batch_stats'])
+        return maps.astype(jnp.float32).mean()
 
-        found, _ = model.apply({**rest, 'params': params}, images, method=maps, mutable=['batch_stats'])
-        return found.astype(jnp.float32).mean()
-
-    rest = {'batch_stats': variables['batch_stats']}
-    params = {'backbone': variables['params']['backbone']}
-    program = jax.jit(jax.grad(loss)).lower(params, rest, images).compile()
-    return lambda: program(params, rest, images)
+    program = jax.jit(jax.grad(loss)).lower(params, statistics, images).compile()
+    return lambda: program(params, statistics, images)
 
 
 def torchvision_step(films: np.ndarray, network: str, dtype: str) -> tuple[Callable[[], None], dict[str, Any]]:
