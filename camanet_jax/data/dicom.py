@@ -223,9 +223,7 @@ def _why_undecodable(dataset: pydicom.Dataset, syntax: UID, error: Exception) ->
     if not syntax.is_compressed and got < expected:
         return f'its pixels were cut short: expected {expected:,} bytes, got {got:,}'
     if syntax == JPEGExtended12Bit and dataset.BitsStored > 8:
-        return (
-            f'its pixels are compressed as {syntax.name}, 12 bits; pip install pylibjpeg pylibjpeg-libjpeg reads it'
-        )
+        return f'its pixels are compressed as {syntax.name}, 12 bits; pip install pylibjpeg pylibjpeg-libjpeg reads it'
     return f'its pixels cannot be decoded, or were cut short ({syntax.name}, {type(error).__name__})'
 
 
