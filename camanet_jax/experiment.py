@@ -21,6 +21,7 @@ from camanet_jax.data.schema import OBSERVATIONS, summarise
 from camanet_jax.data.sources import Source, open_source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.models import Camanet
+from camanet_jax.train_step import TrainState, init_state
 
 LOG = logging.getLogger(__name__)
 
@@ -104,24 +105,13 @@ class Experiment:
 
     def train_batches(self, source: Source) -> pipeline.BatchIterator:
         """This process's rows of the endless training batches."""
-        return pipeline.train_batches(
-            source,
-            self.tokenizer,
-            self.load_options(),
-            batch_size=self.config.batch_size,
-            seed=self.config.seed,
-            **processes(),
-        )
+        sizes = dict(batch_size=self.config.batch_size, seed=self.config.seed)
+        return pipeline.train_batches(source, self.tokenizer, self.load_options(), **sizes, **processes())
 
     def eval_batches(self, source: Source) -> pipeline.EvalBatches:
         """This process's rows of one pass over a split."""
-        return pipeline.eval_batches(
-            source,
-            self.tokenizer,
-            self.load_options(),
-            batch_size=self.config.evaluation.batch_size,
-            **processes(),
-        )
+        batch_size = self.config.evaluation.batch_size
+        return pipeline.eval_batches(source, self.tokenizer, self.load_options(), batch_size=batch_size, **processes())
 
     def study_loader(self, source: Source) -> Callable[[int], dict[str, Any]]:
         """Loads single studies, by position, as the evaluation does."""
@@ -133,12 +123,17 @@ class Experiment:
         return LoadOptions(**{field.name: self.config.data[field.name] for field in dataclasses.fields(LoadOptions)})
 
     def example_batch(self) -> dict[str, np.ndarray]:
-        """One row with the shapes of a batch, from which parameters get theirs."""
+        """One row with the shapes of a batch, from which those of the parameters follow."""
         side, length = self.config.data.image_size, self.config.data.max_seq_length
         return {
             'images': np.zeros((1, self.config.data.views, side, side), np.uint8),
             'tokens': np.zeros((1, length), np.int32),
         }
+
+    def state_shapes(self) -> TrainState:
+        """A training state with shapes in place of arrays."""
+        model, tx = self.model(), self.optimiser()
+        return jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), self.example_batch()))
 
     def _extra_losses(self) -> dict[str, str]:
         """Their names alone: nothing is imported, since writing reports needs no loss."""

@@ -6,7 +6,6 @@ Files are read and checked before the workdir is made; the values go into the fr
 import dataclasses
 import logging
 import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,16 @@ from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import has_checkpoint
 from camanet_jax.run.workdir import open_trained
 from camanet_jax.torch_io.state_dicts import read_state_dict
-from camanet_jax.torch_io.weight_names import describe_mismatch, flatten, load_variables, torch_name
-from camanet_jax.train_step import TrainState, init_state
+from camanet_jax.torch_io.weight_names import describe_mismatch, flatten, load_variables, renamed, torch_name
+from camanet_jax.train_step import TrainState
 
 LOG = logging.getLogger(__name__)
 
 # The parameters with an entry for every word, and the axis along which words lie.
 WORD_AXES = {'embedding/embedding': 0, 'vocabulary_head/kernel': 1, 'vocabulary_head/bias': 0}
-# How names in DenseNet files differ from torchvision's present ones.
+# From the names in older DenseNet files to torchvision's present ones.
 FILE_RENAMINGS = ((r'^densenet121\.', ''), (r'(denselayer\d+\.(?:norm|conv))\.([12])\.', r'\1\2.'))
-# How the authors' program names the parts of a backbone, and torchvision: first of a ResNet, then of a DenseNet.
+# From the authors' names of a backbone's parts to torchvision's: three of a ResNet, one of a DenseNet.
 BACKBONE_RENAMINGS = (
     (r'^visual_extractor\.model\.0\.', 'conv1.'),
     (r'^visual_extractor\.model\.1\.', 'bn1.'),
@@ -57,20 +56,13 @@ class InitialWeights:
 
 
 def read_initial_weights(experiment: Experiment) -> InitialWeights | None:
-    """Reads what `backbone_weights` or `init_from` names and checks it against the model; None where neither is set."""
+    """Reads the weights that `backbone_weights` or `init_from` names and checks them; None where neither is set."""
     backbone, run = experiment.config.backbone_weights, experiment.config.init_from
     if backbone and run:
         raise ValueError(f'Expected backbone_weights or init_from, got both ({backbone}, {run}); a run has a backbone.')
     if backbone:
-        return backbone_weights(Path(backbone), variable_shapes(experiment))
+        return backbone_weights(Path(backbone), experiment.state_shapes().variables)
     return run_weights(Path(run), experiment) if run else None
-
-
-def variable_shapes(experiment: Experiment) -> dict[str, Any]:
-    """The model's variables as shapes."""
-    model, tx = experiment.model(), experiment.optimiser()
-    state = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
-    return state.variables
 
 
 def backbone_weights(file: Path, shapes: dict[str, Any]) -> InitialWeights:
@@ -91,20 +83,13 @@ def torchvision_name(path: str) -> str:
     return renamed(torch_name(path), BACKBONE_RENAMINGS)
 
 
-def renamed(name: str, renamings: Sequence[tuple[str, str | Callable[[re.Match], str]]]) -> str:
-    """A name after (pattern, replacement) pairs, one after the other."""
-    for pattern, replacement in renamings:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
 def run_weights(workdir: Path, experiment: Experiment) -> InitialWeights:
     """The best weights of a run of the same architecture, and the ids of the words both know."""
     if not has_checkpoint(workdir):
         raise ValueError(f'init_from={workdir}: expected a workdir with a checkpoint, found none there.')
     trained = open_trained(workdir)
     values = jax.device_get(flatten(trained.variables))
-    check_same_architecture(workdir, values, flatten(variable_shapes(experiment)))
+    check_same_architecture(workdir, values, flatten(experiment.state_shapes().variables))
     old, new = trained.experiment.tokenizer, experiment.tokenizer
     pairs = shared_ids(old, new)
     LOG.info(
@@ -126,10 +111,8 @@ def shared_ids(old: Tokenizer, new: Tokenizer) -> list[tuple[int, int]]:
 
 def check_same_architecture(workdir: Path, values: Slots, slots: Slots) -> None:
     """Raises ValueError where names or shapes differ, except in the number of words."""
-    missing, extra = (
-        sorted('/'.join(key) for key in some.keys() - others.keys())
-        for some, others in ((slots, values), (values, slots))
-    )
+    missing = sorted('/'.join(key) for key in slots.keys() - values.keys())
+    extra = sorted('/'.join(key) for key in values.keys() - slots.keys())
     shapes = {key: (slots[key].shape, values[key].shape) for key in slots.keys() & values.keys()}
     misshaped = sorted(
         f'{"/".join(key)}: expected {wanted}, got {got}'

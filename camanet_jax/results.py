@@ -16,7 +16,7 @@ from camanet_jax.metrics.scores import in_order
 from camanet_jax.reporting import curves, run_report
 from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
-from camanet_jax.run.provenance import caption, code_version, of_run, package_versions
+from camanet_jax.run.provenance import caption, code_version, package_versions, run_provenance
 from camanet_jax.run.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def split_scores(
 def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
     """Configuration, versions and devices that the scores depend on."""
     device = jax.devices()[0]
-    return of_run(configuration.as_data(config), step) | {
+    return run_provenance(configuration.as_data(config), step) | {
         'versions': package_versions(),
         'code': code_version(),
         'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})',

@@ -20,7 +20,7 @@ from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
 from camanet_jax.run.checkpoint import Checkpoints, SaveClock, StopSignal, has_checkpoint
-from camanet_jax.run.metrics_log import MetricsLog, StepRecords
+from camanet_jax.run.metrics_log import MetricsLog, StepMetrics
 from camanet_jax.run.progress import Progress
 from camanet_jax.run.workdir import claim_workdir, only_writer
 from camanet_jax.train_step import TrainState, init_state, train_step
@@ -52,7 +52,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         epoch_steps,
     )
     weights = None if has_checkpoint(workdir) else read_initial_weights(experiment)
-    claim_workdir(workdir, config, experiment.tokenizer)
+    claim_workdir(workdir, experiment)
 
     with only_writer(workdir):
         fit(make_training(experiment, workdir, train_source, val_source, epoch_steps), workdir, weights)
@@ -102,7 +102,7 @@ def run_steps(
     total = config.epochs * epoch_steps
     clock = SaveClock(config.checkpoint_every_minutes)
     with Progress('Training', total, start) as progress:
-        records = StepRecords(log, progress, config.batch_size * config.data.views, epoch_steps, training.checkpoints)
+        records = StepMetrics(log, progress, config.batch_size * config.data.views, epoch_steps, training.checkpoints)
         for step in range(start, total):
             if training.checkpoints.selection.epochs_since_best >= config.early_stop:
                 break

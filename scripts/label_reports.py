@@ -48,18 +48,16 @@ def main() -> None:
     options = parser.parse_args(expand_home(sys.argv[1:]))
     if options.labeler == 'chexbert' and not (options.weights and options.vocabulary):
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')
-    options = vars(options)
     from camanet_jax.labeling.label_reports import label_reports, read_other_labels
     from camanet_jax.run import runtime
     from camanet_jax.scoring.agreement import agreement_table
 
     runtime.set_up_logging()
     with runtime.errors_for_people():
-        compare = options.pop('compare')
-        others = read_other_labels(compare) if compare else None
-        labels = label_reports(**options)
+        others = read_other_labels(options.compare) if options.compare else None
+        labels = label_reports(options)
         if others is not None:
-            print(agreement_table(labels, others, options['uncertain']))
+            print(agreement_table(labels, others, options.uncertain))
 
 
 if __name__ == '__main__':

@@ -4,36 +4,25 @@ The R2Gen layout of a data folder:
     annotation.json  {"train": [{"id", "report", "image_path": [..]}, ..], "val": .., "test": ..}
     labels.json      {study id, or its first two dash-separated parts: 14 times 0 or 1}
     images/          the files that `image_path` names, frontal view first
-An entry's "original_size", [[width, height] or null, ..], one for each of its files, is for films that were resized
+An entry may have "original_size", [[width, height] or null, ..], one for each of its files, for films that were resized
 without regard to their aspect.
 """
 
 import collections
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# The one constant for the order of the Y classes: alphabetical, as in the label files.
-OBSERVATIONS = (
-    'Atelectasis',
-    'Cardiomegaly',
-    'Consolidation',
-    'Edema',
-    'Enlarged Cardiomediastinum',
-    'Fracture',
-    'Lung Lesion',
-    'Lung Opacity',
-    'No Finding',
-    'Pleural Effusion',
-    'Pleural Other',
-    'Pneumonia',
-    'Pneumothorax',
-    'Support Devices',
+from camanet_jax.run.files import read_json
+
+# The order of the Y classes everywhere: alphabetical, as in the label files.
+OBSERVATIONS = tuple(
+    'Atelectasis,Cardiomegaly,Consolidation,Edema,Enlarged Cardiomediastinum,Fracture,Lung Lesion,Lung Opacity,'
+    'No Finding,Pleural Effusion,Pleural Other,Pneumonia,Pneumothorax,Support Devices'.split(',')
 )
 SPLITS = ('train', 'val', 'test')
-UNLABELLED = -1  # an observation that no loss and no score counts; throughout in a study without pseudo-labels
+UNLABELLED = -1  # an observation that no loss and no score counts; all of a study without pseudo-labels
 
 _PROBLEMS_SHOWN = 10
 
@@ -45,7 +34,7 @@ class Study:
     id: str
     split: str  # one of SPLITS
     report: str  # as written, not cleaned
-    labels: tuple[int, ...] | None  # [Y] of 0, 1, UNLABELLED; order of OBSERVATIONS; None: unlabelled throughout
+    labels: tuple[int, ...] | None  # [Y] of 0, 1 or UNLABELLED in the order of OBSERVATIONS; None: all unlabelled
     image_paths: tuple[str, ...]  # [I] relative to the folder of images, in view order
     # [I] (width, height) of the films before their files were resized without regard to the aspect; None: unknown
     original_sizes: tuple[tuple[int, int] | None, ...] | None = None
@@ -58,8 +47,8 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
         The studies in the file's order, train first. Without labels.json their labels are None.
 
     Raises:
-        ValueError: the files are missing or malformed, or studies are: an empty report, a label row
-            that is not 14 times 0, 1 or -1, an id used twice. One error lists every problem.
+        ValueError: a file or a study is malformed, e.g. an empty report, a label row that is not 14 times 0, 1 or -1,
+            or an id used twice. One error lists every problem.
     """
     annotation_path = Path(data_dir) / 'annotation.json'
     labels_path = Path(data_dir) / 'labels.json'
@@ -72,8 +61,8 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
     studies = []
     for split in SPLITS:
         for number, entry in enumerate(annotation.get(split, [])):
-            if found := _entry_problems(entry, split) or _label_problems(entry, label_rows):
-                problems += [f'{split}[{number}]: {problem}' for problem in found]
+            if faults := _entry_problems(entry, split) or _label_problems(entry, label_rows):
+                problems += [f'{split}[{number}]: {fault}' for fault in faults]
             else:
                 studies.append(_study(entry, split, label_rows))
     counts = collections.Counter(study.id for study in studies)
@@ -84,7 +73,7 @@ def read_annotation(data_dir: str | Path) -> list[Study]:
 
 
 def summarise(items: list[str], singular: str, plural: str) -> str:
-    """'12 problems: a; b; ... and 2 more': all counted, the first ten shown."""
+    """Counts all items and names the first ten: '12 problems: a; b; ... and 2 more'."""
     noun = singular if len(items) == 1 else plural
     rest = len(items) - _PROBLEMS_SHOWN
     more = f'; and {rest} more' if rest > 0 else ''
@@ -92,7 +81,7 @@ def summarise(items: list[str], singular: str, plural: str) -> str:
 
 
 def read_entries(path: Path) -> dict[str, list[Any]]:
-    """The entries of every split that an annotation.json names, whatever they are: the one reader of such files.
+    """Reads the entries of every split of an annotation.json, unchecked.
 
     Raises:
         ValueError: the file is missing, no JSON object, or a split is not a list.
@@ -105,7 +94,7 @@ def read_entries(path: Path) -> dict[str, list[Any]]:
 
 
 def annotated_reports(path: Path, splits: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Ids and reports of an annotation.json. Its images need not be there, and studies may share an id."""
+    """Yields ids and reports of an annotation.json. Images may be missing, and studies may share an id."""
     annotation = read_entries(path)
     try:
         for split in splits:
@@ -116,13 +105,10 @@ def annotated_reports(path: Path, splits: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Reads a JSON object; raises ValueError, which names the file, where there is none."""
+    """Reads a JSON object; the ValueError where there is none names the file."""
     if not path.is_file():
         raise ValueError(f'{path}: no such file; data_dir must hold annotation.json and images/')
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path}: not valid JSON ({error})') from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}')
     return content
@@ -177,10 +163,10 @@ def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[
 
 
 def label_row(study_id: str, rows: Mapping[str, Any], *, open_i: bool = False) -> Any:
-    """A study's row in a label file: under the whole id or, as in IU X-Ray's, its first two dash-separated parts.
+    """A study's row in a label file: under its id or, as in IU X-Ray's, the first two dash-separated parts of it.
 
     Args:
-        open_i: Look under Open-i's report number too: CXR54 for CXR54_IM-2145.
+        open_i: Try Open-i's report number too: CXR54 for CXR54_IM-2145.
 
     Returns:
         The row, or None where there is none.

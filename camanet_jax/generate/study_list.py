@@ -1,8 +1,8 @@
 """Studies from the files, folders and CSVs that a user names.
 
-a.png,b.dcm   as many files to a study as the model reads views, frontal first
-DIR           films lying in DIR are studies of one film each; every folder below that holds films is one study
-FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, split by ';');
+a.png,b.dcm   as many files for a study as the model reads views, frontal first
+DIR           films directly in DIR are studies of one film each; every folder below it with films is one study
+FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, separated by ';');
               paths are relative to the CSV, or to `images` beside it
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from camanet_jax.data.image_files import SUFFIXES, is_dicom
 from camanet_jax.data.schema import summarise
-from camanet_jax.run.files import column_places, read_csv
+from camanet_jax.run.files import column_indices, read_csv
 
 LOG = logging.getLogger(__name__)
 
@@ -35,30 +35,28 @@ class ListedStudy:
 
 
 def hide_uids(text: str) -> str:
-    """DICOM UIDs replaced by `uid-` and the first ten digits of their SHA-256, so that their owner can match them."""
-    return _UID.sub(lambda found: 'uid-' + hashlib.sha256(found.group().encode()).hexdigest()[:10], text)
+    """Replaces DICOM UIDs by `uid-` and ten digits of their SHA-256, by which their owner can match them."""
+    return _UID.sub(lambda uid: 'uid-' + hashlib.sha256(uid.group().encode()).hexdigest()[:10], text)
 
 
 def split_sources(text: str) -> list[str]:
-    """The files, folders and CSVs that --images names, separated by commas; one that exists may itself hold commas."""
+    """The files, folders and CSVs of --images, separated by commas; an existing path may itself contain commas."""
     return [text] if text and Path(text).exists() else [source for source in text.split(',') if source]
 
 
 def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]:
-    """The studies of files, folders and CSVs, in this order; no film is opened, but for the order of a study's views.
+    """The studies of files, folders and CSVs, in this order; films are opened only to order a study's views.
 
     Args:
-      sources: what the user names.
-      views: I, how many films the model reads; so many files in a row are a study. One file alone is a study too.
+      sources: the paths that the user names.
+      views: I, the number of films that the model reads; so many files in a row are a study, and so is a single file.
 
     Raises:
-      ValueError: there are none, files are missing or do not make whole studies, or a study stands twice.
+      ValueError: there are none, files are missing or do not make whole studies, or a study occurs twice.
     """
     sources = [Path(source) for source in sources]
     if not sources:
-        raise ValueError(
-            'Expected image files, a folder or a CSV, got none. Give --images=a.png,b.png or --images=DIR.'
-        )
+        raise ValueError('Expected image files, a folder or a CSV, got none: --images=a.png,b.png or --images=DIR.')
     if missing := [str(source) for source in sources if not source.exists()]:
         raise ValueError(f'No such file or folder: {", ".join(missing[:10])}.')
     files = [source for source in sources if not source.is_dir() and not _is_csv(source)]
@@ -101,7 +99,7 @@ def _in_folder(root: Path) -> list[ListedStudy]:
     if not studies:
         raise ValueError(f'{root}: no films in it. Read are {", ".join(SUFFIXES)}, and DICOM files of any name.')
     if others:
-        LOG.info('%s: %d files that are no films by their names were passed over', root, others)
+        LOG.info('%s: %d files whose names are not those of films were skipped', root, others)
     return studies
 
 
@@ -120,7 +118,7 @@ def _is_unnamed_dicom(path: Path) -> bool:
 
 
 def _in_view_order(films: Sequence[Path]) -> tuple[Path, ...]:
-    """By name, but what is called lateral by its name or its DICOM view position comes last."""
+    """Sorts films by name, with those last that are lateral by their name or DICOM view position."""
     return tuple(films) if len(films) == 1 else tuple(sorted(films, key=lambda film: (_is_lateral(film), film.name)))
 
 
@@ -140,16 +138,16 @@ def _is_lateral(film: Path) -> bool:
 def _in_csv(path: Path) -> list[ListedStudy]:
     studies, problems = [], []
     header, rows = read_csv(path)
-    (name_place,) = column_places(path, header, ('id',))
-    places = [place for place, name in enumerate(header) if name.startswith('image_path')]
-    if not places:
+    (id_index,) = column_indices(path, header, ('id',))
+    path_indices = [index for index, name in enumerate(header) if name.startswith('image_path')]
+    if not path_indices:
         raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
     for line, cells in rows:
-        names = [name.strip() for place in places if place < len(cells) for name in cells[place].split(';')]
-        study = cells[name_place].strip() if len(cells) == len(header) else ''
+        whole = len(cells) == len(header)
+        names = [name.strip() for index in path_indices for name in cells[index].split(';')] if whole else []
         films = tuple(_beside(path, name) for name in names if name)
-        if study and films:
-            studies.append(ListedStudy(study, films))
+        if films and cells[id_index].strip():
+            studies.append(ListedStudy(cells[id_index].strip(), films))
         else:
             problems.append(f'line {line}')
     if problems:
@@ -161,6 +159,6 @@ def _in_csv(path: Path) -> list[ListedStudy]:
 
 
 def _beside(table: Path, name: str) -> Path:
-    """A film of a CSV; one that is missing is told when it is read."""
+    """The path of a film of a CSV; a missing one is reported when it is read."""
     inner = table.parent / 'images' / name
     return inner if inner.is_file() else table.parent / name

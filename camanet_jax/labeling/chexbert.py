@@ -21,19 +21,14 @@ TOKEN_TYPES = 2
 
 
 class ChexBertOutput(NamedTuple):
-    """The network's output for a batch of reports.
+    """The network's output for a batch of reports."""
 
-    Attributes:
-      first_token: the last layer's first token [B, D], which the heads read.
-      logits: [B, Y, 4] in the order of CheXbert's heads; -inf where a head has no such class.
-    """
-
-    first_token: Float[Array, 'B D']
-    logits: Float[Array, 'B Y 4']
+    first_token: Float[Array, 'B D']  # of the last layer, which the heads read
+    logits: Float[Array, 'B Y 4']  # in the order of CheXbert's heads; -inf where a head has no such class
 
 
 class ChexBert(nn.Module):
-    """The labeler's network; field defaults are BERT-base's, computing in `dtype` with norms in float32 or more."""
+    """The labeler's network, by default of BERT-base's size; it computes in `dtype`, norms in float32 or more."""
 
     vocabulary_size: int = 30522
     positions: int = 512  # the longest input, in tokens
@@ -45,10 +40,10 @@ class ChexBert(nn.Module):
     param_dtype: Any = jnp.float32
 
     def setup(self):
-        kinds = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        self.embeddings = Embeddings(self.vocabulary_size, self.positions, self.width, **kinds)
-        self.layer = [EncoderLayer(self.width, self.feed_forward, self.heads, **kinds) for _ in range(self.layers)]
-        self.linear_heads = [nn.Dense(classes, **kinds) for classes in HEAD_CLASSES]
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        self.embeddings = Embeddings(self.vocabulary_size, self.positions, self.width, **dtypes)
+        self.layer = [EncoderLayer(self.width, self.feed_forward, self.heads, **dtypes) for _ in range(self.layers)]
+        self.linear_heads = [nn.Dense(classes, **dtypes) for classes in HEAD_CLASSES]
 
     def __call__(self, ids: Int[Array, 'B L'], mask: Bool[Array, 'B L']) -> ChexBertOutput:
         """Reads padded reports; `mask` is True on tokens, False on padding."""
@@ -112,14 +107,14 @@ def attention(
     value: Float[Array, 'B L H K'],
     mask: Bool[Array, 'B L'],
 ) -> Float[Array, 'B L H K']:
-    """Scaled dot-product attention to the tokens that `mask` keeps, its softmax in at least float32."""
+    """Scaled dot-product attention to the tokens where `mask` is True; its softmax is in float32 or more."""
     scores = jnp.einsum('bqhk,blhk->bhql', query, key) * query.shape[-1] ** -0.5
     weights = jax.nn.softmax(widened(scores), where=mask[:, None, None], axis=-1)  # --> [B, H, L, L]
     return jnp.einsum('bhql,blhk->bqhk', weights.astype(value.dtype), value)
 
 
 def layer_norm(name: str, module: nn.Module) -> nn.LayerNorm:
-    """BERT's LayerNorm; the variance is of centred values, since the quicker difference of means loses digits."""
+    """BERT's LayerNorm; the variance is of centred values, since the faster difference of means loses digits."""
     return nn.LayerNorm(
         LAYER_NORM_EPSILON, dtype=module.dtype, param_dtype=module.param_dtype, use_fast_variance=False, name=name
     )

@@ -1,4 +1,4 @@
-"""Reports to labels through CheXbert: word pieces, batches of like lengths over all devices, classes to values."""
+"""Reports to labels through CheXbert: word pieces, batches of similar lengths over all devices, classes to values."""
 
 import functools
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ CLASS_VALUES = np.array([BLANK, POSITIVE, NEGATIVE, UNCERTAIN], np.int8)
 
 
 class ChexBertLabeler:
-    """Labels reports; weights and vocabulary are read once, a shape is compiled when it first comes."""
+    """Labels reports; weights and vocabulary are read once, each shape is compiled when it first occurs."""
 
     def __init__(self, weights: str | Path, vocabulary: str | Path, *, batch_size: int = 32, dtype: Any = jnp.float32):
         """Reads the authors' weights and the vocabulary of bert-base-uncased.
 
         Args:
-          batch_size: reports per step, all devices together; rounded up to a multiple of the devices.
-          dtype: of the computation; bfloat16 is quicker and may tip a label that was close.
+          batch_size: reports per step over all devices; rounded up to a multiple of their number.
+          dtype: of the computation; bfloat16 is faster and may change a label that was close.
         """
         model, variables = read_chexbert(weights, dtype)
         self._pieces = WordPieces(vocabulary, model.vocabulary_size, model.positions)
@@ -41,12 +41,13 @@ class ChexBertLabeler:
         """Labels in the order of `OBSERVATIONS`: 1 positive, 0 negative, -1 uncertain, -2 blank."""
         rows = self._pieces.ids(reports)
         labels = np.empty((len(rows), len(OBSERVATIONS)), np.int8)
-        longest_first = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
+        longest_first = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
         for start in range(0, len(rows), self._batch_size):
-            places = longest_first[start : start + self._batch_size]
-            ids, mask = self._pieces.padded([rows[place] for place in places], self._batch_size)
+            indices = longest_first[start : start + self._batch_size]
+            ids, mask = self._pieces.padded([rows[index] for index in indices], self._batch_size)
             batch = put_batch({'ids': ids, 'mask': mask}, self._mesh)
-            labels[places] = labels_of(np.asarray(self._classes(self._variables, **batch)))[: len(places)]
+            head_classes = np.asarray(self._classes(self._variables, **batch))[: len(indices)]
+            labels[indices] = CLASS_VALUES[head_classes][:, FROM_CHEXBERT]
         return labels
 
 
@@ -55,17 +56,12 @@ def classes(model: ChexBert, variables: dict[str, Any], ids: Array, mask: Array)
     return model.apply(variables, ids, mask).logits.argmax(-1)
 
 
-def labels_of(head_classes: Int[np.ndarray, 'B Y']) -> Int[np.ndarray, 'B Y']:
-    """Label values in the order of `OBSERVATIONS` from CheXbert's classes in the order of its heads."""
-    return CLASS_VALUES[head_classes][:, FROM_CHEXBERT]
-
-
 def chexbert_labeler(weights: str | Path, vocabulary: str | Path, **options: Any) -> Labeler:
-    """CheXbert as a `Labeler`; options as `ChexBertLabeler` takes them."""
+    """CheXbert as a `Labeler`; the options are those of `ChexBertLabeler`."""
     return Labeler('chexbert', ChexBertLabeler(weights, vocabulary, **options))
 
 
-# Padded lengths: few, so that few shapes are compiled, yet short reports stay cheap.
+# Padded lengths: few, so that few shapes are compiled, but enough to keep short reports cheap.
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, 512)
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]')
 
@@ -89,7 +85,7 @@ class WordPieces:
         self._positions = positions
 
     def ids(self, reports: Sequence[str]) -> list[list[int]]:
-        """[CLS], the report's pieces, [SEP]; at most as long as the network has positions."""
+        """Ids of [CLS], the report's pieces and [SEP], at most as many as the network has positions."""
         joined = [' '.join(report.split()) for report in reports]
         return [encoding.ids for encoding in self._tokenizer.encode_batch(joined)]
 
@@ -98,12 +94,12 @@ class WordPieces:
     ) -> tuple[Int[np.ndarray, 'B L'], Bool[np.ndarray, 'B L']]:
         """Ids and the mask of tokens, filled up to `batch_size` rows and to the next of a few lengths."""
         longest = max(map(len, rows))
-        length = min(next((n for n in LENGTHS if n >= longest), self._positions), self._positions)
+        length = min(next(n for n in (*LENGTHS, self._positions) if n >= longest), self._positions)
         ids = np.zeros((batch_size, length), np.int32)
         mask = np.zeros((batch_size, length), bool)
-        mask[:, 0] = True  # a row of padding still has something to attend to
-        for row, (report_ids, report_mask) in zip(rows, zip(ids, mask, strict=True), strict=False):
-            report_ids[: len(row)], report_mask[: len(row)] = row, True
+        mask[:, 0] = True  # so that a row of padding has something to attend to
+        for number, row in enumerate(rows):
+            ids[number, : len(row)], mask[number, : len(row)] = row, True
         return ids, mask
 
 

@@ -1,4 +1,4 @@
-"""The authors' chexbert.pth as our variables: their names and layouts, and the sizes that their shapes tell."""
+"""The authors' chexbert.pth as our variables: names and layouts, and the sizes of the network."""
 
 import re
 from collections.abc import Mapping
@@ -11,23 +11,20 @@ import numpy as np
 
 from camanet_jax.labeling.chexbert import ChexBert
 from camanet_jax.torch_io.state_dicts import read_state_dict
-from camanet_jax.torch_io.weight_names import load_variables
+from camanet_jax.torch_io.weight_names import load_variables, renamed
 
-HEAD_SIZE = 64  # of every BERT; no array's shape tells it
-SUBSTITUTIONS = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r'^embeddings/', 'bert.embeddings.'),
-        (r'^layer_(\d+)/', r'bert.encoder.layer.\1.'),
-        (r'^linear_heads_(\d+)/', r'linear_heads.\1.'),
-        (r'\.(query|key|value)/', r'.attention.self.\1.'),
-        (r'\.attention_output/', '.attention.output.dense.'),
-        (r'\.attention_norm/', '.attention.output.LayerNorm.'),
-        (r'\.(intermediate|output)/', r'.\1.dense.'),
-        (r'\.output_norm/', '.output.LayerNorm.'),
-        (r'/', '.'),
-        (r'\.(kernel|scale|embedding)$', '.weight'),
-    )
+HEAD_SIZE = 64  # in every BERT; it cannot be read off a shape
+SUBSTITUTIONS = (
+    (r'^embeddings/', 'bert.embeddings.'),
+    (r'^layer_(\d+)/', r'bert.encoder.layer.\1.'),
+    (r'^linear_heads_(\d+)/', r'linear_heads.\1.'),
+    (r'\.(query|key|value)/', r'.attention.self.\1.'),
+    (r'\.attention_output/', '.attention.output.dense.'),
+    (r'\.attention_norm/', '.attention.output.LayerNorm.'),
+    (r'\.(intermediate|output)/', r'.\1.dense.'),
+    (r'\.output_norm/', '.output.LayerNorm.'),
+    (r'/', '.'),
+    (r'\.(kernel|scale|embedding)$', '.weight'),
 )
 # BERT's pooler, which CheXbert does not use, and a counter that newer releases of its library store.
 UNUSED = re.compile(r'^bert\.(pooler\.|embeddings\.position_ids$)')
@@ -35,19 +32,17 @@ UNUSED = re.compile(r'^bert\.(pooler\.|embeddings\.position_ids$)')
 
 def torch_name(path: str) -> str:
     """CheXbert's name of one of our variables, e.g. 'layer_0/query/kernel'."""
-    for pattern, name in SUBSTITUTIONS:
-        path = pattern.sub(name, path)
-    return path
+    return renamed(path, SUBSTITUTIONS)
 
 
 def read_chexbert(path: str | Path, dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
     """The network and its variables from chexbert.pth, as the authors publish it.
 
     Args:
-      dtype: float32, bfloat16 or float64 for the computation. The weights stay float32, or become float64.
+      dtype: of the computation. The weights are float32, or float64 with it.
 
     Raises:
-      ValueError: the file is none of PyTorch's, or holds another network.
+      ValueError: the file is not PyTorch's, or holds another network.
     """
     try:
         return load_chexbert(read_state_dict(path), dtype)
@@ -58,29 +53,19 @@ def read_chexbert(path: str | Path, dtype: Any = jnp.float32) -> tuple[ChexBert,
 def load_chexbert(state_dict: Mapping[str, np.ndarray], dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
     """The network and its variables from a state dict in the authors' names."""
     used = {name: array for name, array in state_dict.items() if not UNUSED.search(name)}
-    model = ChexBert(**sizes(used), dtype=dtype, param_dtype=jnp.promote_types(dtype, jnp.float32))
-    ids = jax.ShapeDtypeStruct((1, 2), jnp.int32)
-    mask = jax.ShapeDtypeStruct((1, 2), jnp.bool)
+    model = ChexBert(**network_sizes(used), dtype=dtype, param_dtype=jnp.promote_types(dtype, jnp.float32))
+    ids, mask = jax.ShapeDtypeStruct((1, 2), jnp.int32), jax.ShapeDtypeStruct((1, 2), jnp.bool)
     template = jax.eval_shape(model.init, jax.random.key(0), ids, mask)
     return model, load_variables(used, template, torch_name)
 
 
-def sizes(state_dict: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """The fields of `ChexBert` that the arrays' shapes tell."""
-    names = {
-        'words': 'bert.embeddings.word_embeddings.weight',
-        'positions': 'bert.embeddings.position_embeddings.weight',
-        'inner': 'bert.encoder.layer.0.intermediate.dense.weight',
-    }
-    if missing := [name for name in names.values() if name not in state_dict]:
+def network_sizes(state_dict: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """The fields of `ChexBert`, read off the shapes of the arrays."""
+    names = ('embeddings.word_embeddings', 'embeddings.position_embeddings', 'encoder.layer.0.intermediate.dense')
+    names = [f'bert.{name}.weight' for name in names]
+    if missing := [name for name in names if name not in state_dict]:
         raise ValueError(f"expected CheXbert's weights, got {len(state_dict)} arrays without {', '.join(missing)}")
-    words, positions, inner = (state_dict[name] for name in names.values())
-    layers = {found[1] for name in state_dict if (found := re.match(r'bert\.encoder\.layer\.(\d+)\.', name))}
-    return {
-        'vocabulary_size': len(words),
-        'positions': len(positions),
-        'width': words.shape[1],
-        'feed_forward': len(inner),
-        'layers': len(layers),
-        'heads': words.shape[1] // HEAD_SIZE,
-    }
+    (words, width), (positions, _), (feed_forward, _) = (state_dict[name].shape for name in names)
+    layers = {match[1] for name in state_dict if (match := re.match(r'bert\.encoder\.layer\.(\d+)\.', name))}
+    sizes = dict(vocabulary_size=words, positions=positions, width=width, feed_forward=feed_forward)
+    return sizes | dict(layers=len(layers), heads=width // HEAD_SIZE)

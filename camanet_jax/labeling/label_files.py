@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from camanet_jax.data.schema import OBSERVATIONS, summarise
-from camanet_jax.run.files import as_csv, column_places, read_csv, read_json, write_json, write_text
+from camanet_jax.run.files import as_csv, column_indices, read_csv, read_json, write_json, write_text
 
 POSITIVE, NEGATIVE, UNCERTAIN, BLANK = 1, 0, -1, -2
 IGNORED = -1  # in binary labels: counts neither way
@@ -19,12 +19,12 @@ UNCERTAIN_POLICIES = ('negative', 'positive', 'ignore')
 
 
 def positives(labels: Int[np.ndarray, 'B Y'], uncertain: str = 'negative') -> Int[np.ndarray, 'B Y']:
-    """Binary labels: uncertain ones count as `uncertain` says, blank ones as negative.
+    """Binary labels; blank ones become negative, uncertain ones what the policy `uncertain` says.
 
     No Finding stays what the labeler said: an uncertain observation denies it under every policy.
 
     Args:
-      uncertain: one of `UNCERTAIN_POLICIES`; with 'ignore' the uncertain ones become `IGNORED`.
+      uncertain: one of `UNCERTAIN_POLICIES`; 'ignore' makes uncertain labels `IGNORED`.
     """
     if uncertain not in UNCERTAIN_POLICIES:
         raise ValueError(f'Expected uncertain as one of {UNCERTAIN_POLICIES}, got {uncertain!r}.')
@@ -33,7 +33,7 @@ def positives(labels: Int[np.ndarray, 'B Y'], uncertain: str = 'negative') -> In
 
 
 def without_ignored(*sides: Int[np.ndarray, 'B Y']) -> tuple[Int[np.ndarray, 'B Y'], ...]:
-    """Binary labels to compare: what one side ignores is 0 on all, where precision, recall and F1 overlook it."""
+    """Binary labels made comparable: a label that one side ignores becomes 0 on all, so that no score counts it."""
     ignored = np.any([side == IGNORED for side in sides], axis=0)
     return tuple(np.where(ignored, NEGATIVE, side) for side in sides)
 
@@ -41,43 +41,31 @@ def without_ignored(*sides: Int[np.ndarray, 'B Y']) -> tuple[Int[np.ndarray, 'B 
 Labels = dict[str, tuple[int, ...]]  # id -> Y values in the order of OBSERVATIONS
 
 # The order of CheXbert's heads and of the columns that it writes.
-CHEXBERT_ORDER = (
-    'Enlarged Cardiomediastinum',
-    'Cardiomegaly',
-    'Lung Opacity',
-    'Lung Lesion',
-    'Edema',
-    'Consolidation',
-    'Pneumonia',
-    'Atelectasis',
-    'Pneumothorax',
-    'Pleural Effusion',
-    'Pleural Other',
-    'Fracture',
-    'Support Devices',
-    'No Finding',
+CHEXBERT_ORDER = tuple(
+    'Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,'
+    'Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices,No Finding'.split(',')
 )
-FROM_CHEXBERT = tuple(CHEXBERT_ORDER.index(name) for name in OBSERVATIONS)  # a CheXbert row's places in our order
+FROM_CHEXBERT = tuple(CHEXBERT_ORDER.index(name) for name in OBSERVATIONS)  # CheXbert's index of each observation
 
 CELLS = {POSITIVE: '1', NEGATIVE: '0', UNCERTAIN: '-1', BLANK: ''}
 VALUES = {'': BLANK} | {form: value for value in (POSITIVE, NEGATIVE, UNCERTAIN) for form in (str(value), f'{value}.0')}
 
 
 def read_label_csv(path: str | Path, id_column: str = 'id') -> Labels:
-    """Labels 1, 0, -1 or -2 (blank) from a CSV, plain or gzipped, whose columns may stand in any order.
+    """Labels 1, 0, -1 or -2 (blank) from a CSV, plain or gzipped, with columns in any order.
 
     Args:
-      id_column: what names a row, e.g. 'study_id' in the files that MIMIC-CXR-JPG ships.
+      id_column: the column that names a row, e.g. 'study_id' in the files that MIMIC-CXR-JPG ships.
 
     Raises:
-      ValueError: a column is missing or twice there, ids repeat, or cells hold something else; problems are listed.
+      ValueError: a column is missing or repeated, ids repeat, or cells hold other values; problems are listed.
     """
     path, labels, problems = Path(path), {}, []
     header, rows = read_csv(path)
-    id_place, *places = column_places(path, header, (id_column, *OBSERVATIONS))
+    id_index, *indices = column_indices(path, header, (id_column, *OBSERVATIONS))
     for line, row in rows:
-        name = row[id_place] if len(row) == len(header) else None
-        cells = [row[place].strip() for place in places] if name else []
+        name = row[id_index] if len(row) == len(header) else None
+        cells = [row[index].strip() for index in indices] if name else []
         if not name:
             problems.append(f'line {line} has {len(row)} of {len(header)} cells, or no {id_column}')
         elif name in labels:
@@ -94,7 +82,7 @@ def read_label_csv(path: str | Path, id_column: str = 'id') -> Labels:
 def write_label_csv(path: str | Path, labels: Mapping[str, Sequence[int]], id_column: str = 'id') -> None:
     """Writes labels 1, 0, -1 or -2 (blank) with CheXbert's columns, in CheXbert's order."""
     order = [OBSERVATIONS.index(name) for name in CHEXBERT_ORDER]
-    rows = ([name, *(CELLS[int(row[place])] for place in order)] for name, row in labels.items())
+    rows = ([name, *(CELLS[int(row[index])] for index in order)] for name, row in labels.items())
     write_text(Path(path), as_csv([(id_column, *CHEXBERT_ORDER), *rows]))
 
 
@@ -104,8 +92,7 @@ def read_label_json(path: str | Path) -> Labels:
     Raises:
       ValueError: it is no such file, or rows have another width or other values; problems are listed.
     """
-    path = Path(path)
-    rows = read_json(path)
+    rows = read_json(Path(path))
     if not isinstance(rows, dict):
         raise ValueError(f'{path}: expected an object of label rows by study id, got {type(rows).__name__}')
     wrong = [
@@ -125,5 +112,5 @@ def is_binary_row(row: object) -> bool:
 
 
 def write_label_json(path: str | Path, labels: Mapping[str, Sequence[int]]) -> None:
-    """Writes binary labels, as `label_values.positives` makes them."""
+    """Writes binary labels (`positives`)."""
     write_json(Path(path), {name: [int(value) for value in row] for name, row in labels.items()}, indent=None)

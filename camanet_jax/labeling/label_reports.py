@@ -1,23 +1,17 @@
-"""Labels the reports of a data set: the story of `scripts/label_reports.py`, from reports to label files."""
+"""The steps of `scripts/label_reports.py`, from reports to label files."""
 
 import hashlib
 import logging
 import zlib
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
 from camanet_jax.labeling import phrase_rules
-from camanet_jax.labeling.label_files import (
-    Labels,
-    positives,
-    read_label_json,
-    write_label_csv,
-    write_label_json,
-)
+from camanet_jax.labeling.label_files import Labels, positives, read_label_json, write_label_csv, write_label_json
 from camanet_jax.labeling.openi_index import read_openi_index
 from camanet_jax.labeling.rule_labeler import RULES, Labeler
 from camanet_jax.run.files import append_json_lines, drop_torn_line, read_columns, read_json_lines
@@ -28,88 +22,63 @@ LOG = logging.getLogger(__name__)
 JOURNAL, JSON_FILE, CSV_FILE = 'labels.jsonl', 'labels.json', 'chexbert.csv'
 
 
-class Choice(NamedTuple):
-    """A labeler, and what its labels depend on beside the reports."""
-
-    labeler: Labeler
-    made_by: dict[str, str]
-
-
-def label_reports(
-    *,
-    source: Path,
-    output: Path,
-    labeler: str,
-    weights: Path | None,
-    vocabulary: Path | None,
-    uncertain: str,
-    splits: tuple[str, ...],
-    batch_size: int,
-    dtype: str,
-) -> Labels:
-    """Labels the reports of `source` into `output`; the options are those of the command line."""
-    reports = read_reports(source, tuple(splits))
-    chosen = rules() if labeler == 'rules' else chexbert(weights, vocabulary, batch_size, dtype)
-    return label_to_files(
-        reports, chosen.labeler, output, made_by=chosen.made_by, uncertain=uncertain, batch_size=batch_size
-    )
+def label_reports(options: Namespace) -> Labels:
+    """Labels the reports of `options.source` into `options.output`; the options are those of the command line."""
+    reports = read_reports(options.source, tuple(options.splits))
+    labeler, made_by = choose_labeler(options)
+    kwargs = dict(made_by=made_by, uncertain=options.uncertain, batch_size=options.batch_size)
+    return label_to_files(reports, labeler, options.output, **kwargs)
 
 
 def read_other_labels(path: Path) -> Labels:
-    """Labels to compare with: a JSON label file, or Open-i's reports with their indexing."""
+    """Reads labels to compare with: a JSON label file, or Open-i's reports with their indexing."""
     return read_label_json(path) if path.suffix == '.json' else read_openi_index(path)
 
 
-def rules() -> Choice:
-    """The rule-based labeler."""
-    return Choice(RULES, {'labeler': 'rules', 'phrases': digest(Path(phrase_rules.__file__))})
-
-
-def chexbert(weights: Path, vocabulary: Path, batch_size: int, dtype: str) -> Choice:
-    """CheXbert with the authors' weights."""
+def choose_labeler(options: Namespace) -> tuple[Labeler, dict[str, str]]:
+    """The labeler asked for, and everything but the reports that its labels depend on."""
+    if options.labeler == 'rules':
+        return RULES, {'labeler': 'rules', 'phrases': digest(Path(phrase_rules.__file__))}
     from camanet_jax.labeling.chexbert_labeler import chexbert_labeler
 
-    labeler = chexbert_labeler(weights, vocabulary, batch_size=batch_size, dtype=dtype)
-    return Choice(
-        labeler, {'labeler': 'chexbert', 'weights': digest(weights), 'vocabulary': digest(vocabulary), 'dtype': dtype}
-    )
+    files = {'weights': options.weights, 'vocabulary': options.vocabulary}
+    labeler = chexbert_labeler(**files, batch_size=options.batch_size, dtype=options.dtype)
+    digests = {name: digest(path) for name, path in files.items()}
+    return labeler, {'labeler': 'chexbert', **digests, 'dtype': options.dtype}
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, which tells files apart that have one name."""
+    """SHA-256 of a file."""
     with path.open('rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 class Journal:
-    """An append-only file: a line that says how labels are made, then a line per report.
+    """An append-only file: a line on how the labels are made, then a line per report with its labels and checksum.
 
-    A line holds the report's checksum too: a report that has changed since is labelled again.
+    A report that has changed since, by its checksum, is labelled again.
 
     Raises:
       ValueError: the file's labels were made in another way.
     """
 
     def __init__(self, path: Path, made_by: Mapping[str, str]):
-        self._path, self._lines = path, {}
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            drop_torn_line(path)
-            self._read(made_by)
-        if not self._lines:
+        path.touch()
+        drop_torn_line(path)
+        first, *lines = read_json_lines(path) or [None]
+        if first is None:
             append_json_lines(path, [dict(made_by)])
-
-    def _read(self, made_by: Mapping[str, str]) -> None:
-        first, *lines = read_json_lines(self._path) or [None]
-        if first is not None and first != dict(made_by):
+        elif first != dict(made_by):
             raise ValueError(
-                f'{self._path}: its labels were made by {first}, these would be by {dict(made_by)}. '
+                f'{path}: its labels were made by {first}, these would be by {dict(made_by)}. '
                 'Choose another output folder, or delete this file to label everything again.'
             )
         self._lines = {line['id']: line for line in lines}
 
     def finished(self, reports: Mapping[str, str]) -> Labels:
-        """The labels of those reports that have been labelled, in the order of `reports`."""
+        """The labels of the reports that have been labelled, in the order of `reports`."""
         return {
             name: tuple(self._lines[name]['labels'])
             for name, report in reports.items()
@@ -136,12 +105,12 @@ def label_to_files(
 
     Args:
       reports: {id: report}.
-      made_by: what the labels depend on beside the reports; a folder holds labels of one making.
-      uncertain: what uncertain observations become in labels.json; the CSV keeps them.
-      batch_size: reports that are labelled, and then kept, at a time.
+      made_by: everything but the reports that the labels depend on; a folder holds labels made in one way.
+      uncertain: the policy for uncertain observations in labels.json; the CSV keeps them.
+      batch_size: number of reports that are labelled, and then kept, at a time.
 
     Returns:
-      All labels, uncertain and blank ones apart, in the order of `reports`.
+      All labels in the order of `reports`: 1 positive, 0 negative, -1 uncertain, -2 blank.
     """
     if (output / JSON_FILE).exists() and not (output / JOURNAL).exists():
         raise ValueError(f'{output / JSON_FILE} exists and was not made here; choose another output folder')
@@ -156,7 +125,7 @@ def label_to_files(
 
 
 def label_missing(reports: Mapping[str, str], labeler: Labeler, journal: Journal, batch_size: int) -> None:
-    """Labels what the journal lacks, longest reports first, so that like lengths share a batch."""
+    """Labels the reports missing from the journal, longest first, so that similar lengths share a batch."""
     finished = journal.finished(reports)
     missing = sorted(set(reports) - set(finished), key=lambda name: (-len(reports[name]), name))
     batches = [missing[start : start + batch_size] for start in range(0, len(missing), batch_size)]
@@ -170,18 +139,18 @@ def label_missing(reports: Mapping[str, str], labeler: Labeler, journal: Journal
 
 
 def checksum(report: str) -> int:
-    """Tells a changed report."""
+    """CRC-32 of a report, by which a change is noticed."""
     return zlib.crc32(report.encode('utf-8', 'surrogatepass'))
 
 
 def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[str, str]:
-    """{id: report} of a data folder (its annotation.json), of an annotation file, or of a CSV, plain or gzipped.
+    """Reads {id: report} from a data folder, an annotation.json, or a CSV, plain or gzipped.
 
     Args:
-      splits: which splits of an annotation; a CSV has none and is read whole.
+      splits: the splits of an annotation to read; a CSV has none and is read whole.
 
     Raises:
-      ValueError: no such file, another layout, or an id used twice; problems are listed.
+      ValueError: there is no such file, its layout is another, or an id has two reports; problems are listed.
     """
     path = Path(source)
     path = path / 'annotation.json' if path.is_dir() else path

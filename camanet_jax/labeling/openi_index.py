@@ -1,7 +1,7 @@
 """Labels from Open-i's indexing: people read each report of IU X-Ray and gave it terms, e.g. "Opacity/lung/base/left".
 
-They index findings and impression, so a term need not stand in the findings. Their "normal" also excludes what No
-Finding does not (a bent spine, a calcified lymph node), and counts neither way here.
+They indexed findings and impression together, so a term need not stand in the findings. Their "normal" excludes more
+than No Finding does (a bent spine, a calcified lymph node), and is therefore ignored here.
 """
 
 import re
@@ -15,7 +15,7 @@ from camanet_jax.labeling.label_files import IGNORED, Labels
 
 REPORTS_ARCHIVE = 'NLMCXR_reports.tgz'
 NOT_INDEXED = 'No Indexing'
-# The terms that mean each observation, as regular expressions of their first parts.
+# Regular expressions of the terms (their first parts) that correspond to each observation.
 TERMS = {
     'Atelectasis': 'Pulmonary Atelectasis',
     'Cardiomegaly': 'Cardiomegaly|Cardiac Shadow/.*enlarged',
@@ -50,10 +50,10 @@ def read_openi_index(source: str | Path) -> Labels:
 
 
 def report_trees(source: Path) -> Iterator[tuple[str, ElementTree.Element]]:
-    """Names and contents of Open-i's report XMLs: the one reader of them.
+    """Yields the names and contents of Open-i's report XMLs.
 
     Args:
-      source: NLMCXR_reports.tgz, a folder that holds it, or one that holds its XMLs at any depth.
+      source: NLMCXR_reports.tgz, a folder with it, or a folder with its XMLs at any depth.
 
     Raises:
       ValueError: there are none, or the archive or an XML cannot be read.
@@ -86,7 +86,7 @@ def _archived(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def labels_of(terms: Sequence[str]) -> tuple[int, ...]:
-    """The labels that a report's terms mean."""
+    """The labels that correspond to a report's terms."""
     return tuple(
         int(any(re.match(rf'(?:{TERMS[name]})(?:/|$)', term) for term in terms)) if name in TERMS else IGNORED
         for name in OBSERVATIONS

@@ -1,7 +1,7 @@
 """A rule-based report labeler: the 14 observations with negation and uncertainty, no download.
 
-Each sentence is searched for phrases that name an observation; cue words before and after decide
-whether it is present, absent or uncertain. A report's label is the strongest of its sentences'.
+Each sentence is searched for phrases that name an observation; words before and after it decide whether it is present,
+absent or uncertain. A report's label is the strongest of its sentences'.
 """
 
 import functools
@@ -18,15 +18,15 @@ from camanet_jax.labeling.label_files import BLANK, NEGATIVE, POSITIVE, UNCERTAI
 
 _NO_FINDING = 'No Finding'
 _OTHER = 'Other'  # a finding outside the 14
-_STRENGTH = (BLANK, NEGATIVE, UNCERTAIN, POSITIVE)  # a stronger label of a sentence prevails
+_STRENGTH = (BLANK, NEGATIVE, UNCERTAIN, POSITIVE)  # from weak to strong
 _SENTENCE_END = re.compile(r'[.?!](?=\s|$)|[;\n]')
 
 
 class Labeler(NamedTuple):
-    """A named way to read observations off reports: the rules here, or CheXbert (chexbert_labeler.py).
+    """A report labeler: the rules here, or CheXbert (chexbert_labeler.py).
 
     Attributes:
-        name: as it stands beside the clinical scores.
+        name: shown beside the clinical scores.
         label: maps texts to labels [B, Y] as `label_reports` does.
     """
 
@@ -52,34 +52,28 @@ def label_report(text: str) -> dict[str, int]:
 
 
 def _no_finding(labels: dict[str, int]) -> int:
-    """CheXpert's rule (Irvin et al., 2019): nothing present or uncertain but support devices.
+    """CheXpert's rule (Irvin et al., 2019): positive where nothing but support devices is present or uncertain.
 
     Other diseases of the chest deny it too, as they do in labels made by CheXpert's successors.
     """
-    found = any(
-        label in (POSITIVE, UNCERTAIN) for name, label in labels.items() if name not in (_NO_FINDING, 'Support Devices')
-    )
-    return BLANK if found else POSITIVE
+    ours = (label for name, label in labels.items() if name not in (_NO_FINDING, 'Support Devices'))
+    return BLANK if {POSITIVE, UNCERTAIN}.intersection(ours) else POSITIVE
 
 
 def _sentence_labels(sentence: str) -> Iterable[tuple[str, int]]:
     sentence = _compiled(rules.DECOYS).sub(lambda decoy: ' ' * len(decoy.group()), sentence)
     negated = _reached(sentence, rules.NEGATIONS, rules.NEGATIONS_BEHIND)
     doubted = _reached(sentence, rules.UNCERTAINTIES, rules.UNCERTAINTIES_BEHIND)
-    for mentions, named in (
-        (rules.MENTIONS, POSITIVE),
-        (rules.HINTS, UNCERTAIN),
-        ({_OTHER: rules.OTHER_FINDINGS}, POSITIVE),
-    ):
-        for name, patterns in mentions.items():
+    certain = rules.MENTIONS | {_OTHER: rules.OTHER_FINDINGS}
+    for patterns_of, label in ((certain, POSITIVE), (rules.HINTS, UNCERTAIN)):
+        for name, patterns in patterns_of.items():
             for mention in _compiled(patterns).finditer(sentence):
                 last = mention.end() - 1
-                asserted = UNCERTAIN if doubted[last] else named
-                yield name, NEGATIVE if negated[last] else asserted
+                yield name, NEGATIVE if negated[last] else UNCERTAIN if doubted[last] else label
 
 
 def _reached(sentence: str, cues: tuple[str, ...], cues_behind: tuple[str, ...]) -> np.ndarray:
-    """Which characters of a sentence a cue reaches: up to the next break, or back to the last."""
+    """Marks the characters of a sentence that a cue reaches: up to the next break, or back to the last."""
     reached = np.zeros(len(sentence), bool)
     breaks = [match.span() for match in _compiled(rules.BREAKS).finditer(sentence)]
     for cue in _compiled(cues).finditer(sentence):

@@ -1,17 +1,17 @@
-"""Own data as rows, whatever faults they have: from annotation.json or from a CSV.
+"""Own data as unchecked rows, from annotation.json or from a CSV.
 
 A CSV has the columns `id`, `split`, `report` and one or more that start with `image_path` (a cell may also hold several
-paths, split by ';'). Optional: a patient column, and labels: one column per observation, or one column `labels` with 14
-values. Values are 1, 0, -1 (uncertain) or empty.
+paths, separated by ';'). Optional are a patient column, and labels in one column per observation, or in one column
+`labels` with 14 values. Labels are 1, 0, -1 (uncertain) or empty.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from camanet_jax.data.schema import OBSERVATIONS, label_row, read_entries, read_json_object
-from camanet_jax.run.files import column_places, read_csv
+from camanet_jax.run.files import column_indices, read_csv
 
 PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
 _SPLIT_NAMES = {'validate': 'val', 'validation': 'val', 'valid': 'val', 'dev': 'val'}
@@ -21,30 +21,28 @@ _SPLIT_NAMES = {'validate': 'val', 'validation': 'val', 'valid': 'val', 'dev': '
 class Row:
     """One study's entry, unchecked."""
 
-    where: str  # 'line 7', 'train[6]'
+    where: str  # its position: 'line 7', 'train[6]'
     id: str = ''
     split: str = ''
     report: str = ''
     image_paths: tuple[str, ...] = ()
-    labels: Any = None  # 14 values, where they are as they should be
+    labels: Any = None  # 14 values, if they are valid
     patient: str | None = None
-    fault: str = ''  # why the rest is empty
+    fault: str = ''  # the reason why the rest is empty
 
 
 def read_rows(source: Path, table: Path | None = None) -> list[Row]:
-    """All studies of a folder.
+    """Reads all studies of a folder.
 
     Args:
-      source: holds annotation.json (and labels.json), or one CSV.
+      source: a folder with annotation.json (and labels.json), or with one CSV.
       table: the annotation.json or CSV itself, where it lies elsewhere or there are several.
 
     Raises:
-      ValueError: there is none, or it cannot be read as one.
+      ValueError: there is no such file, or it is malformed.
     """
     table = table or _find_table(source)
-    if table.suffix == '.json':
-        return list(_annotation_rows(table))
-    return list(_csv_rows(table))
+    return list(_annotation_rows(table) if table.suffix == '.json' else _csv_rows(table))
 
 
 def _find_table(source: Path) -> Path:
@@ -76,9 +74,8 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
     paths = entry.get('image_path')
     paths = [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else []
     name = _text(entry.get('id'))
-    row = None if labels is None else label_row(name, labels)
-    if row is None and labels is not None:
-        row = ()  # a fault where the others have labels
+    # A missing row is a fault where the other studies have labels.
+    row = None if labels is None else label_row(name, labels) or ()
     patient = next((_text(entry[key]) for key in PATIENT_COLUMNS if key in entry), None)
     here, stated = _split_name(split), _split_name(_text(entry.get('split', split)))
     fault = '' if stated == here else f'listed under "{split}", but its "split" is {entry["split"]!r}'
@@ -90,47 +87,27 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     header, lines = read_csv(path)
-    places = _places(path, header)
+    column_indices(path, header, ('id', 'split', 'report'))
+    if not any(name.startswith('image_path') for name in header):
+        raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
+    if set(header) & set(OBSERVATIONS):
+        column_indices(path, header, OBSERVATIONS)
     for line, cells in lines:
         if len(cells) != len(header):
             yield Row(f'line {line}', fault=f'row of the wrong width: {len(cells)} of {len(header)} cells')
         else:
-            yield _csv_row(f'line {line}', [cell.strip() for cell in cells], places)
+            yield _csv_row(f'line {line}', list(zip(header, map(str.strip, cells), strict=True)))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Places:
-    """Where a CSV's columns are."""
-
-    study: tuple[int, int, int]  # id, split, report
-    images: tuple[int, ...]
-    observations: tuple[int, ...]  # in the order of OBSERVATIONS, or none
-    labels: int | None
-    patient: int | None
-
-
-def _places(path: Path, header: Sequence[str]) -> _Places:
-    images = tuple(place for place, name in enumerate(header) if name.startswith('image_path'))
-    if not images:
-        raise ValueError(f'{path}: expected a column image_path (or image_path_1, ...), got {", ".join(header)}')
-    named = set(header) & set(OBSERVATIONS)
-    return _Places(
-        study=tuple(column_places(path, header, ('id', 'split', 'report'))),
-        images=images,
-        observations=tuple(column_places(path, header, OBSERVATIONS)) if named else (),
-        labels=header.index('labels') if 'labels' in header else None,
-        patient=next((header.index(name) for name in PATIENT_COLUMNS if name in header), None),
-    )
-
-
-def _csv_row(where: str, cells: list[str], places: _Places) -> Row:
-    name, split, report = (cells[place] for place in places.study)
-    paths = tuple(path.strip() for place in places.images for path in cells[place].split(';') if path.strip())
-    labels = [cells[place] for place in places.observations] or None
-    if places.labels is not None:
-        labels = cells[places.labels].strip('[]').replace(',', ' ').replace(';', ' ').split()
-    patient = None if places.patient is None else cells[places.patient]
-    return Row(where, name, _split_name(split), report, paths, labels, patient)
+def _csv_row(where: str, named_cells: list[tuple[str, str]]) -> Row:
+    path_cells = (cell for name, cell in named_cells if name.startswith('image_path'))
+    paths = tuple(path.strip() for cell in path_cells for path in cell.split(';') if path.strip())
+    cells = dict(named_cells)
+    labels = [cells[name] for name in OBSERVATIONS] if OBSERVATIONS[0] in cells else None
+    if 'labels' in cells:
+        labels = cells['labels'].strip('[]').replace(',', ' ').replace(';', ' ').split()
+    patient = next((cells[name] for name in PATIENT_COLUMNS if name in cells), None)
+    return Row(where, cells['id'], _split_name(cells['split']), cells['report'], paths, labels, patient)
 
 
 def _split_name(name: str) -> str:

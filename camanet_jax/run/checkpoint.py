@@ -1,4 +1,4 @@
-"""Checkpoints with Orbax, asynchronous: what is saved, and when; the last state and the best are kept.
+"""Asynchronous checkpoints with Orbax, of which the last and the best are kept, and the moments to save or stop.
 
 A checkpoint holds `state` (the TrainState) and `run` (JSON: position in the data, selection, vocabulary,
 configuration). A save killed midway leaves a temporary folder that is never restored from. All processes save, and stop
@@ -19,14 +19,14 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
-STEPS_BETWEEN_AGREEMENTS = 50  # with several processes, which must save at the same step
+STEPS_BETWEEN_AGREEMENTS = 50  # of several processes on whether to save or to stop
 
 
 @dataclasses.dataclass
 class Selection:
-    """The epoch that is best by validation score, and the number of epochs since.
+    """The epoch with the best validation score, and the number of epochs since.
 
-    The best step is kept here rather than left to the checkpoint manager, so that ties and resumed runs select alike.
+    The best step is kept here rather than by the checkpoint manager, so that ties and resumed runs are decided alike.
     """
 
     best_score: float | None = None
@@ -55,7 +55,7 @@ class LastAndBest(PreservationPolicy):
         self.selection = selection
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
-        """One answer per checkpoint, oldest first."""
+        """Tells which checkpoints to keep, oldest first."""
         del context
         newest = checkpoints[-1].step if checkpoints else None
         return [info.step in (newest, self.selection.best_step) for info in checkpoints]
@@ -67,11 +67,7 @@ def has_checkpoint(workdir: str | Path) -> bool:
 
 
 def check_path(workdir: str | Path) -> None:
-    """Refuses a workdir that Orbax cannot read back from: it takes * ? [ anywhere in the path for a pattern.
-
-    Raises:
-      ValueError: the absolute path holds one of them.
-    """
+    """Raises ValueError for a path that contains * ? [, which Orbax takes for a pattern when it restores."""
     if glob.has_magic(str(Path(workdir).absolute())):
         raise ValueError(
             f'Expected a workdir without the characters * ? [ in its path, where checkpoints cannot be read back; got '
@@ -80,7 +76,7 @@ def check_path(workdir: str | Path) -> None:
 
 
 class Checkpoints:
-    """The checkpoints of one workdir; `selection` is the run's, updated by the training loop."""
+    """The checkpoints of one workdir; the training loop updates `selection`."""
 
     def __init__(self, workdir: str | Path, selection: Selection | None = None):
         check_path(workdir)
@@ -119,7 +115,7 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits and ends the manager's threads."""
+        """Waits for every save and ends the manager's threads."""
         self._manager.close()
 
     def _existing(self, step: int | None) -> int:
@@ -132,7 +128,7 @@ class Checkpoints:
 
 
 class StopSignal:
-    """Notes SIGTERM; the loop saves and leaves at the next step that all processes agree on."""
+    """Notes SIGTERM; the loop saves and ends at the next step that all processes agree on."""
 
     def __init__(self):
         self._received = False
@@ -142,7 +138,7 @@ class StopSignal:
         self._received = True
 
     def exit_at_once(self) -> None:
-        """From now on, with everything saved, the signal ends the process."""
+        """Lets the signal end the process from now on, when everything has been saved."""
         if self._received:
             sys.exit(0)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -160,7 +156,7 @@ class SaveClock:
         self.restart()
 
     def restart(self) -> None:
-        """Counts from now."""
+        """Starts counting again."""
         self._last = time.monotonic()
 
     def due(self, step: int) -> bool:
@@ -169,7 +165,7 @@ class SaveClock:
 
 
 def agreed(wish: bool, step: int) -> bool:
-    """Tells all processes whether any of them wishes something; several confer only every so many steps."""
+    """Tells all processes whether any of them has the wish; several processes confer only every so many steps."""
     if jax.process_count() == 1:
         return wish
     if step % STEPS_BETWEEN_AGREEMENTS:

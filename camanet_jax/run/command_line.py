@@ -1,9 +1,9 @@
-"""The configuration that a command means: the one it names, or the one that its workdir holds.
+"""The configuration of a command: the one it names, or the one that its workdir holds.
 
-Read before the flags are parsed, and light to import, as main.py must be.
+It is read before the flags are parsed, and must be light to import, as main.py is.
 
-Commands that change single fields (--config.epochs=2) use absl's flags, by which ml_collections defines those; all
-other scripts use argparse, for its subcommands, lists and checked choices.
+Commands that change single fields (--config.epochs=2) use absl's flags, on which ml_collections builds; all other
+scripts use argparse, for its subcommands, lists and checked choices.
 """
 
 import os
@@ -24,13 +24,13 @@ def flag_value(argv: list[str], name: str) -> str | None:
 
 
 def expand_home(argv: list[str]) -> list[str]:
-    """Replaces a ~ that begins a flag's path, which a shell leaves in --workdir=~/runs/x; also behind a comma."""
+    """Replaces a ~ that begins a flag's path, which shells leave in --workdir=~/runs/x; also after a comma."""
     home = re.compile(r'(?<=[=,])~(?=/|$)')
     return [home.sub(lambda _: os.path.expanduser('~'), word) if word.startswith('-') else word for word in argv]
 
 
 def with_config(argv: list[str]) -> list[str]:
-    """Adds the --config that the workdir holds where none is given; exits where there is none."""
+    """Adds --config for the workdir's configuration where none is given; exits where the workdir has none."""
     argv = with_recipe(argv)
     config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
     if config is None and workdir is not None:
@@ -43,7 +43,7 @@ def with_config(argv: list[str]) -> list[str]:
 
 
 def with_recipe(argv: list[str]) -> list[str]:
-    """Names the file that --config means, a recipe's from any folder; exits where there is none."""
+    """Replaces --config by the path of its file, a recipe's from any folder; exits where there is no such file."""
     argv = expand_home(argv)
     config = flag_value(argv, 'config')
     if config is None:

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, JSON lines that survive a kill, CSV tables. All text is UTF-8."""
+"""Files written whole or not at all, JSON lines that survive a kill, CSV tables. All text is UTF-8."""
 
 import contextlib
 import csv
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-CsvRow = tuple[int, list[str]]  # the line that the row ends on, and its cells
+CsvRow = tuple[int, list[str]]  # the number of the row's last line, and its cells
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write to, which becomes `path` at the end: readers see the old file or the new one."""
+    """Yields a temporary path to write to, renamed to `path` at the end: readers see the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.tmp')
     try:
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a text file; line ends are written as they are."""
+    """Replaces a text file, without translating line ends."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8', newline='')
 
@@ -59,7 +59,7 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file; raises ValueError, which names it, where it cannot."""
+    """Reads a JSON file; the ValueError for any other file names it."""
     text = read_text(path)
     try:
         return json.loads(text)
@@ -81,7 +81,7 @@ def append_json_lines(path: Path, values: Iterable[Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """Reads a value per line, but for a last line that a kill cut short."""
+    """Reads a value per line, except for a last line that a kill cut short."""
     *lines, _ = read_text(path).split('\n')
     return [json.loads(line) for line in lines]
 
@@ -92,18 +92,18 @@ def as_json_lines(values: Iterable[Any]) -> str:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cuts off a last line that a kill left without an end, so that lines can be appended."""
+    """Removes a last line that a kill cut short, so that lines can be appended."""
     with path.open('rb+') as file:
         file.truncate(file.read().rfind(b'\n') + 1)
 
 
 def read_csv(path: Path) -> tuple[list[str], Iterator[CsvRow]]:
-    """Header and rows of a CSV, plain or gzipped; empty lines are left out.
+    """Reads the header and the rows of a CSV, plain or gzipped, without empty lines.
 
     Raises:
       ValueError: it cannot be read (`read_text`), or is no CSV.
     """
-    csv.field_size_limit(sys.maxsize)  # a report has no greatest length
+    csv.field_size_limit(sys.maxsize)  # the length of a report has no limit
     rows = csv.reader(io.StringIO(read_text(path), newline=''))
 
     def numbered() -> Iterator[CsvRow]:
@@ -116,23 +116,21 @@ def read_csv(path: Path) -> tuple[list[str], Iterator[CsvRow]]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The named cells of every row of a CSV.
+    """Yields the named cells of every row of a CSV.
 
     Raises:
       ValueError: a column is missing or repeated, or a row is wider or narrower than the header.
     """
     header, rows = read_csv(path)
-    places = column_places(path, header, names)
+    indices = column_indices(path, header, names)
     for line, cells in rows:
-        if len(cells) != len(header):
-            raise ValueError(
-                f'{path}: line {line} has {len(cells)} of {len(header)} cells; quote cells that hold commas'
-            )
-        yield tuple(cells[place] for place in places)
+        if (width := len(cells)) != len(header):
+            raise ValueError(f'{path}: line {line} has {width} of {len(header)} cells; quote cells that hold commas')
+        yield tuple(cells[index] for index in indices)
 
 
-def column_places(path: Path, header: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Indices of columns by name; their order in the file is free."""
+def column_indices(path: Path, header: Sequence[str], names: Sequence[str]) -> list[int]:
+    """The indices of the named columns, which may stand in any order."""
     if wrong := [name for name in names if header.count(name) != 1]:
         raise ValueError(
             f'{path}: expected one column of each name {", ".join(names)}; missing or repeated: '

@@ -1,6 +1,6 @@
-"""The record of a run: a JSON object per line in metrics.jsonl, and the same curves for TensorBoard.
+"""The metrics of a run: a JSON object per line in metrics.jsonl, and the same curves for TensorBoard.
 
-Metrics of training steps are read one step late, checked for divergence, and written.
+Those of a training step are read one step late, checked for divergence, and written.
 """
 
 import math
@@ -16,7 +16,7 @@ from camanet_jax.run.progress import Progress
 
 
 class MetricsLog:
-    """Appends to `workdir`/metrics.jsonl; each step of a split stands there once, also after a resumed run.
+    """Appends to `workdir`/metrics.jsonl; each step of a split stands there once, in resumed runs too.
 
     A line reads {"step", "epoch", "split", name: value, ...}; wall-clock values are named `time/...`.
     """
@@ -33,7 +33,7 @@ class MetricsLog:
         self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_after + 1)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
-        """One line, on disk when this returns."""
+        """Appends a line, which is on disk when this returns."""
         if not self._active:
             return
         append_json_lines(self._path, [{'step': step, 'epoch': epoch, 'split': split, **values}])
@@ -51,7 +51,7 @@ class NonFiniteLoss(FloatingPointError):
     """Training diverged; the message names the step and the checkpoint that is still good."""
 
 
-class StepRecords:
+class StepMetrics:
     """Writes each step's metrics one step late, so that reading them does not hold up the device."""
 
     def __init__(self, log: MetricsLog, progress: Progress, images: int, epoch_steps: int, checkpoints: Checkpoints):
@@ -61,36 +61,33 @@ class StepRecords:
         self._last = time.monotonic()
 
     def add(self, step: int, metrics: dict[str, jax.Array], rates) -> None:
-        """Takes step `step`'s metrics (counted from 1) and writes those of the step before."""
+        """Keeps the metrics of step `step`, counted from 1, and writes those of the step before."""
         self.flush()
         self._pending = step, metrics, rates
 
     def restart_clock(self) -> None:
-        """Leaves the time since the last step out of the next one's."""
+        """Excludes the time since the last step from the next one's."""
         self._last = time.monotonic()
 
     def flush(self) -> None:
-        """Writes what is pending; raises NonFiniteLoss where training has diverged."""
+        """Writes the pending metrics; raises NonFiniteLoss where training has diverged."""
         if self._pending is None:
             return
         step, metrics, rates = self._pending
         self._pending = None
         values = {name: float(value) for name, value in sorted(jax.device_get(metrics).items())}
-        if not all(map(math.isfinite, values.values())):  # the update's norm too: it is part of the state by now
-            raise NonFiniteLoss(self._describe(step, values))
+        bad = [f'{name}={value}' for name, value in values.items() if not math.isfinite(value)]
+        if bad:  # the norm of the update counts too: the state holds it by now
+            raise NonFiniteLoss(self._describe(step, ', '.join(bad)))
         seconds, self._last = time.monotonic() - self._last, time.monotonic()
-        values |= {
-            'lr_backbone': rates.backbone,
-            'lr_decoder': rates.decoder,
-            'time/seconds': seconds,
-            'time/images_per_second': self._images / seconds,
-        }
+        speed = self._images / seconds
+        values |= {'lr_backbone': rates.backbone, 'lr_decoder': rates.decoder}
+        values |= {'time/seconds': seconds, 'time/images_per_second': speed}
         self._log.write(step, (step - 1) // self._epoch_steps + 1, 'train', values)
-        self._progress.advance(f'loss {values["loss"]:.3f}, {self._images / seconds:.0f} images/s')
+        self._progress.advance(f'loss {values["loss"]:.3f}, {speed:.0f} images/s')
 
-    def _describe(self, step: int, values: dict[str, float]) -> str:
+    def _describe(self, step: int, bad: str) -> str:
         self._checkpoints.wait()
-        bad = ', '.join(f'{name}={value}' for name, value in values.items() if not math.isfinite(value))
         good = self._checkpoints.latest_step()
         return (
             f'Step {step} gave {bad}. The last good checkpoint is '

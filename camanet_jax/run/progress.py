@@ -21,18 +21,19 @@ def quiet() -> bool:
 
 
 class Progress:
-    """Counts steps of known number: a bar with speed and time left, or a line every half minute without a terminal."""
+    """Counts `total` steps: a bar with speed and time left or, without a terminal, a line every half minute."""
 
     def __init__(self, description: str, total: int, done: int = 0):
         self.description, self.total, self.done = description, total, done
         terminal = sys.stderr.isatty()
         self._lines = not quiet() and not terminal
-        hidden = quiet() or not terminal
-        self._bar = tqdm(desc=description, total=total, initial=done, disable=hidden, dynamic_ncols=True)
+        self._bar = tqdm(
+            desc=description, total=total, initial=done, disable=quiet() or not terminal, dynamic_ncols=True
+        )
         self._start, self._start_done, self._last_line = time.monotonic(), done, time.monotonic()
 
     def advance(self, note: str = '') -> None:
-        """One step more; `note` is shown beside, e.g. 'loss 2.31'."""
+        """Counts one step; `note` is shown beside the bar, e.g. 'loss 2.31'."""
         self.done += 1
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update()
@@ -54,21 +55,13 @@ class Progress:
     def _log_line(self, note: str, now: float) -> None:
         speed = (self.done - self._start_done) / max(now - self._start, 1e-9)
         left = (self.total - self.done) / max(speed, 1e-9)
-        LOG.info(
-            '%s %d/%d, %.2f/s, %.0f s left%s',
-            self.description,
-            self.done,
-            self.total,
-            speed,
-            left,
-            f', {note}' if note else '',
-        )
+        note = f', {note}' if note else ''
+        LOG.info('%s %d/%d, %.2f/s, %.0f s left%s', self.description, self.done, self.total, speed, left, note)
 
 
 def tracked(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """The items, with progress."""
-    progress = Progress(description, total)
-    for item in items:
-        yield item
-        progress.advance()
-    progress.close()
+    """Yields the items and shows the progress."""
+    with Progress(description, total) as progress:
+        for item in items:
+            yield item
+            progress.advance()

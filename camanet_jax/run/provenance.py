@@ -1,5 +1,6 @@
-"""Provenance of a score, printed with every score table: what it depends on other than the reports."""
+"""Provenance of a score, printed with every score table: everything it depends on other than the reports."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -21,40 +22,36 @@ def package_versions() -> dict[str, str]:
 
 @functools.cache
 def code_version() -> dict[str, str]:
-    """The commit of a checkout, else the package's version, and a digest of the package's sources as they lie there."""
+    """The commit of a checkout, else the package's version, and a digest of the package's sources as they are."""
     package, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(package.rglob('*.py')):
         digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    found = {'sources': digest.hexdigest()[:12]}
+    sources = {'sources': digest.hexdigest()[:12]}
     if (package.parent / '.git').exists():
         command = ['git', '-C', str(package), 'rev-parse', '--short=12', 'HEAD']
-        try:
-            return {
-                'commit': subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-            } | found
-        except (OSError, subprocess.CalledProcessError):  # no git here, or the checkout is another user's
-            pass
-    return {'version': importlib.metadata.version('camanet_jax')} | found
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):  # no git here, or another user's checkout
+            return {'commit': subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()} | sources
+    return {'version': importlib.metadata.version('camanet_jax')} | sources
 
 
 def code_in_words(code: Mapping[str, str] | None) -> str:
-    """The code of a run for people."""
+    """A run's code (`code_version`) in words."""
     return ', '.join(f'{name} {value}' for name, value in code.items()) if code else 'code not recorded'
 
 
-def of_run(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:
-    """Provenance of a run's reports: its whole configuration and, again, the fields that tell runs apart."""
+def run_provenance(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+    """Provenance of a run's reports: its whole configuration and, besides, the fields in which runs usually differ."""
     return {'config': dict(config), 'variant': config['variant'], 'seed': config['seed'], 'step': step}
 
 
 def caption(provenance: Mapping[str, Any]) -> str:
-    """One line for under a table: the run, as far as it is known, and the versions that scored it."""
+    """A caption for a table: the run, as far as it is known, and the versions that scored it."""
     versions = [f'{name} {version}' for name, version in provenance['versions'].items()]
     return f'{run_in_words(provenance)}; {", ".join(versions)}'
 
 
 def run_in_words(provenance: Mapping[str, Any]) -> str:
-    """Names what tells a run from others."""
+    """The variant, seed, step and configuration of a run in words, as far as they are known."""
     run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step') if provenance[name] is not None]
     if provenance['config'] is not None:
         text = json.dumps(provenance['config'], sort_keys=True)

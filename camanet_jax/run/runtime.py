@@ -1,4 +1,4 @@
-"""Settings to make before the first computation: determinism, compile cache, other processes, readable errors."""
+"""Settings to make before the first computation (determinism, compile cache, other processes), and readable errors."""
 
 import contextlib
 import logging
@@ -36,16 +36,16 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
 
 
 def processes_from_environment() -> dict[str, int]:
-    """JAX_NUM_PROCESSES and JAX_PROCESS_ID, for launchers that JAX does not detect (SLURM and TPU pods it does)."""
-    names = {'num_processes': 'JAX_NUM_PROCESSES', 'process_id': 'JAX_PROCESS_ID'}
-    return {argument: int(os.environ[name]) for argument, name in names.items() if name in os.environ}
+    """Reads JAX_NUM_PROCESSES and JAX_PROCESS_ID, for launchers that JAX does not detect, unlike SLURM and TPU pods."""
+    arguments = ('num_processes', 'process_id')
+    return {name: int(os.environ[f'JAX_{name.upper()}']) for name in arguments if f'JAX_{name.upper()}' in os.environ}
 
 
 def own_cards() -> list[int] | None:
-    """Under SLURM, which of the cards that this process sees are its own; None leaves it to JAX.
+    """Under SLURM, the indices of this process's own cards among those it sees; None leaves the choice to JAX.
 
-    JAX lets the n-th process of a host take the n-th card it sees. That is right where every process sees all of them,
-    but not where SLURM shows each its own (--gpus-per-task), nor where one process is to use the whole host.
+    JAX lets the n-th process of a host take the n-th card it sees. That is right where every process sees all cards,
+    but not where SLURM shows each process its own (--gpus-per-task), nor where one process is to use the whole host.
     """
     visible, tasks = os.environ.get('CUDA_VISIBLE_DEVICES'), os.environ.get('SLURM_STEP_TASKS_PER_NODE')
     if not visible or not tasks or 'JAX_LOCAL_DEVICE_IDS' in os.environ:
@@ -56,7 +56,7 @@ def own_cards() -> list[int] | None:
 
 
 def set_up_logging() -> None:
-    """This package's lines with the time; of the libraries, warnings only."""
+    """Logs this package's lines with the time, and only warnings of the libraries."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
@@ -67,9 +67,9 @@ def set_up_logging() -> None:
 
 @contextlib.contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Ends with the message alone where this package refuses its input; other errors keep their trace.
+    """Ends the program with the message alone where this package refuses its input; other errors keep their traceback.
 
-    With CAMANET_TRACE in the environment, all keep it.
+    With CAMANET_TRACE in the environment, all errors keep it.
     """
     try:
         yield
@@ -85,7 +85,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def config_line(error: Exception) -> str:
-    """File and line of a configuration file that names an unknown field; empty where the command line does."""
+    """The file and line of a configuration that name an unknown field; empty where the command line names it."""
     *_, caller = (frame for frame in frames(error) if Path(frame.filename).stem not in ('config_dict', 'configuration'))
     return '' if 'ml_collections' in caller.filename else f'{caller.filename}, line {caller.lineno}: '
 

@@ -1,4 +1,4 @@
-"""The folder of a run: who may write in it, and how it is opened again.
+"""The folder of a run: claimed by one configuration, written by one process at a time, opened again.
 
 config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predictions/  figures/  scores.json
 """
@@ -16,26 +16,24 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
-from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, check_path, has_checkpoint
 from camanet_jax.run.files import read_json, read_text, write_json, write_text
-from camanet_jax.train_step import init_state
 
 LOG = logging.getLogger(__name__)
 
 LOCK = '.lock'
 CONFIG, VOCABULARY = 'config.json', 'vocabulary.json'
-# Only in a converted workdir: the arrays of the PyTorch checkpoint that the model has no use for.
+# Only in a converted workdir: the arrays of the PyTorch checkpoint that the model does not use.
 TORCH_BUFFERS = 'torch_buffers.safetensors'
 
 
-def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> None:
-    """Makes the folder this configuration's, or checks that it is.
+def claim_workdir(workdir: Path, experiment: Experiment) -> None:
+    """Records configuration and vocabulary in the folder, or checks that they are those recorded.
 
     Raises:
       ValueError: another configuration or vocabulary was used in it (the differing keys are named), or it holds a
-        converted checkpoint, which training would replace, or its path is one that checkpoints cannot be read from.
+        converted checkpoint, which training would replace, or checkpoints cannot be read back from its path.
     """
     check_path(workdir)
     if (workdir / TORCH_BUFFERS).exists():
@@ -43,23 +41,21 @@ def claim_workdir(workdir: Path, config: ConfigDict, tokenizer: Tokenizer) -> No
             f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '
             f'another --workdir, and --config.init_from={workdir}.'
         )
-    data = configuration.as_data(config)
+    config, vocabulary = configuration.as_data(experiment.config), experiment.tokenizer.to_json()
     if (workdir / CONFIG).exists():
-        changed = configuration.differences(read_json(workdir / CONFIG), data)
-        if changed:
+        if changed := configuration.differences(read_json(workdir / CONFIG), config):
+            lines = '\n  '.join(changed)
             raise ValueError(
-                f'{workdir} was made by another configuration:\n  '
-                + '\n  '.join(changed)
-                + '\nUse another --workdir, or the old values.'
+                f'{workdir} was made by another configuration:\n  {lines}\nUse another --workdir, or the old values.'
             )
-    if (workdir / VOCABULARY).exists() and read_text(workdir / VOCABULARY) != tokenizer.to_json():
+    if (workdir / VOCABULARY).exists() and read_text(workdir / VOCABULARY) != vocabulary:
         raise ValueError(
             f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
             'Use another --workdir.'
         )
     if jax.process_index() == 0:
-        write_text(workdir / VOCABULARY, tokenizer.to_json())
-        write_json(workdir / CONFIG, data)
+        write_text(workdir / VOCABULARY, vocabulary)
+        write_json(workdir / CONFIG, config)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('workdir claimed')
 
@@ -69,7 +65,7 @@ def only_writer(workdir: Path) -> Iterator[None]:
     """Keeps other runs from training in the folder; the lock is released when the process exits, however it exits.
 
     Raises:
-      ValueError: one is training there.
+      ValueError: another process is training there.
     """
     if jax.process_index() != 0:
         yield
@@ -87,7 +83,7 @@ def only_writer(workdir: Path) -> Iterator[None]:
 
 
 def get_config(workdir: str) -> ConfigDict:
-    """The configuration that a workdir holds; named so that a config flag can read `workdir.py:FOLDER`."""
+    """Reads a workdir's configuration; the name lets a config flag load `workdir.py:FOLDER`."""
     path = Path(workdir) / CONFIG
     if not path.exists():
         raise ValueError(
@@ -98,7 +94,7 @@ def get_config(workdir: str) -> ConfigDict:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
-    """A checkpoint opened for use: the experiment, the model's variables, and the step they are from."""
+    """A checkpoint opened for use."""
 
     experiment: Experiment
     variables: dict[str, Any]
@@ -118,8 +114,6 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newes
     run = checkpoints.read_run(step)
     config = config or configuration.from_data(run['config'])
     experiment = Experiment.from_run(config, run)
-    model, tx = experiment.model(), experiment.optimiser()
-    shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
-    state = checkpoints.restore_state(sharding.on_devices(shapes, sharding.make_mesh()), step)
+    state = checkpoints.restore_state(sharding.on_devices(experiment.state_shapes(), sharding.make_mesh()), step)
     checkpoints.close()
     return TrainedRun(experiment, state.variables, step)

@@ -12,7 +12,7 @@ from camanet_jax.metrics.protocol import CLEANED, Recaser
 from camanet_jax.metrics.scorer import Scorer
 from camanet_jax.metrics.scores import Labels, compare_predictions, score_predictions
 from camanet_jax.run.files import read_json, write_json
-from camanet_jax.run.provenance import of_run, package_versions
+from camanet_jax.run.provenance import package_versions, run_provenance
 from camanet_jax.scoring import radeval, tables
 from camanet_jax.scoring.report_rows import REPORT, DataFolder, read_data_folder, read_rows, texts
 from camanet_jax.scoring.studies import Studies, pair_studies, read_labels, same_studies
@@ -147,7 +147,7 @@ def known_of(predictions: Path) -> dict[str, Any]:
     if run is None:
         return {'config': None, 'variant': None, 'seed': None, 'step': None}
     recorded = read_json(run / 'scores.json') if (run / 'scores.json').exists() else {}
-    return of_run(read_json(run / 'config.json'), recorded.get('provenance', {}).get('step'))
+    return run_provenance(read_json(run / 'config.json'), recorded.get('provenance', {}).get('step'))
 
 
 def provenance(options: Options, studies: Studies, rules: TextRules, folder: DataFolder | None) -> dict[str, Any]:

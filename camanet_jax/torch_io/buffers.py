@@ -1,12 +1,12 @@
-"""The entries of an official state dict other than our variables, and the order of its names.
+"""The entries of an official state dict that no variable of ours corresponds to, and the order of its names.
 
-That is: a second name of the discriminative norm, a counter beside every running variance, and the position code as its
-program computes it, in float32.
+These are a second name of the discriminative norm, a counter beside every running variance, and the position code as
+the official program computes it, in float32.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -20,74 +20,24 @@ POSITIONS = 5000
 POSITION_CODE_TOLERANCE = 5e-3
 
 # The parts of names, siblings in the order in which the official program defines them; numbers sort as numbers.
-ORDER = {
-    part: rank
-    for rank, part in enumerate(
-        (
-            'visual_extractor',
-            'fore_back_learn',
-            'encoder_decoder',
-            'logit_scale',
-            'att_embed',
-            'proj_image_clip',
-            'proj_text_clip',
-            'model',
-            'head',
-            'logit',
-            'encoder',
-            'decoder',
-            'tgt_embed',
-            'rm',
-            'attn',
-            'mlp',
-            'W',
-            'U',
-            'linears',
-            'layers',
-            'self_attn',
-            'src_attn',
-            'feed_forward',
-            'w_1',
-            'w_2',
-            'sublayer',
-            'conv0',
-            'norm0',
-            *(f'{stage}{number}' for number in range(1, 10) for stage in ('denseblock', 'transition')),
-            'norm1',
-            'conv1',
-            'bn1',
-            'norm2',
-            'conv2',
-            'bn2',
-            'conv3',
-            'bn3',
-            'downsample',
-            'norm5',
-            'norm',
-            'fore_norm',
-            'back_norm',
-            'conv',
-            'gamma',
-            'beta',
-            'mlp_gamma',
-            'mlp_beta',
-            'weight',
-            'bias',
-            'running_mean',
-            'running_var',
-            'num_batches_tracked',
-        )
-    )
-}
+PARTS = [
+    'visual_extractor fore_back_learn encoder_decoder logit_scale att_embed proj_image_clip proj_text_clip',
+    'model head logit encoder decoder tgt_embed rm attn mlp W U linears layers self_attn src_attn feed_forward',
+    'w_1 w_2 sublayer conv0 norm0',
+    *(f'denseblock{number} transition{number}' for number in range(1, 10)),
+    'norm1 conv1 bn1 norm2 conv2 bn2 conv3 bn3 downsample norm5 norm fore_norm back_norm conv',
+    'gamma beta mlp_gamma mlp_beta weight bias running_mean running_var num_batches_tracked',
+]
+ORDER = {part: rank for rank, part in enumerate(' '.join(PARTS).split())}
 
 
 def official_order(name: str) -> tuple[int, ...]:
-    """A sort key that puts names as the official program's state dict does."""
+    """A sort key: the order of names in the official program's state dict."""
     return tuple(ORDER.get(part, int(re.sub(r'\D', '', part) or 0)) for part in name.split('.'))
 
 
 def position_code(length: int, width: int) -> np.ndarray:
-    """float32 [1, L, D]; every operation is rounded to float32, as in the official program."""
+    """The sinusoidal code, float32 [1, L, D]; every operation rounds to float32, as in the official program."""
     position = np.arange(length, dtype=np.float32)[:, None]
     factor = np.float32(-(math.log(10000.0) / width))
     angles = position * np.exp(np.arange(0, width, 2, dtype=np.float32) * factor)
@@ -95,10 +45,10 @@ def position_code(length: int, width: int) -> np.ndarray:
 
 
 def buffers_of(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a complete checkpoint that no variable of ours holds and no rule restores.
+    """The arrays of a complete checkpoint that cannot be restored from our variables.
 
     Raises:
-      ValueError: some are missing, the two names of one norm differ, or the position code is another one than ours.
+      ValueError: some are missing, the two names of one norm differ, or the position code is not the sinusoidal one.
     """
     if problems := [*alias_problems(state_dict), *counter_problems(state_dict), *code_problems(state_dict)]:
         raise ValueError('The checkpoint is damaged, or of another program:\n  ' + '\n  '.join(problems))
@@ -106,20 +56,25 @@ def buffers_of(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def alias_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
-    """Names of the norm under which another array lies, or none."""
+    """Second names of the norm that are missing, or under which another array lies."""
+    names = {name: name.replace(ALIASED, ALIAS) for name in state_dict if name.startswith(ALIASED)}
     return [
         f'{alias} is missing, or differs from {name}, of which it is another name'
-        for name, alias in ((name, name.replace(ALIASED, ALIAS)) for name in state_dict if name.startswith(ALIASED))
+        for name, alias in names.items()
         if not same(state_dict[name], state_dict.get(alias))
     ]
 
 
 def counter_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
-    """Counters missing beside others; early releases of PyTorch counted nothing."""
+    """Missing counters, where there are others; early releases of PyTorch counted nothing."""
     if not any(name.endswith(COUNTER) for name in state_dict):
         return []
-    counters = [name.replace('.running_var', COUNTER) for name in state_dict if name.endswith('.running_var')]
-    return [f'{name} is missing' for name in counters if name not in state_dict]
+    return [f'{name} is missing' for name in counter_names(state_dict) if name not in state_dict]
+
+
+def counter_names(names: Iterable[str]) -> list[str]:
+    """The counter beside every running variance."""
+    return [name.replace('.running_var', COUNTER) for name in names if name.endswith('.running_var')]
 
 
 def code_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
@@ -133,7 +88,7 @@ def code_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def same(value: np.ndarray, other: np.ndarray | None) -> bool:
-    """Tells whether both are there and equal bit for bit."""
+    """Tells whether two arrays are equal bit for bit."""
     return other is not None and value.shape == other.shape and value.tobytes() == other.tobytes()
 
 
@@ -145,17 +100,13 @@ def is_position_code(code: np.ndarray, width: int) -> bool:
 
 
 def fresh_buffers(weights: Mapping[str, np.ndarray], batches_seen: int) -> dict[str, np.ndarray]:
-    """The buffers that the official program would hold beside these weights after training on so many batches."""
-    counters = {
-        name.replace('.running_var', COUNTER): np.array(batches_seen, np.int64)
-        for name in weights
-        if name.endswith('.running_var')
-    }
+    """The buffers that the official program would hold beside these weights after so many training batches."""
+    counters = {name: np.array(batches_seen, np.int64) for name in counter_names(weights)}
     return counters | {POSITION_CODE: position_code(POSITIONS, weights[EMBEDDING].shape[1])}
 
 
 def complete_state_dict(weights: Mapping[str, np.ndarray], buffers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Weights (`torch_weights.state_dict`) and buffers as one official state dict, in its order."""
+    """Weights (`weight_names.state_dict`) and buffers as one official state dict, in its order."""
     aliases = {name.replace(ALIASED, ALIAS): value for name, value in weights.items() if name.startswith(ALIASED)}
     whole = {**weights, **buffers, **aliases}
     return {name: whole[name] for name in sorted(whole, key=official_order)}

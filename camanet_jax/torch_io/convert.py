@@ -1,6 +1,6 @@
 """Conversion of an official checkpoint to a workdir, and of a workdir to an official checkpoint.
 
-A checkpoint holds no words: they are counted in the annotation of its training, or listed in a file.
+A checkpoint holds no words: they are counted in the annotation it was trained on, or listed in a file.
 """
 
 import json
@@ -23,26 +23,16 @@ from camanet_jax.run.files import read_json, read_text
 from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir, open_trained
 from camanet_jax.torch_io import weight_names
 from camanet_jax.torch_io.buffers import EMBEDDING, buffers_of, complete_state_dict, fresh_buffers
-from camanet_jax.torch_io.state_dicts import (
-    read_metadata,
-    read_safetensors,
-    read_state_dict,
-    write_safetensors,
-    write_state_dict,
-)
-from camanet_jax.train_step import TrainState, init_state
+from camanet_jax.torch_io.state_dicts import read_safetensors, read_state_dict, write_safetensors, write_state_dict
+from camanet_jax.train_step import TrainState
 
 LOG = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray]
 VOCABULARY_ROWS = (EMBEDDING, 'encoder_decoder.logit.weight', 'encoder_decoder.logit.bias')
 CLASSIFIER_PARTS = ('visual_extractor.head.', 'fore_back_learn.')
-CONTRASTIVE_PARTS = (
-    'encoder_decoder.proj_image_clip.',
-    'encoder_decoder.proj_text_clip.',
-    'encoder_decoder.logit_scale',
-)
-CONTRASTIVE_WEIGHT = 0.1  # of the paper's CLIP ablation, where the configuration names none
+CONTRASTIVE_PARTS = tuple(f'encoder_decoder.{part}' for part in ('proj_image_clip.', 'proj_text_clip.', 'logit_scale'))
+CONTRASTIVE_WEIGHT = 0.1  # of the paper's CLIP ablation, where the configuration has none
 
 
 def convert_from_torch(
@@ -52,10 +42,9 @@ def convert_from_torch(
 
     Args:
       file: any file that `read_state_dict` reads.
-      config: resolved; which system it is is corrected to what the checkpoint holds.
+      config: resolved; the system that it names is corrected to the checkpoint's.
       output: a new folder. It appears whole, or not at all.
-      annotation, vocabulary: where the words come from: an annotation.json, whose train split is counted, or a list of
-        words (`read_vocabulary`). By default the annotation in the configured data folder.
+      annotation, vocabulary: sources of the words, see `read_tokenizer`.
 
     Raises:
       ValueError: file, configuration and vocabulary do not fit; `output` is in use.
@@ -79,20 +68,14 @@ def convert_from_torch(
         write_run(workdir, experiment, state, file.name)
         write_safetensors(workdir / TORCH_BUFFERS, buffers, {'dtypes': json.dumps(dtypes)})
         workdir.replace(output)
-    LOG.info(
-        '%s: %d rows of vocabulary, classifier %s, contrastive heads %s -> %s',
-        file,
-        rows,
-        config.model.vdmae,
-        config.model.contrastive,
-        output,
-    )
+    system = f'classifier {config.model.vdmae}, contrastive heads {config.model.contrastive}'
+    LOG.info('%s: %d rows of vocabulary, %s -> %s', file, rows, system, output)
 
 
 def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
-    """The configuration with the system that the checkpoint's names show: Base, with VDMAE, with contrastive heads.
+    """The configuration of the system that the checkpoint holds: Base, with VDMAE, with contrastive heads.
 
-    VTAC has no weights. It stays as configured where the system is the configured one, else it goes with VDMAE alone.
+    VTAC has no weights. It stays as configured if the rest fits, else it is on where VDMAE alone is.
     """
     parts = dict(
         vdmae=any(name.startswith(CLASSIFIER_PARTS) for name in checkpoint),
@@ -108,7 +91,7 @@ def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
 
 
 def vocabulary_size(file: Path, checkpoint: Arrays) -> int:
-    """V, by the embedding, or by the vocabulary head where that is missing (which is reported later)."""
+    """V, the rows of the embedding, or of the vocabulary head where that is missing (which is reported later)."""
     shapes = [checkpoint[name].shape for name in VOCABULARY_ROWS if name in checkpoint and checkpoint[name].ndim]
     if not shapes:
         raise ValueError(
@@ -119,17 +102,17 @@ def vocabulary_size(file: Path, checkpoint: Arrays) -> int:
 
 
 def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
-    """A state at step 0 with the checkpoint's weights and a fresh optimiser."""
-    model, tx = experiment.model(), experiment.optimiser()
-    shapes = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), experiment.example_batch()))
-    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, shapes.variables))
+    """A training state at step 0 with the checkpoint's weights."""
+    template = experiment.state_shapes().variables
+    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, template))
     params = variables['params']
-    return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
+    moments = experiment.optimiser().init(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), moments)
 
 
 def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: str) -> None:
     """Writes configuration, vocabulary and a checkpoint, as training does; `source` is recorded in the checkpoint."""
-    claim_workdir(workdir, experiment.config, experiment.tokenizer)
+    claim_workdir(workdir, experiment)
     run = {
         'vocabulary': experiment.tokenizer.to_json(),
         'config': configuration.as_data(experiment.config),
@@ -141,19 +124,16 @@ def write_run(workdir: Path, experiment: Experiment, state: TrainState, source: 
 
 
 def convert_to_torch(workdir: Path, file: Path) -> None:
-    """Writes the best checkpoint of a workdir as an official state dict.
+    """Writes the best checkpoint of a workdir as an official state dict, a .pth, .pt or .safetensors file.
 
-    A converted workdir gives back what it was made from, bit for bit, element types included.
-
-    Args:
-      workdir: a trained or converted one.
-      file: ends in .pth, .pt or .safetensors.
+    A converted workdir returns the checkpoint it was made from, bit for bit, element types included.
     """
     trained = open_trained(workdir)
     weights = weight_names.state_dict(trained.variables)
     converted = workdir / TORCH_BUFFERS
     if converted.exists():
-        buffers, dtypes = read_safetensors(converted), json.loads(read_metadata(converted)['dtypes'])
+        buffers, metadata = read_safetensors(converted)
+        dtypes = json.loads(metadata['dtypes'])
     else:
         config = trained.experiment.config
         buffers, dtypes = fresh_buffers(weights, trained.step * config.accumulate * config.data.views), {}
@@ -163,15 +143,15 @@ def convert_to_torch(workdir: Path, file: Path) -> None:
 
 
 def read_tokenizer(config: ConfigDict, rows: int, annotation: Path | None, vocabulary: Path | None) -> Tokenizer:
-    """The vocabulary of a checkpoint whose embedding has so many `rows`, one more than there are words.
+    """The vocabulary of a checkpoint whose embedding has `rows` rows, one more than there are words.
 
     Args:
-      config: its cleaner and threshold count the words; its data folder is the place of the default annotation.
-      annotation: an annotation.json, whose train split is counted.
+      config: names the cleaner and threshold of the words, and the data folder.
+      annotation: an annotation.json whose train split's words are counted; by default that of the data folder.
       vocabulary: a list of words instead (`read_vocabulary`).
 
     Raises:
-      ValueError: it is of another size.
+      ValueError: its size is another.
     """
     if annotation and vocabulary:
         raise ValueError('Expected --annotation or --vocabulary, got both.')
@@ -199,11 +179,11 @@ def train_reports(annotation: Path) -> list[str]:
 
 
 def read_vocabulary(file: Path, cleaner: str) -> Tokenizer:
-    """Words in the order of their ids, from id 1 on.
+    """Reads words in the order of their ids, from id 1 on.
 
     Args:
       file: vocabulary.json of a workdir, a JSON list, or a text file (.txt) with a word on each line.
-      cleaner: of the reports, where the file names none.
+      cleaner: the cleaner of the reports, where the file names none.
     """
     content = read_text(file).split() if file.suffix == '.txt' else read_json(file)
     if isinstance(content, dict):

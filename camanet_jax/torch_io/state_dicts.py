@@ -1,4 +1,4 @@
-"""State dicts in files of any kind that PyTorch users keep them in; safetensors through the library of that name."""
+"""State dicts in the file formats that PyTorch users keep them in; safetensors through the library of that name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +18,11 @@ DATA_PARALLEL = 'module.'
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """Arrays by parameter name, in the file's order, DataParallel's 'module.' taken off.
+    """Reads arrays by parameter name, in the file's order, without DataParallel's prefix 'module.'.
 
     Args:
-      path: a .pth or .pt (zip or legacy stream format, told apart by content) or .safetensors file. In the first two,
-        the state dict may lie under 'state_dict', 'model_state_dict' or 'model'. No code in it is run.
+      path: a .pth or .pt file (zip or stream format, told apart by content), in which the state dict may lie under
+        'state_dict', 'model_state_dict' or 'model', or a .safetensors file. No code in it is run.
 
     Raises:
       ValueError: the file is missing, cut short, of another kind, or asks for code; the message names it.
@@ -39,7 +39,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The tensors by the file's names."""
+    """The tensors by their names in the file."""
     with path.open('rb') as file:
         start = file.read(512)
     if start.startswith(b'PK\x03\x04'):
@@ -47,7 +47,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     if SIGNATURE in start[:32]:
         return tensors_of(read_legacy(path))
     if start[8:9] == b'{' or path.suffix == '.safetensors':
-        return read_safetensors(path)
+        return read_safetensors(path)[0]
     if start[257:262] == b'ustar':
         raise ValueError(
             "the tar format of PyTorch's first releases, which is not read. Load it with PyTorch and save "
@@ -57,51 +57,42 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def tensors_of(contents: Contents) -> dict[str, np.ndarray]:
-    """The state dict's tensors; everything else in it is left."""
+    """The tensors of the state dict; its other entries are ignored."""
     content = contents.value
     for _ in NESTS:
         inner = [content[key] for key in NESTS if isinstance(content, dict) and isinstance(content.get(key), dict)]
         content = inner[0] if inner else content
-    views = {key: value for key, value in content.items() if is_entry(key, value)} if isinstance(content, dict) else {}
+    entries = content.items() if isinstance(content, dict) else ()
+    views = {key: value for key, value in entries if isinstance(key, str) and isinstance(value, TensorView)}
     if not views:
         raise ValueError(f'expected a state dict, bare or under one of {NESTS}; got {described(contents.value)}')
     return {name: as_array(view, contents.read_storage(view.storage.key)) for name, view in views.items()}
 
 
-def is_entry(key: Any, value: Any) -> bool:
-    """Tells whether this is a named tensor."""
-    return isinstance(key, str) and isinstance(value, TensorView)
-
-
 def described(value: Any) -> str:
-    """A short word on what a file holds."""
+    """A short description of a file's content."""
     if isinstance(value, dict):
         return f'a dictionary with the keys {sorted(map(str, value))[:10]} and no tensors'
     return f'an object of type {type(value).__name__}'
 
 
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """All tensors. One that was shared under two names is stored once; the file's metadata hold the other name."""
+def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """All tensors, and the metadata. A tensor of two names is stored under one; the metadata map the other to it."""
     try:
         with safe_open(path, 'numpy') as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-            shared = file.metadata() or {}
+            metadata = file.metadata() or {}
     except (SafetensorError, TypeError) as error:
         raise ValueError(f'cut short, damaged or of an unknown element type ({error})') from error
-    return arrays | {name: arrays[kept] for name, kept in shared.items() if kept in arrays and name not in arrays}
+    shared = {name: arrays[kept] for name, kept in metadata.items() if kept in arrays and name not in arrays}
+    return arrays | shared, metadata
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
     """Writes tensors by name."""
-    # The library takes the bytes as they lie; a transposed view must be laid out first.
+    # The library copies the bytes in memory order, so a transposed view must become contiguous first.
     laid_out = {name: np.asarray(array, order='C') for name, array in arrays.items()}
     path.write_bytes(save(laid_out, dict(metadata or {})))
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The texts that were written beside the tensors."""
-    with safe_open(path, 'numpy') as file:
-        return file.metadata() or {}
 
 
 WRITERS = {'.safetensors': write_safetensors, '.pth': write_zip, '.pt': write_zip}

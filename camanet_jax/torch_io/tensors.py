@@ -1,15 +1,15 @@
 """Tensors as a PyTorch file describes them: views, by offset and strides, of storages that several may share.
 
-Tensors are described first and read later, so that only those that are wanted leave the disk.
+Tensors are described first and read later, so that only those that are needed are read.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401  makes NumPy know bfloat16
 import numpy as np
 
-# The storage class in the file, and NumPy's name of its elements.
+# From the class of a storage to NumPy's name of its elements.
 STORAGE_DTYPES = {
     'FloatStorage': 'float32',
     'DoubleStorage': 'float64',
@@ -24,9 +24,7 @@ STORAGE_DTYPES = {
     'ComplexFloatStorage': 'complex64',
     'ComplexDoubleStorage': 'complex128',
 }
-DTYPES = {
-    name: np.dtype(name) for name in (*STORAGE_DTYPES.values(), 'uint16', 'uint32', 'uint64') if name != 'bfloat16'
-} | {'bfloat16': np.dtype(ml_dtypes.bfloat16)}
+DTYPES = {name: np.dtype(name) for name in (*STORAGE_DTYPES.values(), 'uint16', 'uint32', 'uint64')}
 
 
 class Storage(NamedTuple):
@@ -51,10 +49,10 @@ class TensorView(NamedTuple):
 def tensor_view(
     storage: Storage, offset: int, shape: Sequence[int], strides: Sequence[int], dtype: str | None = None
 ) -> TensorView:
-    """A checked description.
+    """A checked view.
 
     Raises:
-      ValueError: it is none, or reaches beyond its storage.
+      ValueError: the arguments describe no tensor, or it reaches beyond its storage.
     """
     shape, strides = tuple(shape), tuple(strides)
     counts = (offset, *shape, *strides)
@@ -71,12 +69,12 @@ def tensor_view(
 
 
 def is_count(value: object) -> bool:
-    """Tells whether this is a whole number that can count elements."""
+    """Tells whether a value is an integer of 0 or more."""
     return isinstance(value, int) and value >= 0
 
 
 def as_array(view: TensorView, data: bytes | memoryview) -> np.ndarray:
-    """The tensor's values; `data` are the bytes of its whole stored block, and are not copied."""
+    """The tensor's values, without a copy; `data` are the bytes of the whole block that its storage lies in."""
     storage, dtype = view.storage, DTYPES[view.dtype]
     itemsize = DTYPES[storage.dtype].itemsize
     if len(data) < (storage.first + storage.count) * itemsize:
@@ -93,7 +91,7 @@ def as_array(view: TensorView, data: bytes | memoryview) -> np.ndarray:
 
 
 class Contents(NamedTuple):
-    """The pickled object, with tensors as `TensorView`s, and the function that reads the bytes of a storage."""
+    """The pickled object, with tensors as `TensorView`s, and a function that reads the bytes of a storage by key."""
 
     value: Any
     read_storage: Callable[[str], bytes | memoryview]

@@ -1,12 +1,13 @@
-"""PyTorch's own two formats of a pickled object and its storages.
+"""PyTorch's two formats of a pickled object and its storages.
 
 The zip format (PyTorch 1.6 and later) holds <folder>/data.pkl, and one stored record per storage, <folder>/data/<key>.
-The stream format (before 1.6) is five pickles, then every storage as its length and its bytes. The pickles are a magic
+The stream format (before 1.6) is five pickles, then the length and the bytes of every storage. The pickles are a magic
 number, a version, facts about the machine, the object, and the keys of the storages in order.
 """
 
 import functools
 import io
+import math
 import pickle
 import struct
 import zipfile
@@ -44,7 +45,7 @@ def read_zip(path: Path) -> Contents:
 
 
 def read_record(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One member of the archive, its checksum verified."""
+    """Reads a member of the archive and verifies its checksum."""
     try:
         return archive.read(name)
     except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
@@ -69,7 +70,7 @@ def add_record(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def pickled_state_dict(arrays: Mapping[str, np.ndarray], keys: Mapping[int, str]) -> bytes:
-    """The pickle of an OrderedDict of tensors, opcode by opcode: `pickle` would import torch to name its parts."""
+    """The pickle of an OrderedDict of tensors, opcode by opcode: to name its parts, `pickle` would import torch."""
     items = b''.join(text(name) + tensor(array, keys[id(array)]) for name, array in arrays.items())
     return pickle.PROTO + b'\x02' + empty_ordered_dict() + pickle.MARK + items + pickle.SETITEMS + pickle.STOP
 
@@ -78,23 +79,12 @@ def tensor(array: np.ndarray, key: str) -> bytes:
     """_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)."""
     if array.dtype.name not in STORAGE_NAMES:
         raise ValueError(f'expected an element type among {", ".join(STORAGE_NAMES)}, got {array.dtype.name}')
-    storage = (
-        text('storage'),
-        global_name('torch', STORAGE_NAMES[array.dtype.name]),
-        text(key),
-        text('cpu'),
-        integer(array.size),
-    )
-    strides = [int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim)]
-    arguments = (
-        sequence(*storage) + pickle.BINPERSID,
-        integer(0),
-        sequence(*map(integer, array.shape)),
-        sequence(*map(integer, strides)),
-        pickle.NEWFALSE,
-        empty_ordered_dict(),
-    )
-    return global_name('torch._utils', '_rebuild_tensor_v2') + sequence(*arguments) + pickle.REDUCE
+    storage_type = global_name('torch', STORAGE_NAMES[array.dtype.name])
+    storage = sequence(text('storage'), storage_type, text(key), text('cpu'), integer(array.size)) + pickle.BINPERSID
+    strides = [math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim)]
+    shape_and_strides = (sequence(*map(integer, sizes)) for sizes in (array.shape, strides))
+    arguments = sequence(storage, integer(0), *shape_and_strides, pickle.NEWFALSE, empty_ordered_dict())
+    return global_name('torch._utils', '_rebuild_tensor_v2') + arguments + pickle.REDUCE
 
 
 def empty_ordered_dict() -> bytes:
@@ -133,29 +123,29 @@ def read_legacy(path: Path) -> Contents:
         keys, _ = unpickle(file)
         if not isinstance(keys, list) or set(dtypes) != set(map(str, keys)):
             raise ValueError('its list of storages is not that of its tensors; the file is damaged')
-        places = storage_places(file, [str(key) for key in keys], dtypes, path.stat().st_size)
-    return Contents(value, functools.cache(lambda key: read_part(path, *places[key])))
+        extents = storage_extents(file, [str(key) for key in keys], dtypes, path.stat().st_size)
+    return Contents(value, functools.cache(lambda key: read_part(path, *extents[key])))
 
 
-def storage_places(file: BinaryIO, keys: list[str], dtypes: dict[str, str], size: int) -> dict[str, tuple[int, int]]:
+def storage_extents(file: BinaryIO, keys: list[str], dtypes: dict[str, str], size: int) -> dict[str, tuple[int, int]]:
     """{key: (position, number of bytes)} of the storages that follow in a file of `size` bytes."""
-    places = {}
+    extents = {}
     for number, key in enumerate(keys):
         header = file.read(8)
         if len(header) < 8:
             raise ValueError(f'cut short: {number} of {len(keys)} storages are there')
         length = struct.unpack('<q', header)[0] * DTYPES[dtypes[key]].itemsize
-        places[key] = file.tell(), length
+        extents[key] = file.tell(), length
         if length < 0 or file.tell() + length > size:
             raise ValueError(
                 f'cut short: storage {number + 1} of {len(keys)} has {length} bytes, {size - file.tell()} are left'
             )
         file.seek(length, 1)
-    return places
+    return extents
 
 
 def read_part(path: Path, position: int, length: int) -> bytes:
-    """Some bytes of a file."""
+    """Reads `length` bytes of a file from `position` on."""
     with path.open('rb') as file:
         file.seek(position)
         return file.read(length)

@@ -30,7 +30,7 @@ class Rebuild:
 
 
 class PlainDict(dict):
-    """Stands for every kind of dictionary; attributes set on it are dropped."""
+    """A dictionary in place of every kind of dictionary; attributes set on it are dropped."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class PlainDict(dict):
 
 
 class Inert:
-    """An object that is read as data: the arguments and the state it was pickled with."""
+    """An object read as data: the arguments and the state it was pickled with."""
 
     __slots__ = ('args', 'state')
 
@@ -59,7 +59,7 @@ class Inert:
 
 
 def numpy_scalar(dtype: Any, raw: bytes | str) -> Any:
-    """A NumPy number from its bytes; of another kind, an inert record."""
+    """A NumPy number from its bytes; an inert record for other kinds."""
     order = dtype.state[1] if dtype.state else '='
     kind = dtype.args[0]
     if not isinstance(kind, str) or kind[0] not in 'biufc':
@@ -69,7 +69,7 @@ def numpy_scalar(dtype: Any, raw: bytes | str) -> Any:
 
 
 def latin1_bytes(text: str, encoding: str = 'latin1') -> bytes:
-    """Decodes bytes as pickles of protocol 2 write them."""
+    """Bytes, which pickles of protocol 2 write as latin1 text."""
     if encoding != 'latin1':
         raise ValueError(f'expected bytes written as latin1 text, got {encoding!r}')
     return text.encode('latin1')
@@ -82,20 +82,10 @@ def tensor_with_dtype(storage, offset, shape, strides, requires_grad, hooks, dty
 
 
 INERT = (
-    'argparse.Namespace',
-    'types.SimpleNamespace',
-    'datetime.datetime',
-    'datetime.date',
-    'datetime.timedelta',
-    'pathlib.PosixPath',
-    'pathlib.WindowsPath',
-    'pathlib.PurePosixPath',
-    'pathlib._local.PosixPath',
-    'torch.device',
-    'numpy.dtype',
-    'numpy.ndarray',
-    'numpy.core.multiarray._reconstruct',
-    'numpy._core.multiarray._reconstruct',
+    *('argparse.Namespace', 'types.SimpleNamespace', 'datetime.datetime', 'datetime.date', 'datetime.timedelta'),
+    *('pathlib.PosixPath', 'pathlib.WindowsPath', 'pathlib.PurePosixPath', 'pathlib._local.PosixPath'),
+    *('torch.device', 'numpy.dtype', 'numpy.ndarray'),
+    *('numpy.core.multiarray._reconstruct', 'numpy._core.multiarray._reconstruct'),
 )
 ALLOWED: dict[str, Any] = {
     **{name: type(name, (Inert,), {'__slots__': ()}) for name in INERT},
@@ -138,7 +128,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         return ALLOWED[full_name]
 
     def persistent_load(self, pid: Sequence[Any]) -> Storage:
-        """A storage, named by ('storage', type, key, device, elements[, view of it])."""
+        """Returns the storage named by ('storage', type, key, device, elements[, view of it])."""
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != 'storage' or pid[1] not in DTYPES:
             raise ValueError(
                 f'expected a reference to a tensor storage, got {pid!r}. If the file holds a whole '
@@ -155,10 +145,10 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 def unpickle(file: BinaryIO) -> tuple[Any, dict[str, str]]:
-    """The next pickle in `file`, and the element types of the storages it mentions.
+    """Reads the next pickle in `file`, and the element types of the storages it mentions.
 
     Raises:
-      ValueError: the pickle is damaged, or asks for what cannot be read safely.
+      ValueError: the pickle is damaged, or asks for something that cannot be read safely.
     """
     unpickler = RestrictedUnpickler(file)
     try:

@@ -1,72 +1,74 @@
 """The names and layouts of the authors' PyTorch state dict, and ours.
 
-One table of substitutions turns a path of our variables into their name, in both directions of use: reading looks every
-variable's name up, writing names every variable. Layouts differ in three ways: linear kernels are transposed,
-convolution kernels are [out, in, height, width], and our 1x1 convolutions are matrices.
+One table of substitutions turns the path of one of our variables into their name, for reading and for writing. Layouts
+differ in three ways: their linear kernels are transposed, their convolution kernels are [out, in, height, width], and
+our 1x1 convolutions are matrices.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from flax import traverse_util
 
-SUBSTITUTIONS = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        # A ResNet is a sequence of torchvision's parts: 0 and 1 the first convolution and its norm, 4 to 7 the stages.
-        (r'^backbone/conv1/', 'visual_extractor.model.0.'),
-        (r'^backbone/bn1/', 'visual_extractor.model.1.'),
-        (r'^backbone/stage(\d)_unit(\d+)/', lambda found: f'visual_extractor.model.{int(found[1]) + 3}.{found[2]}.'),
-        (r'downsample_conv/', 'downsample.0.'),
-        (r'downsample_bn/', 'downsample.1.'),
-        (r'^backbone/', 'visual_extractor.model.'),
-        (r'block(\d+)/layer(\d+)/', r'denseblock\1.denselayer\2.'),
-        (r'^classifier/', 'visual_extractor.head.'),
-        (r'^discriminative_norm/', 'fore_back_learn.norm.'),
-        (r'^unused_background_norm/', 'fore_back_learn.back_norm.'),
-        (r'^input_projection/', 'encoder_decoder.att_embed.0.'),
-        (r'^vocabulary_head/', 'encoder_decoder.logit.'),
-        (r'^embedding/embedding$', 'encoder_decoder.model.tgt_embed.0.lut.weight'),
-        (r'^image_head/', 'encoder_decoder.proj_image_clip.'),
-        (r'^text_head/', 'encoder_decoder.proj_text_clip.'),
-        (r'^contrastive_log_scale$', 'encoder_decoder.logit_scale'),
-        (r'^(en|de)coder/', r'encoder_decoder.model.\1coder.'),
-        (r'^memory/inner/', 'encoder_decoder.model.rm.mlp.0.'),
-        (r'^memory/outer/', 'encoder_decoder.model.rm.mlp.2.'),
-        (r'^memory/input_gates/', 'encoder_decoder.model.rm.W.'),
-        (r'^memory/memory_gates/', 'encoder_decoder.model.rm.U.'),
-        (r'^memory/attention/', 'encoder_decoder.model.rm.attn.'),
-        (r'coder\.layer(\d)/', r'coder.layers.\1.'),
-        (r'self_attention/', 'self_attn.'),
-        (r'cross_attention/', 'src_attn.'),
-        (r'attn\.query/', 'attn.linears.0.'),
-        (r'attn\.key/', 'attn.linears.1.'),
-        (r'attn\.value/', 'attn.linears.2.'),
-        (r'attn\.out/', 'attn.linears.3.'),
-        (r'feed_forward_block/inner/', 'feed_forward.w_1.'),
-        (r'feed_forward_block/outer/', 'feed_forward.w_2.'),
-        (r'(coder\.layers\.\d)\.norm1/', r'\1.sublayer.0.norm.'),
-        (r'(coder\.layers\.\d)\.norm2/', r'\1.sublayer.1.norm.'),
-        (r'(coder\.layers\.\d)\.norm3/', r'\1.sublayer.2.norm.'),
-        (r'(mlp_\w+)/inner/', r'\1.0.'),
-        (r'(mlp_\w+)/outer/', r'\1.2.'),
-        (r'/', '.'),
-        (r'\.(kernel|scale)$', '.weight'),
-        (r'\.mean$', '.running_mean'),
-        (r'\.var$', '.running_var'),
-    )
+SUBSTITUTIONS = (
+    # A ResNet is a sequence of torchvision's parts: 0 and 1 the first convolution and its norm, 4 to 7 the stages.
+    (r'^backbone/conv1/', 'visual_extractor.model.0.'),
+    (r'^backbone/bn1/', 'visual_extractor.model.1.'),
+    (r'^backbone/stage(\d)_unit(\d+)/', lambda match: f'visual_extractor.model.{int(match[1]) + 3}.{match[2]}.'),
+    (r'downsample_conv/', 'downsample.0.'),
+    (r'downsample_bn/', 'downsample.1.'),
+    (r'^backbone/', 'visual_extractor.model.'),
+    (r'block(\d+)/layer(\d+)/', r'denseblock\1.denselayer\2.'),
+    (r'^classifier/', 'visual_extractor.head.'),
+    (r'^discriminative_norm/', 'fore_back_learn.norm.'),
+    (r'^unused_background_norm/', 'fore_back_learn.back_norm.'),
+    (r'^input_projection/', 'encoder_decoder.att_embed.0.'),
+    (r'^vocabulary_head/', 'encoder_decoder.logit.'),
+    (r'^embedding/embedding$', 'encoder_decoder.model.tgt_embed.0.lut.weight'),
+    (r'^image_head/', 'encoder_decoder.proj_image_clip.'),
+    (r'^text_head/', 'encoder_decoder.proj_text_clip.'),
+    (r'^contrastive_log_scale$', 'encoder_decoder.logit_scale'),
+    (r'^(en|de)coder/', r'encoder_decoder.model.\1coder.'),
+    (r'^memory/inner/', 'encoder_decoder.model.rm.mlp.0.'),
+    (r'^memory/outer/', 'encoder_decoder.model.rm.mlp.2.'),
+    (r'^memory/input_gates/', 'encoder_decoder.model.rm.W.'),
+    (r'^memory/memory_gates/', 'encoder_decoder.model.rm.U.'),
+    (r'^memory/attention/', 'encoder_decoder.model.rm.attn.'),
+    (r'coder\.layer(\d)/', r'coder.layers.\1.'),
+    (r'self_attention/', 'self_attn.'),
+    (r'cross_attention/', 'src_attn.'),
+    (r'attn\.query/', 'attn.linears.0.'),
+    (r'attn\.key/', 'attn.linears.1.'),
+    (r'attn\.value/', 'attn.linears.2.'),
+    (r'attn\.out/', 'attn.linears.3.'),
+    (r'feed_forward_block/inner/', 'feed_forward.w_1.'),
+    (r'feed_forward_block/outer/', 'feed_forward.w_2.'),
+    (r'(coder\.layers\.\d)\.norm1/', r'\1.sublayer.0.norm.'),
+    (r'(coder\.layers\.\d)\.norm2/', r'\1.sublayer.1.norm.'),
+    (r'(coder\.layers\.\d)\.norm3/', r'\1.sublayer.2.norm.'),
+    (r'(mlp_\w+)/inner/', r'\1.0.'),
+    (r'(mlp_\w+)/outer/', r'\1.2.'),
+    (r'/', '.'),
+    (r'\.(kernel|scale)$', '.weight'),
+    (r'\.mean$', '.running_mean'),
+    (r'\.var$', '.running_var'),
 )
-# Names that hold nothing of ours: counters, the position code, and the second name of `norm`.
+# Entries that no variable of ours corresponds to: counters, the position code, and the second name of `norm`.
 IGNORED = re.compile(r'num_batches_tracked$|tgt_embed\.1\.pe$|^fore_back_learn\.fore_norm\.')
 
 
+def renamed(name: str, substitutions: Iterable[tuple[str, str | Callable[[re.Match], str]]]) -> str:
+    """A name after (pattern, replacement) pairs, one after the other."""
+    for pattern, replacement in substitutions:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
 def torch_name(path: str) -> str:
-    """The official program's name of one of our variables, e.g. 'encoder/layer0/norm1/gamma'."""
-    for pattern, name in SUBSTITUTIONS:
-        path = pattern.sub(name, path)
-    return path
+    """The official program's name of one of our variables, e.g. of 'encoder/layer0/norm1/gamma'."""
+    return renamed(path, SUBSTITUTIONS)
 
 
 def to_torch(path: str, value: np.ndarray) -> np.ndarray:
@@ -103,11 +105,11 @@ def load_variables(
 
     Args:
       state_dict: arrays by the official program's names.
-      template: our variables (arrays or shapes) as `Camanet.init` makes them; gives names, shapes and dtypes.
-      name_of: the name under which the state dict holds the variable at a path.
+      template: our variables, as arrays or shapes, with the names, shapes and dtypes wanted.
+      name_of: gives the official name of the variable at a path.
 
     Raises:
-      ValueError: names missing, left over or misshaped, both sides listed.
+      ValueError: names are missing or left over, or shapes differ; all are listed.
     """
     slots = flatten(template)
     wanted = {name_of(path): (collection, path) for collection, path in slots}
