@@ -1,13 +1,14 @@
-"""DICOM files to 8-bit grey films, as a viewer shows them, and nothing else of them.
+"""DICOM files to 8-bit grey films as a viewer shows them, without any other content.
 
-Only the elements named in `_PIXELS` are read from a file: who the patient is never enters memory, and so no log, no
-message and no output. Messages of pydicom are not passed on, since they may quote values.
+Only the elements named in `_PIXELS` are read from a file: the patient's identity never enters memory, and so no log,
+no message and no output. Messages of pydicom are not passed on, since they may quote values.
 """
 
 import io
 import logging
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,40 +30,18 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
-# Files with small faults are common. What can be read is read, in silence.
+# Files with small faults are common; they are read without a warning.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger('pydicom').setLevel(logging.ERROR)
 warnings.filterwarnings('ignore', module='pydicom')
 
-_SIZE = ['Rows', 'Columns']
 _PIXELS = [
-    *_SIZE,
-    'SOPClassUID',
-    'NumberOfFrames',
-    'SamplesPerPixel',
-    'PhotometricInterpretation',
-    'PlanarConfiguration',
-    'BitsAllocated',
-    'BitsStored',
-    'HighBit',
-    'PixelRepresentation',
-    'PixelData',
-    'ExtendedOffsetTable',
-    'ExtendedOffsetTableLengths',
-    'PixelPaddingValue',
-    'PixelPaddingRangeLimit',
-    'ModalityLUTSequence',
-    'RescaleSlope',
-    'RescaleIntercept',
-    'VOILUTSequence',
-    'WindowCenter',
-    'WindowWidth',
-    'VOILUTFunction',
-    *(
-        f'{colour}PaletteColorLookupTable{part}'
-        for colour in ('Red', 'Green', 'Blue')
-        for part in ('Descriptor', 'Data')
-    ),
+    *'Rows Columns SOPClassUID NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration'.split(),
+    *'BitsAllocated BitsStored HighBit PixelRepresentation PixelData ExtendedOffsetTable'.split(),
+    *'ExtendedOffsetTableLengths PixelPaddingValue PixelPaddingRangeLimit ModalityLUTSequence RescaleSlope'.split(),
+    *'RescaleIntercept VOILUTSequence WindowCenter WindowWidth VOILUTFunction'.split(),
+    *(f'{colour}PaletteColorLookupTableDescriptor' for colour in ('Red', 'Green', 'Blue')),
+    *(f'{colour}PaletteColorLookupTableData' for colour in ('Red', 'Green', 'Blue')),
 ]
 IDENTIFIERS = ('StudyInstanceUID', 'SOPInstanceUID')
 _LATERAL = ('LL', 'RL', 'LAT', 'LATERAL')
@@ -81,29 +60,22 @@ _JPEG_FRAMES = {
 
 
 def read_size(file: BinaryIO) -> tuple[int, int]:
-    """Width and height in pixels.
-
-    Raises:
-      ValueError: the file holds no pixels.
-    """
+    """Reads width and height in pixels; raises ValueError where the file holds no pixels."""
     dataset = _read(file, _PIXELS, stop_before_pixels=True)
     file.seek(0)
     if 'Rows' not in dataset or 'Columns' not in dataset:
-        kind = dataset.get('SOPClassUID')
-        raise ValueError(
-            f'it is a DICOM file without pixel data ({kind.name})'
-            if kind
-            else 'it is no DICOM file, or one without pixel data'
-        )
+        if kind := dataset.get('SOPClassUID'):
+            raise ValueError(f'it is a DICOM file without pixel data ({kind.name})')
+        raise ValueError('it is no DICOM file, or one without pixel data')
     return dataset.Columns, dataset.Rows
 
 
 def read_film(file: BinaryIO) -> Image.Image:
-    """The film as 8-bit grey, 0 black.
+    """Reads the film as 8-bit grey, 0 for black.
 
     Stored values go through the modality's lookup table or rescaling, then through the first VOI lookup table or window
-    (PS3.4 N.2). Without either, 8-bit values stay as they are and deeper ones are spread from the film's lowest to its
-    highest. MONOCHROME1 is inverted; padding shows black; overlays are left out.
+    (PS3.4 N.2). Without either, 8-bit values stay as they are, and deeper ones are stretched between the film's lowest
+    and highest. MONOCHROME1 is inverted; padding becomes black; overlays are left out.
 
     Raises:
       ValueError: there are no pixels, several frames, or pixels that cannot be decoded.
@@ -121,28 +93,29 @@ def read_film(file: BinaryIO) -> Image.Image:
     low, high = int(values.min()), int(values.max())
     if high - low > _MAX_SPAN:
         raise ValueError(f'expected stored values within {_MAX_SPAN:,} of each other, got {low:,} to {high:,}')
-    places = values.astype(np.int64) - low if low else values
+    offsets = values.astype(np.int64) - low if low else values
     present = np.zeros(high - low + 1, bool)
-    present[places] = True
-    return Image.fromarray(grey_levels(np.arange(low, high + 1), present, dataset)[places])
+    present[offsets] = True
+    return Image.fromarray(grey_levels(np.arange(low, high + 1), present, dataset)[offsets])
 
 
 def read_identifiers(path: Path) -> dict[str, str]:
-    """The UIDs of study and film; empty for other files and where they are missing."""
-    try:
-        dataset = pydicom.dcmread(path, specific_tags=list(IDENTIFIERS), stop_before_pixels=True)
-    except Exception:  # pydicom raises many kinds; the film itself was read, or is reported elsewhere
-        return {}
+    """Reads the UIDs of study and film, as far as the file has them."""
+    dataset = _read_header(path, IDENTIFIERS)
     return {name: str(dataset[name].value) for name in IDENTIFIERS if name in dataset}
 
 
 def is_lateral(path: Path) -> bool:
     """Tells whether the file says that its view is lateral."""
+    return str(_read_header(path, ['ViewPosition']).get('ViewPosition', '')).upper() in _LATERAL
+
+
+def _read_header(path: Path, tags: Sequence[str]) -> pydicom.Dataset:
+    """Some elements of a file; none of one that cannot be read, which is reported where its film is."""
     try:
-        dataset = pydicom.dcmread(path, specific_tags=['ViewPosition'], stop_before_pixels=True)
-    except Exception:  # as above
-        return False
-    return str(dataset.get('ViewPosition', '')).upper() in _LATERAL
+        return pydicom.dcmread(path, specific_tags=list(tags), stop_before_pixels=True)
+    except Exception:  # of many kinds
+        return pydicom.Dataset()
 
 
 def _read(file: BinaryIO, tags: list[str], **options: Any) -> pydicom.Dataset:
@@ -242,13 +215,13 @@ def _colour_film(values: Integer[np.ndarray, 'height width 3']) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8)).convert('L')
 
 
-# --- Grey levels: from stored values to what a viewer shows (PS3.4 N.2) ---
+# --- Grey levels: from stored values to a viewer's (PS3.4 N.2) ---
 
 
 def grey_levels(
     stored: Integer[np.ndarray, ' values'], present: Bool[np.ndarray, ' values'], dataset: pydicom.Dataset
 ) -> UInt8[np.ndarray, ' values']:
-    """The shown grey, 0 to 255, of stored values, of which some are `present` in the film."""
+    """The grey levels, 0 to 255, of stored values, of which some are `present` in the film."""
     padding = _is_padding(stored, dataset)
     shares = _window(_rescale(stored, dataset), dataset, present & ~padding)
     if dataset.PhotometricInterpretation == 'MONOCHROME1':
@@ -274,7 +247,7 @@ def _rescale(stored: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
 
 
 def _window(values: np.ndarray, dataset: pydicom.Dataset, counted: np.ndarray) -> Float[np.ndarray, ' values']:
-    """Shares of white in [0, 1] (PS3.3 C.11.2); `counted` are the film's own values."""
+    """Shares of white in [0, 1] (PS3.3 C.11.2); `counted` marks the values that occur in the film."""
     tables = [item for item in dataset.get('VOILUTSequence') or () if item.get('LUTDescriptor') and item.get('LUTData')]
     if tables:
         table = tables[0]
@@ -311,13 +284,13 @@ def _number(dataset: pydicom.Dataset, name: str) -> float | None:
 
 
 def _look_up(values: np.ndarray, item: pydicom.Dataset) -> np.ndarray:
-    """Values through a lookup table; beyond its ends, its first and last entry."""
+    """Values looked up in a table; its first and last entry stand for those beyond its ends."""
     table = _table(item)
     return table[np.clip(np.rint(values).astype(np.int64) - item.LUTDescriptor[1], 0, len(table) - 1)]
 
 
 def _table(item: pydicom.Dataset) -> Integer[np.ndarray, ' entries']:
-    """A lookup table's entries, which are words, or two to a word."""
+    """The entries of a lookup table, of two bytes or of one."""
     count = item.LUTDescriptor[0] % 2**16 or 2**16  # 0 stands for 65536
     data = item.LUTData
     if not isinstance(data, bytes):

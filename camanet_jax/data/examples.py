@@ -1,7 +1,7 @@
-"""One study's record to one example: images decoded and transformed, report tokenised.
+"""From a study's record to an example: images decoded and transformed, the report tokenised.
 
-An example is a batch's row (pipeline.py), with one more entry, `damaged`: the position of a study
-that was passed over because an image of it cannot be decoded, or -1.
+An example is a row of a batch (pipeline.py) with one more entry, `damaged`: the position of a study that
+was skipped because one of its images cannot be decoded, or -1.
 """
 
 import dataclasses
@@ -24,43 +24,34 @@ NONE = -1  # the position of no study
 
 @dataclasses.dataclass(frozen=True)
 class LoadOptions:
-    """How studies are loaded, by the names of `config.data`.
+    """Options of loading studies, named as in `config.data`."""
 
-    Attributes:
-      image_size: height and width of the images, pixels; resize_size: short side before the crop, pixels.
-      max_seq_length: ids per report, the leading 0 included.
-      train_augment: a name for `transforms.train_image`; eval_transform: one for `transforms.eval_image`.
-      num_workers: processes that load; 0 loads in threads of this one.
-      prefetch: batches (per worker) made ahead of time.
-      on_damaged_image: 'raise', or 'skip' a study with an image that cannot be decoded: in training the next study
-        takes its place, and the skipped ones are logged and counted; in evaluation its row is not valid.
-    """
-
-    image_size: int
-    resize_size: int
-    max_seq_length: int
-    train_augment: str
-    eval_transform: str
-    num_workers: int
-    prefetch: int = 4
+    image_size: int  # height and width of the images, pixels
+    resize_size: int  # short side before the crop, pixels
+    max_seq_length: int  # ids per report, the leading 0 included
+    train_augment: str  # a name for `transforms.train_image`
+    eval_transform: str  # a name for `transforms.eval_image`
+    num_workers: int  # processes that load; 0 loads in threads of this one
+    prefetch: int = 4  # batches (per worker) made ahead of time
+    # 'raise', or 'skip' a study with an image that cannot be decoded: in training the next study takes its place, and
+    # skipped ones are logged and counted; in evaluation its row is not valid.
     on_damaged_image: str = 'raise'
 
     def __post_init__(self):
         if self.on_damaged_image not in ('raise', 'skip'):
-            got = repr(self.on_damaged_image)
-            raise ValueError(f"on_damaged_image must be 'raise' or 'skip', got {got}")
+            raise ValueError(f"on_damaged_image must be 'raise' or 'skip', got {self.on_damaged_image!r}")
 
 
 @dataclasses.dataclass(frozen=True)
 class ExampleLoader:
-    """Loads examples by position; a plain value, so that a worker can be sent it."""
+    """Loads examples by position; a plain value, so that it can be sent to a worker."""
 
     records: Records
     tokenizer: Tokenizer
     options: LoadOptions
 
     def train(self, position: int, rng: np.random.Generator) -> Example:
-        """The study at `position`, augmented; the next whole one where its images are damaged."""
+        """The study at `position`, augmented; the next undamaged one where its images are damaged."""
         vary = functools.partial(train_image, rng=rng, augment=self.options.train_augment, **self._sizes())
         for offset in range(len(self.records)):
             candidate = (position + offset) % len(self.records)
@@ -70,14 +61,12 @@ class ExampleLoader:
         raise ValueError('every study has a damaged image')
 
     def evaluate(self, position: int) -> Example:
-        """The study at `position`; a row that is not valid beyond the last or where damaged."""
+        """The study at `position`; an invalid row where it is damaged, or beyond the last study."""
         if position >= len(self.records):
             return self._empty(damaged=NONE)
-        settle = functools.partial(eval_image, eval_transform=self.options.eval_transform, **self._sizes())
-        example = self._load(position, settle)
-        if example is None:
-            return self._empty(damaged=position)
-        return example | {'damaged': np.int32(NONE)}
+        transform = functools.partial(eval_image, eval_transform=self.options.eval_transform, **self._sizes())
+        example = self._load(position, transform)
+        return self._empty(damaged=position) if example is None else example | {'damaged': np.int32(NONE)}
 
     def _sizes(self) -> dict[str, int]:
         return {'image_size': self.options.image_size, 'resize_size': self.options.resize_size}
@@ -109,19 +98,14 @@ class ExampleLoader:
         }
 
 
-def to_example(
-    record: dict[str, Any],
-    transform: Transform,
-    tokenizer: Tokenizer,
-    max_seq_length: int,
-) -> Example:
-    """Makes arrays of one record (`sources.Records`); `transform` brings each view to its size in turn.
+def to_example(record: dict[str, Any], transform: Transform, tokenizer: Tokenizer, max_seq_length: int) -> Example:
+    """Makes arrays of one record (`sources.Records`); `transform` is applied to each view in turn.
 
     Raises:
         DamagedImageError: an image cannot be decoded.
     """
     films = [open_grey(encoded, path) for encoded, path in zip(record['images'], record['image_paths'], strict=True)]
-    # A builder of its own, and records of earlier versions, have no sizes.
+    # Records of users' own builders, and of earlier versions, have no sizes.
     sizes = record.get('original_sizes', np.zeros((len(films), 2), int))[: len(films)].tolist()
     images = [
         transform(film, original_size=tuple(size)) if any(size) else transform(film)

@@ -1,6 +1,6 @@
 """Image files to 8-bit grey films, with an error that names a damaged one.
 
-Training and `--mode=generate` read films here alike: PNG, JPEG, TIFF and the others of `FORMATS`, and DICOM (dicom.py).
+Training and `--mode=generate` both read films here: PNG, JPEG, TIFF and the others of `FORMATS`, and DICOM (dicom.py).
 """
 
 import contextlib
@@ -13,17 +13,17 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-# Of Pillow's formats only what films come in: some of the others call outside programs or unpack without bounds.
+# The formats of films alone: some of Pillow's others call outside programs or unpack without bounds.
 FORMATS = ('PNG', 'JPEG', 'TIFF', 'JPEG2000', 'BMP', 'GIF', 'WEBP', 'PPM')
 DICOM_SUFFIXES = ('.dcm', '.dicom', '.dic', '.ima')
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.jp2', '.bmp', '.gif', '.webp', '.pgm', '.ppm', *DICOM_SUFFIXES)
 
-MAX_PIXELS = 2**29  # refused above: 23,000 x 23,000. Decoding takes up to 5 bytes a pixel.
-LARGE_PIXELS = 2**26  # 8,000 x 8,000, more than detectors have. Above, one film is decoded at a time, and made smaller.
-MAX_ASPECT = 100  # a film's short side goes to some 256 pixels, which would make a line of pixels endless
+MAX_PIXELS = 2**29  # 23,000 x 23,000; larger images are refused. Decoding takes up to 5 bytes a pixel.
+LARGE_PIXELS = 2**26  # 8,000 x 8,000, more than detectors have; larger ones are decoded one at a time, and reduced.
+MAX_ASPECT = 100  # a narrower strip would become endless when its short side is resized to some 256 pixels
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit is in the way of large films
-PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # bytes; and this one of colour profiles and texts of a megabyte
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit refuses large films
+PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # bytes; Pillow's own limit refuses colour profiles and texts of a megabyte
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,11 +44,7 @@ class DamagedImageError(ValueError):
 
 
 def open_grey(encoded: bytes, name: str) -> Image.Image:
-    """Decodes an image file to 8-bit grey.
-
-    Colour goes through PIL's 'L', which leaves grey stored as RGB unchanged. Images of more than 8 bits are scaled to 8
-    (`to_eight_bits`). What is transparent becomes black. An EXIF orientation is applied. Of several
-    pages the first is read.
+    """Decodes an image file, the first of several pages, to 8-bit grey (`as_grey`), turned as its EXIF data say.
 
     Raises:
       DamagedImageError: the bytes are no whole image; `name` is in the message.
@@ -57,7 +53,7 @@ def open_grey(encoded: bytes, name: str) -> Image.Image:
 
 
 def read_grey(path: Path, name: str) -> Image.Image:
-    """`open_grey` of a file, which is not held in memory as a whole."""
+    """Decodes as `open_grey` does, without reading the whole file into memory."""
     try:
         with path.open('rb') as file:
             return _decode(file, name)
@@ -87,7 +83,7 @@ def _decode(file: BinaryIO, name: str) -> Image.Image:
         if Path(name).suffix.lower() in DICOM_SUFFIXES:  # files older than the mark
             return _decode_named_dicom(file, name)
         raise DamagedImageError(f'image {name} cannot be decoded: {_why_unknown(file)}') from error
-    # Decoders raise whatever comes of reading nonsense as numbers: IndexError, KeyError, struct.error, ...
+    # Decoders that read nonsense as numbers raise anything: IndexError, KeyError, struct.error, ...
     except Exception as error:
         raise DamagedImageError(f'image {name} cannot be decoded: {error or type(error).__name__}') from error
 
@@ -125,7 +121,7 @@ def _why_unknown(file: BinaryIO) -> str:
 
 
 def _room_for(width: int, height: int) -> contextlib.AbstractContextManager:
-    """The lock to hold while an image is decoded, so that memory is bounded; refuses what is no film."""
+    """The lock to hold while an image is decoded, so that memory is bounded; refuses sizes that no film has."""
     if width * height > MAX_PIXELS:
         raise ValueError(f'expected at most {MAX_PIXELS:,} pixels, got {width:,} x {height:,}')
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -134,7 +130,7 @@ def _room_for(width: int, height: int) -> contextlib.AbstractContextManager:
 
 
 def _reduction(size: tuple[int, int]) -> int:
-    """How many times smaller, along each side, a large film is made; 0 for others, which stay as they are."""
+    """The factor by which each side of a large film is reduced; 0 for others, which stay as they are."""
     pixels = size[0] * size[1]
     return math.ceil(math.sqrt(pixels / LARGE_PIXELS)) if pixels > LARGE_PIXELS else 0
 
@@ -148,9 +144,10 @@ def _smaller(film: Image.Image) -> Image.Image:
 
 
 def as_grey(image: Image.Image) -> Image.Image:
-    """Grey of a loaded image of any mode.
+    """Converts a loaded image of any mode to 8-bit grey.
 
-    Colour goes through PIL's 'L', which leaves grey stored as RGB unchanged; what is transparent becomes black.
+    Colour goes through PIL's 'L', which leaves grey stored as RGB unchanged; transparency becomes black; deep images
+    are scaled (`to_eight_bits`).
     """
     if image.mode[0] in 'IF':
         film = to_eight_bits(image)
@@ -164,7 +161,7 @@ def as_grey(image: Image.Image) -> Image.Image:
 
 
 def _white_is_low(image: Image.Image) -> bool:
-    """Tells whether this is a deep TIFF in which 0 is white; Pillow turns those of 8 bits alone."""
+    """Tells whether this is a deep TIFF in which 0 is white; Pillow inverts only those of 8 bits."""
     return image.format == 'TIFF' and image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
@@ -172,7 +169,7 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     """Scales a deep grey image (modes I, I;16, F) linearly to 0..255.
 
     The full range is that of 8 to 16 bits, the fewest that hold the brightest pixel: detectors of 12 bits often write
-    0..4095 into files of 16. Numbers with a fraction, none above 1, are shares of white.
+    0..4095 into files of 16. Floating-point values of at most 1 are shares of white.
     """
     values = np.asarray(image)
     lowest, brightest = values.min(), values.max()
@@ -182,14 +179,14 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == 'F' and brightest <= 1:
         full = 1
     scaled = np.empty(values.shape, np.uint8)
-    for start in range(0, len(values), 256):  # by rows: the numbers between take eight bytes a pixel
+    for start in range(0, len(values), 256):  # by rows, since the float64 values take eight bytes a pixel
         rows = slice(start, start + 256)
         scaled[rows] = np.rint(values[rows].astype(np.float64) * (255 / full))
     return Image.fromarray(scaled)
 
 
 def upright(film: Image.Image, source: Image.Image) -> Image.Image:
-    """Turned as the EXIF data of its file say; where these are damaged, as it is stored."""
+    """The film turned as the EXIF data of `source` say; unturned where these are damaged."""
     try:
         orientation = source.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # Pillow raises many kinds

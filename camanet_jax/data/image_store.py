@@ -1,4 +1,4 @@
-"""How films are kept in records: as their files are, or as small JPEGs that training decodes quickly."""
+"""The forms in which records keep films: the files themselves, or small JPEGs that training decodes quickly."""
 
 import io
 
@@ -11,22 +11,17 @@ _JPEG_QUALITY = 95
 
 
 def check_store(store: str) -> str:
-    """The name itself, where it is one of `STORES`."""
+    """Returns the name if it is one of `STORES`, else raises ValueError."""
     if store not in STORES:
         raise ValueError(f'expected store as one of {STORES}, got {store!r}')
     return store
 
 
 def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
-    """The bytes to keep of an image file.
+    """The bytes to keep of an image file; `name` is for messages.
 
-    Store '256' is the film in 8-bit grey, brought to a short side of 256 pixels as training does it, in JPEG of quality
+    Store '256' is the film in 8-bit grey, resized to a short side of 256 pixels as in training, as a JPEG of quality
     95. A film that is no larger stays as it is.
-
-    Args:
-      encoded: the file's bytes.
-      name: of the file, for messages.
-      store: one of `STORES`.
 
     Raises:
       DamagedImageError: the film cannot be decoded.
@@ -40,7 +35,7 @@ def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
 
 
 def why_originals(store: str, eval_transform: str, resize_size: int) -> str | None:
-    """Why a run would need original films where it has small ones; None where these serve it."""
+    """The reason why a run would need the original films; None where the stored ones do."""
     if store == 'original':
         return None
     if eval_transform == 'official':

@@ -5,10 +5,10 @@ A batch is a dict of NumPy arrays of fixed shape:
     tokens      int32   [B, L+1]               [0] + word ids + [0], cut, padded with 0
     token_mask  float32 [B, L+1]               1 where an id is present, the two zeros included
     labels      float32 [B, Y]                 0 or 1; NaN throughout where a study is unlabelled
-    valid       bool    [B]                    False on rows that stand for no study (evaluation)
+    valid       bool    [B]                    False on rows without a study (evaluation)
     index       int32   [B]                    the study's position in the source; -1 for none
-where L+1 = max_seq_length. A process gets its share of B: the global batch is the processes' rows
-one after the other, and is the same for any number of processes and of workers.
+where L+1 = max_seq_length. A process gets its share of B: the global batch is the processes' rows one after
+the other, and is the same for any number of processes and of workers.
 """
 
 import logging
@@ -26,26 +26,23 @@ from camanet_jax.data.tokenizer import Tokenizer
 
 LOG = logging.getLogger(__name__)
 
-# Grain's own infinite repeat overflows in a batch of one.
-_ENDLESS_EPOCHS = 2**20
+_ENDLESS_EPOCHS = 2**20  # Grain's own infinite repeat overflows with a batch of one
 Batch = dict[str, np.ndarray]
 
 
 class BatchIterator(Iterator[Batch]):
     """Batches one after the other, from any position.
 
-    The state is the number of batches given, so it can be restored with other numbers of workers
-    or processes, and the batches that follow are bit-identical to an unbroken run's.
+    The state is the number of batches given, so that it can be restored with other numbers of workers or processes,
+    and the batches that follow are bit-identical to those of an unbroken run.
     """
 
     def __init__(self, batches: grain.MapDataset, source: Source, options: LoadOptions):
-        self._batches = batches
-        self._source = source
-        self._num_workers = options.num_workers
-        self._prefetch = options.prefetch
+        self._batches, self._source = batches, source
+        self._num_workers, self._prefetch = options.num_workers, options.prefetch
         self._position = 0
         self._running: Any = None  # Grain's iterator, started by the first `next`
-        self.skipped: set[str] = set()  # ids of the studies passed over so far
+        self.skipped: set[str] = set()  # ids of the studies skipped so far
 
     def __next__(self) -> Batch:
         if self._running is None:
@@ -60,7 +57,7 @@ class BatchIterator(Iterator[Batch]):
         return batch
 
     def get_state(self) -> dict[str, int]:
-        """The state from which `set_state` resumes after the batches given so far; fit for JSON."""
+        """The state, as JSON, from which `set_state` resumes after the batches given so far."""
         return {'next_batch': self._position}
 
     def set_state(self, state: dict[str, int]) -> None:
@@ -79,36 +76,27 @@ class BatchIterator(Iterator[Batch]):
         dataset = self._batches[self._position :].to_iter_dataset(threads)
         if self._num_workers == 0:
             return dataset
-        if not flags.FLAGS.is_parsed():  # Grain's workers are told its flags
+        if not flags.FLAGS.is_parsed():  # Grain passes its flags on to its workers
             flags.FLAGS(sys.argv[:1])
         # Through pipes: containers have little shared memory, and stopped iterators leak it.
-        dataset = grain.experimental.WithOptionsIterDataset(
-            dataset, grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
-        )
-        return dataset.mp_prefetch(
-            grain.MultiprocessingOptions(num_workers=self._num_workers, per_worker_buffer_size=max(1, self._prefetch))
-        )
+        pipes = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
+        workers = grain.MultiprocessingOptions(self._num_workers, per_worker_buffer_size=max(1, self._prefetch))
+        return grain.experimental.WithOptionsIterDataset(dataset, pipes).mp_prefetch(workers)
 
     def _report_skipped(self, positions: np.ndarray) -> None:
         for position in positions[positions != NONE]:
             study = self._source.studies[position]
             if study.id not in self.skipped:
                 self.skipped.add(study.id)
-                LOG.warning(
-                    'Skipped study %s: an image of %s cannot be decoded (%d skipped so far)',
-                    study.id,
-                    ', '.join(study.image_paths),
-                    len(self.skipped),
-                )
+                paths, so_far = ', '.join(study.image_paths), len(self.skipped)
+                LOG.warning('Skipped study %s: an image of %s cannot be decoded (%d so far)', study.id, paths, so_far)
 
 
 class EvalBatches:
     """A split's batches; every iteration over it starts anew."""
 
     def __init__(self, batches: grain.MapDataset, source: Source, options: LoadOptions):
-        self._batches = batches
-        self._source = source
-        self._options = options
+        self._batches, self._source, self._options = batches, source, options
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -127,21 +115,21 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> BatchIterator:
-    """Endless training batches: every epoch a fresh order, its incomplete last batch dropped.
+    """Endless training batches: a new order in every epoch, without its incomplete last batch.
 
     Args:
       source: the train split.
       tokenizer: made from the train split's reports.
       options: see `LoadOptions`.
       batch_size: studies in the global batch.
-      seed: decides the order of every epoch and all augmentation.
-      process_index: which of the `process_count` processes that share each batch this is.
+      seed: determines the order of every epoch and all augmentation.
+      process_index: the index of this process among the `process_count` that share each batch.
     """
     share = _share(batch_size, process_index, process_count)
     steps = steps_per_epoch(source, batch_size)
     order = grain.MapDataset.range(len(source)).seed(seed).shuffle()[: steps * batch_size]
     order = order.repeat(_ENDLESS_EPOCHS)
-    # Randomness is drawn by place in the endless order, before processes and workers share it out.
+    # Randomness depends on the position in the endless order, not on the process or worker that loads it.
     examples = order.random_map(ExampleLoader(source.records, tokenizer, options).train)
     batches = examples.batch(share)[process_index::process_count]
     return BatchIterator(batches, source, options)
@@ -156,7 +144,7 @@ def eval_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> EvalBatches:
-    """The studies once, in order; the last batch is filled up with rows that are not valid. As `train_batches`."""
+    """The studies once, in order; invalid rows fill the last batch. The arguments are those of `train_batches`."""
     share = _share(batch_size, process_index, process_count)
     steps = -(-len(source) // batch_size)
     examples = grain.MapDataset.range(steps * batch_size)

@@ -27,16 +27,13 @@ LOG = logging.getLogger(__name__)
 class Records(Sequence):
     """The records of one split in the order they were prepared in; images stay encoded.
 
-    A record is a dict: `id` and `report` (str), `labels` int8 [Y] (-1 where an observation is not
-    to be counted, throughout where the study is unlabelled), `images` (I encoded files),
-    `image_paths` (I names), and what its builder adds.
-    Pickled, it is a path: every worker opens the files itself.
+    A record is a dict: `id` and `report` (str), `labels` int8 [Y] (-1 where an observation is not to be counted,
+    throughout where the study is unlabelled), `images` (I encoded files), `image_paths` (I names), and any fields that
+    its builder adds. Only the path is pickled: every worker opens the files itself.
     """
 
     def __init__(self, prepared_dir: str, split: str, views: int):
-        self.prepared_dir = prepared_dir
-        self._split = split
-        self.views = views
+        self.prepared_dir, self._split, self.views = prepared_dir, split, views
 
     def __len__(self) -> int:
         return len(self._opened)
@@ -52,7 +49,7 @@ class Records(Sequence):
         }
 
     def read_studies(self) -> list[Study]:
-        """Reads every record for what is not an image."""
+        """Reads every record except for its images."""
         return [self._study(self._opened[index]) for index in range(len(self))]
 
     def _study(self, record: dict[str, Any]) -> Study:
@@ -71,12 +68,11 @@ class Records(Sequence):
     @functools.cached_property
     def _opened(self) -> Sequence[dict[str, Any]]:
         builder = tfds.builder_from_directory(self.prepared_dir)
-        decoders = _keep_images_encoded(builder.info.features)
-        return builder.as_data_source(self._split, decoders=decoders)
+        return builder.as_data_source(self._split, decoders=_keep_images_encoded(builder.info.features))
 
 
 class _KeepEncoded(tfds.decode.SkipDecoding):
-    """SkipDecoding for images inside a Sequence too, which TFDS's own leaves to TensorFlow."""
+    """SkipDecoding that also works inside a Sequence, where TFDS's own needs TensorFlow."""
 
     def decode_batch_example_np(self, serialized_example: Any) -> Any:
         return serialized_example
@@ -92,11 +88,8 @@ def _keep_images_encoded(feature: tfds.features.FeatureConnector) -> Any:
     return _KeepEncoded() if isinstance(feature, tfds.features.Image) else None
 
 
-Builder = tfds.core.DatasetBuilder
-
-
 # By name, so that reading a data set imports nothing that makes one. A builder that knows its studies without reading
-# records offers them as `studies`.
+# the records has them as `studies`.
 BUILDERS = {
     'study_folder': 'camanet_jax.preparation.study_folder:StudyFolder',
     'synthetic': 'camanet_jax.synthetic.chest:open_synthetic',
@@ -109,16 +102,17 @@ class Source:
 
     records: Records
     studies: tuple[Study, ...]
-    prepared_dir: str  # where the records lie; removing it has them prepared again
-    store: str = 'original'  # how films lie in the records (preparation/image_store.py)
-    content: str | None = None  # stands for the films, reports and labels of all splits, where the builder tells
-    faults: tuple[str, ...] = ()  # the split's studies with damaged films, and why
+    prepared_dir: str  # the folder of the records; after its removal they are prepared again
+    store: str = 'original'  # the form of the films in the records (image_store.py)
+    content: str | None = None  # a digest of the films, reports and labels of all splits, where the builder has one
+    faults: tuple[str, ...] = ()  # the split's studies with damaged films, and the reasons
 
     def __len__(self) -> int:
         return len(self.studies)
 
     @property
     def ids(self) -> list[str]:
+        """The study ids."""
         return [study.id for study in self.studies]
 
     @property
@@ -143,14 +137,14 @@ def open_source(
     extra_views: str = 'error',
     **options: Any,
 ) -> Source:
-    """Opens one split, preparing the whole data set first where that has not been done.
+    """Opens one split, after preparing the whole data set where that has not been done.
 
     Args:
         name: A key of BUILDERS, or a builder by 'file.py:name' or 'package.module:name'.
         data_dir: The folder of the data set.
         split: 'train', 'val' or 'test'.
         views: I, the number of images every study must have.
-        cache_dir: Where prepared data go; by default see `default_cache`.
+        cache_dir: The folder of prepared data, by default `default_cache`.
         extra_views: 'error', or 'first' to keep the first `views` images of a study with more.
         **options: For the builder.
 
@@ -166,9 +160,9 @@ def open_source(
     builder = make_builder(Path(data_dir), cache_dir=cache, **options)
     prepare(builder)
 
-    # Read back: where another run prepared it meanwhile, the builder at hand knows no splits.
-    if split not in (found := list(tfds.builder_from_directory(builder.data_dir).info.splits)):
-        raise ValueError(f'{data_dir} has no studies in {split!r}, only in {found}')
+    # Read back, since this builder knows no splits where another run has prepared the data meanwhile.
+    if split not in (splits := list(tfds.builder_from_directory(builder.data_dir).info.splits)):
+        raise ValueError(f'{data_dir} has no studies in {split!r}, only in {splits}')
     records = Records(builder.data_dir, split, views)
     known = getattr(builder, 'studies', None)
     studies = records.read_studies() if known is None else known
@@ -186,15 +180,15 @@ def open_source(
 
 
 def default_cache(data_dir: Path) -> Path:
-    """`data_dir`/tfds; where nothing can be written there, a folder of its own in the user's cache."""
+    """The folder `data_dir`/tfds or, where that cannot be written, one in the user's cache."""
     beside = data_dir / 'tfds'
     if beside.is_dir() or not data_dir.is_dir() or _writable(data_dir):
         return beside
     base = Path(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'))
     if not base.is_absolute() or not os.access(next(path for path in (base, *base.parents) if path.exists()), os.W_OK):
         base = Path(tempfile.gettempdir()) / f'cache-{os.getuid()}'  # no home, or none that can be written
-    place = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
-    cache = base / 'camanet_jax' / f'{data_dir.resolve().name}-{place}'
+    digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
+    cache = base / 'camanet_jax' / f'{data_dir.resolve().name}-{digest}'
     LOG.info('%s cannot be written to: prepared data go to %s (--config.cache_dir chooses)', data_dir, cache)
     return cache
 
@@ -207,14 +201,14 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def prepare(builder: Builder, **download_options: Any) -> None:
-    """Writes the builder's records once; safe against kills and against runs side by side.
+def prepare(builder: tfds.core.DatasetBuilder, **download_options: Any) -> None:
+    """Writes the builder's records unless they exist; kills and runs side by side do no harm.
 
-    TFDS writes into a folder 'incomplete.*' and renames it at the end; the lock keeps a second run
-    waiting, and what a killed run left is removed under it.
+    TFDS writes into a folder 'incomplete.*' and renames it at the end; a lock keeps a second run waiting, and
+    protects the removal of such folders that a killed run left.
 
     Args:
-        builder: Of the data set.
+        builder: The builder of the data set.
         **download_options: For `tfds.download.DownloadConfig`, such as a `beam_runner`.
     """
     if builder.data_path.exists():
@@ -224,14 +218,10 @@ def prepare(builder: Builder, **download_options: Any) -> None:
             return
         for leftover in parent.glob('incomplete.*'):
             shutil.rmtree(leftover)
+        without_stats = dict(try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP)
         with _without_tfds_bars():
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(
-                    try_download_gcs=False,
-                    compute_stats=tfds.download.ComputeStatsMode.SKIP,
-                    **download_options,
-                )
-            )
+            config = tfds.download.DownloadConfig(**without_stats, **download_options)
+            builder.download_and_prepare(download_config=config)
 
 
 @contextlib.contextmanager
@@ -269,12 +259,10 @@ def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:
 
 
 def _check_views(studies: Sequence[Study], views: int, *, exact: bool) -> None:
-    wrong = []
-    for study in studies:
-        count = len(study.image_paths)
-        if count < views or (exact and count > views):
-            wrong.append(f'{study.id} has {count}')
+    counts = {study.id: len(study.image_paths) for study in studies}
+    wrong = [f'{name} has {n}' for name, n in counts.items() if n < views or (exact and n > views)]
     if wrong:
-        advice = "set views, or extra_views='first' to keep the first of more"
-        found = summarise(wrong, 'study', 'studies')
-        raise ValueError(f'expected {views} images per study, got {found} ({advice})')
+        raise ValueError(
+            f'expected {views} images per study, got {summarise(wrong, "study", "studies")} '
+            "(set views, or extra_views='first' to keep the first of more)"
+        )

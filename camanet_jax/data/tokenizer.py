@@ -1,7 +1,7 @@
 """Report text to ids and back: cleaning, vocabulary, encoding, decoding.
 
-The cleaners reproduce the field's, damage included ("1.5" becomes "15", "1. " vanishes anywhere),
-because published scores are computed on texts cleaned this way.
+The cleaners reproduce the field's, damage included ("1.5" becomes "15", "1. " vanishes anywhere), since published
+scores are computed on texts cleaned this way.
 """
 
 import collections
@@ -14,11 +14,7 @@ from collections.abc import Iterable, Sequence
 UNKNOWN = '<unk>'
 BOUNDARY_ID = 0  # begins a report, ends it and pads it
 
-_ENUMERATION = (
-    ('1. ', ''),
-    *((f'. {n}. ', '. ') for n in range(2, 6)),
-    *((f' {n}. ', '. ') for n in range(2, 6)),
-)
+_ENUMERATION = (('1. ', ''), *((f'. {n}. ', '. ') for n in range(2, 6)), *((f' {n}. ', '. ') for n in range(2, 6)))
 _DELETED_FIRST = str.maketrans('', '', '"/\\\'')
 # The range from ':' to '[' was an accident of a regular expression; it takes < = > @ too.
 _DELETED_LAST = str.maketrans('', '', '.,?;*!%^&_+()]{}' + ''.join(map(chr, range(ord(':'), ord('[') + 1))))
@@ -30,7 +26,7 @@ def clean_iu_xray(report: str) -> str:
 
 
 def clean_mimic_cxr(report: str) -> str:
-    """Cleans a report by the rules for MIMIC-CXR: joins lines and shortens runs, then the same."""
+    """Cleans a report by the rules for MIMIC-CXR: joins lines and shortens runs, then cleans as for IU X-Ray."""
     text = report.replace('\n', ' ')
     text = _repeat_replace(text, '__', '_', passes=7)
     text = _repeat_replace(text, '  ', ' ', passes=6)
@@ -69,7 +65,7 @@ def _clean_sentence(sentence: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Tokenizer:
-    """A vocabulary and the cleaner it was counted with; `words[i]` has id i + 1."""
+    """A vocabulary and its cleaner; `words[i]` has id i + 1."""
 
     words: tuple[str, ...]
     cleaner: str  # a key of CLEANERS
@@ -96,11 +92,11 @@ class Tokenizer:
         return len(self.words)
 
     def clean(self, report: str) -> str:
-        """The report as it is scored and tokenised: lower case, words between single marks."""
+        """The report as it is scored and tokenised: lower case, separated by single spaces."""
         return CLEANERS[self.cleaner](report)
 
     def encode(self, report: str, max_seq_length: int | None = None) -> list[int]:
-        """[0, ids of the words, 0], cut to `max_seq_length` ids (a cut report has no end)."""
+        """Ids [0, of the words, 0], cut to `max_seq_length` (a cut report has no final 0)."""
         words = self.clean(report).split()
         ids = [self._id_of.get(word, self._id_of[UNKNOWN]) for word in words]
         return [BOUNDARY_ID, *ids, BOUNDARY_ID][:max_seq_length]

@@ -1,8 +1,8 @@
-"""Films brought to the model's size, and varied in training.
+"""Films resized and cropped to the model's size, and augmented in training.
 
-Every transform is a pure function of a PIL image (and a NumPy generator), so a mask of the film's
-size goes the same way when it is given to the same function (with a generator of the same seed).
-Sizes are in pixels; arrays are uint8 [height, width], one grey channel.
+Every transform is a pure function of a PIL image (and a NumPy generator), so that a mask of the film's size is
+transformed alike by the same function (with a generator of the same seed). Sizes are in pixels; arrays are uint8
+[height, width], one grey channel.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 Rng = np.random.Generator
 Size = tuple[int, int]  # width, height
 
-# The official ranges; the paper names the operations and leaves the ranges out.
+# The official ranges; the paper names the operations without them.
 _MAX_ROTATION_DEGREES = 10.0
 _SCALE_RANGE = (0.8, 1.2)
 
@@ -21,7 +21,7 @@ _SCALE_RANGE = (0.8, 1.2)
 
 
 def resize_short_side(image: Image.Image, size: int, original_size: Size | None = None) -> Image.Image:
-    """Resizes with antialiasing so that the short side is `size`, keeping the aspect, or restoring the original's."""
+    """Resizes with antialiasing to a short side of `size`, keeping the aspect or restoring that of the original."""
     width, height = original_size or image.size
     short, long = sorted((width, height))
     long = int(size * long / short)
@@ -35,14 +35,14 @@ def crop_centre(image: Image.Image, size: int) -> Image.Image:
 
 
 def crop_random(image: Image.Image, rng: Rng, size: int) -> Image.Image:
-    """Cuts a square of `size` at a uniformly drawn place."""
+    """Cuts a square of `size` at a uniformly drawn position."""
     width, height = image.size
     left = int(rng.integers(width - size + 1))
     return _crop(image, left, int(rng.integers(height - size + 1)), size)
 
 
 def rotate(image: Image.Image, degrees: float) -> Image.Image:
-    """Rotates counter-clockwise about the centre; what comes in from outside is black."""
+    """Rotates counter-clockwise about the centre; the corners become black."""
     return image.rotate(degrees, Image.Resampling.BICUBIC)
 
 
@@ -62,11 +62,7 @@ def _crop(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
 
 
 def eval_image(
-    image: Image.Image,
-    eval_transform: str,
-    image_size: int,
-    resize_size: int,
-    original_size: Size | None = None,
+    image: Image.Image, eval_transform: str, image_size: int, resize_size: int, original_size: Size | None = None
 ) -> UInt8[np.ndarray, 'height width']:
     """Brings an image to `image_size` without randomness.
 
@@ -76,7 +72,7 @@ def eval_image(
             'official' (straight to the square, whatever the aspect).
         image_size: Height and width of the result.
         resize_size: Short side before the crop.
-        original_size: Of a film that was stored with another aspect; 'paper' restores the original's.
+        original_size: The size of a film that was stored with another aspect, which 'paper' restores.
     """
     _check_sizes(image_size, resize_size)
     if eval_transform == 'paper':
@@ -90,25 +86,18 @@ def eval_image(
 
 
 def train_image(
-    image: Image.Image,
-    rng: Rng,
-    *,
-    augment: str,
-    image_size: int,
-    resize_size: int,
-    original_size: Size | None = None,
+    image: Image.Image, rng: Rng, *, augment: str, image_size: int, resize_size: int, original_size: Size | None = None
 ) -> UInt8[np.ndarray, 'height width']:
-    """Resizes the short side to `resize_size`, cuts `image_size`, then varies the view.
+    """Resizes the short side to `resize_size`, cuts a square of `image_size`, then augments it.
 
     Args:
         image: A grey image, or a mask of the same size as one.
-        rng: All randomness of this view.
-        augment: 'paper' (one of rotation and scaling), 'official_iu' (a horizontal flip of half
-            the views), 'official_mimic' (rotation and scaling of half the views), each after a
-            random crop; or 'none' (the middle square, unchanged).
+        rng: The source of all randomness.
+        augment: 'paper' (rotation or scaling), 'official_iu' (a horizontal flip of half the views), 'official_mimic'
+            (rotation and scaling of half the views), each after a random crop; or 'none' (the middle square).
         image_size: Height and width of the result.
         resize_size: Short side before the crop.
-        original_size: Of a film that was stored with another aspect; the original's is restored.
+        original_size: The size of a film that was stored with another aspect, which is restored.
     """
     _check_sizes(image_size, resize_size)
     if augment not in _AUGMENTATIONS:
