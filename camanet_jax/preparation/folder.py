@@ -1,4 +1,4 @@
-"""The study folder that a preparation makes: annotation.json, labels.json, dataset.json, images/."""
+"""The study folder that a preparation writes: annotation.json, labels.json, dataset.json, images/."""
 
 import collections
 import dataclasses
@@ -15,16 +15,16 @@ from camanet_jax.run.files import read_json, write_json
 
 LOG = logging.getLogger(__name__)
 
-FACTS_FILE = 'dataset.json'  # what a folder was made of, and how its films are stored
+FACTS_FILE = 'dataset.json'  # the origin of a folder, and the form in which records keep its films
 
 
 @dataclasses.dataclass(frozen=True)
 class Collected:
-    """Studies found in a source."""
+    """The studies of a source."""
 
     studies: list[Study]
-    images_dir: Path  # what their image paths are relative to
-    facts: dict[str, Any]  # of their origin, for dataset.json
+    images_dir: Path  # the folder that image paths are relative to
+    facts: dict[str, Any]  # on their origin, for dataset.json
 
 
 def check_output(source: Path, output: Path) -> None:
@@ -34,10 +34,10 @@ def check_output(source: Path, output: Path) -> None:
 
 
 def read_r2gen_entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """(split, entry) of every study of R2Gen's annotation.json, in the file's order, train first.
+    """Reads (split, entry) of every study of R2Gen's annotation.json, in the file's order, train first.
 
     Raises:
-      ValueError: the file is something else, or an entry lacks its id, report or image_path.
+      ValueError: the layout is another, or an entry lacks its id, report or image_path.
     """
     annotation = read_entries(path)
     try:
@@ -51,13 +51,13 @@ def read_r2gen_entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def write_study_folder(output: Path, collected: Collected, store: str) -> None:
-    """Writes what `StudyFolder` reads, each file at once; films stay where they are, behind a link `images`.
+    """Writes the files that `StudyFolder` reads; films stay where they are, behind a link `images`.
 
-    Studies without labels leave a labels.json that is there, such as one that label_reports.py has made.
+    Without labels, an existing labels.json stays, such as one that label_reports.py has made.
 
     Args:
       output: the folder, made where it is missing.
-      collected: the studies; all labelled, or none.
+      collected: the studies, of which all are labelled or none.
       store: one of `image_store.STORES`.
     """
     check_store(store)
@@ -66,13 +66,12 @@ def write_study_folder(output: Path, collected: Collected, store: str) -> None:
     write_json(output / 'annotation.json', annotation, indent=None)
     if collected.studies[0].labels is not None:
         write_label_json(output / 'labels.json', {study.id: study.labels for study in collected.studies})
-    facts = collected.facts | {'store': store, 'studies': count_splits(collected.studies)}
-    write_json(output / FACTS_FILE, facts)
+    write_json(output / FACTS_FILE, collected.facts | {'store': store, 'studies': count_splits(collected.studies)})
     _link_images(output / 'images', collected.images_dir)
 
 
 def count_splits(studies: Sequence[Study]) -> dict[str, int]:
-    """Studies in each split."""
+    """Counts the studies of each split."""
     counts = collections.Counter(study.split for study in studies)
     return {split: counts[split] for split in SPLITS}
 
@@ -95,7 +94,7 @@ def _link_images(link: Path, images_dir: Path) -> None:
 
 
 def read_store(folder: str | Path) -> str:
-    """The way to store films of this folder in records; 'original' unless its `dataset.json` says otherwise.
+    """The form in which records keep the films of this folder: 'original', unless its `dataset.json` names another.
 
     Raises:
       ValueError: the file is no JSON object, or names an unknown store.
@@ -110,23 +109,17 @@ def read_store(folder: str | Path) -> str:
 
 
 def require_space(needed: int, folder: Path, what: str) -> None:
-    """Logs how many bytes `what` needs in `folder` and how many are free.
-
-    Raises:
-      ValueError: there are too few.
-    """
+    """Logs how many bytes `what` needs in `folder` and how many are free; raises ValueError for too few."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     LOG.info('Disk: %s need %s in %s, %s are free', what, size_text(needed), folder, size_text(free))
     if needed > free:
-        raise ValueError(
-            f'{folder}: {what} need {size_text(needed)}, and {size_text(free)} are free; '
-            'make room, or give another folder'
-        )
+        sizes = f'{size_text(needed)}, and {size_text(free)} are free'
+        raise ValueError(f'{folder}: {what} need {sizes}; make room, or give another folder')
 
 
 def size_text(size: float) -> str:
-    """Bytes in the unit that suits them: '12.3 GB'."""
+    """A number of bytes in a fitting unit: '12.3 GB'."""
     units = ['B', 'kB', 'MB', 'GB', 'TB']
     while size >= 1000 and len(units) > 1:
         size /= 1000

@@ -1,7 +1,7 @@
 """IU X-Ray: from Open-i's reports and films to the studies of R2Gen's split.
 
 R2Gen keeps the reports with FINDINGS and at least two films: 2,955 of 3,955. The XMLs do not say which film is the
-frontal view; of three or more films the first two of the XML's order are taken, unless an annotation names others.
+frontal view; of three or more films the first two in the XML are taken, unless an annotation names others.
 """
 
 import logging
@@ -20,7 +20,7 @@ CHOICES_FILE = 'studies_of_more_films.csv'
 
 
 def read_iu_split() -> dict[str, list[str]]:
-    """The ids of the 2,069 train, 296 val and 590 test studies, such as CXR54_IM-2145, in R2Gen's order."""
+    """Reads the ids of the 2,069 train, 296 val and 590 test studies, such as CXR54_IM-2145, in R2Gen's order."""
     return read_json(Path(__file__).with_name('iu_split.json'))
 
 
@@ -33,18 +33,18 @@ def collect_iu_xray(
     split: dict[str, list[str]] | None = None,
     expected: ArchiveCounts = WHOLE_ARCHIVE,
 ) -> Collected:
-    """The studies of R2Gen's split, with their films.
+    """Collects the studies of R2Gen's split with their films.
 
     Args:
-      source: holds NLMCXR_reports.tgz and NLMCXR_png.tgz, or what is in them.
-      output: where films of a packed archive are unpacked, and the choice among three or more films is listed.
+      source: a folder with NLMCXR_reports.tgz and NLMCXR_png.tgz, or with their contents.
+      output: the folder for the films of a packed archive, and for a list of the choices among three or more films.
       annotation: R2Gen's annotation.json: films that its paths name are taken, and its reports compared.
-      only_existing_images: leave out studies whose films are not there.
+      only_existing_images: leave out studies whose films are missing.
       split: ids of each split, by default R2Gen's.
-      expected: what the archive must hold.
+      expected: the counts that the archive must have.
 
     Raises:
-      ValueError: the archive holds something else, studies differ from the split's, or films are missing.
+      ValueError: the archive has other counts, studies differ from the split's, or films are missing.
     """
     reports = read_reports(source)
     check_counts(ArchiveCounts.of(reports), expected)
@@ -59,15 +59,12 @@ def collect_iu_xray(
     images_dir, paths = locate_films(source, output, {film for chosen in films.values() for film in chosen})
     paths_of = {name: tuple(paths.get(film, f'{film}.png') for film in chosen) for name, chosen in films.items()}
     studies = [Study(name, part, kept[name].findings, None, paths_of[name]) for part in SPLITS for name in split[part]]
-    return Collected(
-        _with_films(studies, set(paths.values()), source, only_existing_images),
-        images_dir,
-        {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen'},
-    )
+    studies = _with_films(studies, set(paths.values()), source, only_existing_images)
+    return Collected(studies, images_dir, {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen'})
 
 
 def check_counts(counts: ArchiveCounts, expected: ArchiveCounts) -> None:
-    """Logs what the archive holds; refuses one that holds something else than expected."""
+    """Logs the counts of an archive; raises ValueError unless they are the expected ones."""
     LOG.info('Open-i: %s', counts)
     if counts != expected:
         raise ValueError(f'expected {expected}; got {counts}. The archive is not whole, or not NLMCXR_reports.tgz')
@@ -76,10 +73,8 @@ def check_counts(counts: ArchiveCounts, expected: ArchiveCounts) -> None:
 def _check_ids(kept: dict[str, OpenIReport], split: dict[str, list[str]]) -> None:
     of_split = {name for part in split.values() for name in part}
     if different := sorted(of_split ^ kept.keys()):
-        raise ValueError(
-            'the split and the studies with FINDINGS and two films differ in '
-            + summarise(different, 'study', 'studies')
-        )
+        names = summarise(different, 'study', 'studies')
+        raise ValueError(f'the split and the studies with FINDINGS and two films differ in {names}')
     sizes = ', '.join(f'{len(split[part]):,} {part}' for part in SPLITS)
     LOG.info('%d studies have FINDINGS and at least two films, exactly those of the split (%s)', len(kept), sizes)
 
@@ -88,10 +83,8 @@ def _compare_reports(kept: dict[str, OpenIReport], entries: dict[str, dict]) -> 
     if not entries:
         return
     if different := [name for name, report in kept.items() if entries.get(name, {}).get('report') != report.findings]:
-        LOG.warning(
-            "The annotation's report is not the XML's FINDINGS (which are taken) in %s",
-            summarise(different, 'study', 'studies'),
-        )
+        names = summarise(different, 'study', 'studies')
+        LOG.warning("The annotation's report is not the XML's FINDINGS (which are taken) in %s", names)
     LOG.info("%d of %d reports of the annotation equal the XML's FINDINGS", len(kept) - len(different), len(kept))
 
 
@@ -101,14 +94,14 @@ def _choose_films(report: OpenIReport, annotated_paths: Sequence[str]) -> tuple[
 
 
 def _list_choices(kept: dict[str, OpenIReport], films: dict[str, tuple[str, ...]], path: Path) -> None:
-    """Writes and logs which films of studies with more than two are taken."""
-    of_more = {name: report for name, report in kept.items() if len(report.films) > _VIEWS}
+    """Writes the films taken and left out of studies with more than two."""
     rows = [('id', 'taken', 'left out')]
-    for name, report in of_more.items():
-        left_out = [film for film in report.films if film not in films[name]]
-        rows.append((name, ' '.join(films[name]), ' '.join(left_out)))
+    for name, report in kept.items():
+        if len(report.films) > _VIEWS:
+            left_out = [film for film in report.films if film not in films[name]]
+            rows.append((name, ' '.join(films[name]), ' '.join(left_out)))
     write_text(path, as_csv(rows))
-    LOG.info('%d studies have three or more films; taken and left out: %s', len(of_more), path)
+    LOG.info('%d studies have three or more films; taken and left out: %s', len(rows) - 1, path)
 
 
 def _with_films(studies: list[Study], existing: set[str], source: Path, only_existing: bool) -> list[Study]:
@@ -117,9 +110,9 @@ def _with_films(studies: list[Study], existing: set[str], source: Path, only_exi
         return studies
     films = summarise([path for paths in missing.values() for path in paths], 'film', 'films')
     if not only_existing:
-        raise ValueError(f'{source} has not {films} (--only_existing_images leaves such studies out)')
+        raise ValueError(f'{source} lacks {films} (--only_existing_images leaves such studies out)')
     whole = [study for study in studies if not missing[study.id]]
     if not whole:
         raise ValueError(f'{source}: no study has all its films')
-    LOG.warning('Left out %d of %d studies; %s has not %s', len(studies) - len(whole), len(studies), source, films)
+    LOG.warning('Left out %d of %d studies; %s lacks %s', len(studies) - len(whole), len(studies), source, films)
     return whole

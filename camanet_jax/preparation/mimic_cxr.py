@@ -1,7 +1,7 @@
 """MIMIC-CXR: from the films and tables of MIMIC-CXR-JPG and the texts of MIMIC-CXR to studies.
 
-Three ways: R2Gen's annotation as it is (a sample for each of 270,790/2,130/3,858 films); or from the raw texts and the
-official split, a sample for each film, or one for each study with its films, frontal first.
+The samples are those of R2Gen's annotation (one for each of 270,790/2,130/3,858 films) or, from the raw texts and the
+official split, one for each film, or one for each study with its films, frontal first.
 """
 
 import collections
@@ -22,7 +22,7 @@ from camanet_jax.run.progress import tracked
 LOG = logging.getLogger(__name__)
 
 _SPLITS = {'train': 'train', 'validate': 'val', 'test': 'test'}  # the official names, and ours
-# Views in the order in which a study's films are listed: frontal first, the better one before the other.
+# The order of a study's films: frontal first, the better kind of frontal before the other.
 _VIEW_ORDER = ('PA', 'AP', 'LATERAL', 'LL')
 VIEW_CHOICES = {'PA': ('PA',), 'AP': ('AP',), 'frontal': ('PA', 'AP'), 'all': None}
 
@@ -39,20 +39,20 @@ class Film:
 
     @property
     def path(self) -> str:
-        """Below the folder `files`."""
+        """The file's path below the folder `files`."""
         return f'p{self.subject_id[:2]}/p{self.subject_id}/s{self.study_id}/{self.dicom_id}.jpg'
 
     @property
-    def place(self) -> int:
-        """Rank of the view among a study's."""
+    def rank(self) -> int:
+        """The position of the view among a study's."""
         return _VIEW_ORDER.index(self.view) if self.view in _VIEW_ORDER else len(_VIEW_ORDER)
 
 
 def read_films(source: Path, views: str) -> list[Film]:
-    """The films of the chosen views, in the order of the split table.
+    """Reads the films of the chosen views, in the order of the split table.
 
     Args:
-      source: holds mimic-cxr-2.x-split.csv.gz and -metadata.csv.gz, gzipped or not.
+      source: a folder with mimic-cxr-2.x-split.csv.gz and -metadata.csv.gz, gzipped or not.
       views: a key of `VIEW_CHOICES`.
 
     Raises:
@@ -76,11 +76,11 @@ def read_films(source: Path, views: str) -> list[Film]:
 
 
 def find_table(source: Path, name: str) -> Path:
-    """The table of this name ('split', 'metadata', 'chexpert', 'negbio') of any release 2.x."""
-    found = sorted(source.glob(f'mimic-cxr-2.*-{name}.csv')) + sorted(source.glob(f'mimic-cxr-2.*-{name}.csv.gz'))
-    if not found:
+    """The path of a table ('split', 'metadata', 'chexpert', 'negbio') of any release 2.x."""
+    tables = sorted(source.glob(f'mimic-cxr-2.*-{name}.csv')) + sorted(source.glob(f'mimic-cxr-2.*-{name}.csv.gz'))
+    if not tables:
         raise ValueError(f'{source}: expected mimic-cxr-2.0.0-{name}.csv.gz, as MIMIC-CXR-JPG ships it')
-    return found[-1]
+    return tables[-1]
 
 
 def _rows(path: Path, *columns: str) -> Iterator[tuple[str, ...]]:
@@ -100,17 +100,17 @@ def collect_mimic_cxr(
     samples: str = 'image',
     views: str = 'all',
 ) -> Collected:
-    """The studies, without labels.
+    """Collects the studies, without labels.
 
     Args:
       source: MIMIC-CXR-JPG's folder, with files/ and the tables.
-      reports: MIMIC-CXR's texts (`MimicReports`); by default looked for in `source`.
-      annotation: R2Gen's annotation.json instead of the texts; its samples, texts and split are taken.
-      samples: 'image', one sample a film as R2Gen has it, or 'study'.
-      views: of the films, a key of `mimic_tables.VIEW_CHOICES`.
+      reports: MIMIC-CXR's texts (`MimicReports`), by default in `source`.
+      annotation: R2Gen's annotation.json, whose samples, texts and split are taken instead.
+      samples: 'image', one sample for each film as in R2Gen, or 'study'.
+      views: the views of the films, a key of `VIEW_CHOICES`.
 
     Raises:
-      ValueError: files are missing or are not what they should be.
+      ValueError: files are missing or malformed.
     """
     images_dir = source / 'files'
     if not images_dir.is_dir():
@@ -127,21 +127,20 @@ def collect_mimic_cxr(
     studies = sorted(make(described, texts), key=lambda study: SPLITS.index(study.split))
     if not studies:
         raise ValueError(f'{source}: no report has FINDINGS')
-    return Collected(
-        studies, images_dir, {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views}
-    )
+    facts = {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views}
+    return Collected(studies, images_dir, facts)
 
 
 def study_number(study: Study) -> str:
     """MIMIC-CXR's study_id of a sample, from its first film's path."""
-    found = _STUDY_IN_PATH.search(study.image_paths[0])
-    if not found:
+    match = _STUDY_IN_PATH.search(study.image_paths[0])
+    if not match:
         raise ValueError(f'{study.id}: expected a path like p10/p10.../s.../*.jpg, got {study.image_paths[0]!r}')
-    return found.group(1)
+    return match[1]
 
 
 def _read_findings(films: list[Film], reports: MimicReports) -> dict[str, str]:
-    """FINDINGS by study_id, where there are any; logs what there is."""
+    """Reads FINDINGS by study_id, where there are any, and logs the counts."""
     counts, texts = collections.Counter(), {}
     studies = {film.study_id: film.subject_id for film in films}
     for study_id, subject_id in tracked(studies.items(), 'Reading reports', len(studies)):
@@ -167,7 +166,7 @@ def _sample_per_image(films: list[Film], texts: dict[str, str]) -> Iterator[Stud
 def _sample_per_study(films: list[Film], texts: dict[str, str]) -> Iterator[Study]:
     by_study = operator.attrgetter('study_id')
     for study_id, of_study in itertools.groupby(sorted(films, key=by_study), by_study):
-        in_order = sorted(of_study, key=lambda film: film.place)
+        in_order = sorted(of_study, key=lambda film: film.rank)
         yield Study(study_id, in_order[0].split, texts[study_id], None, tuple(film.path for film in in_order))
 
 

@@ -1,13 +1,13 @@
 """MIMIC-CXR's report texts, in the zip or unpacked, and their FINDINGS.
 
-A report is plain text with headings of its own. A heading stands at the start of a line, usually behind one space, in
-capitals with a colon. Oddities that occur:
- * misspelt or singular: FINDNGS, FINDING; in mixed case: 'Findings:'; alone on its line, without colon
+A report is plain text with headings. A heading stands at the start of a line, usually after one space, in capitals and
+with a colon. Exceptions occur:
+ * misspelt or singular: FINDNGS, FINDING; in mixed case: 'Findings:'; alone on its line, without a colon
  * one section for both: FINDINGS AND IMPRESSION, FINDINGS/IMPRESSION: taken as FINDINGS
  * several FINDINGS in one report (addenda, corrected readings): the last that is not empty is taken
  * IMPRESSION in the middle of a line: it ends the FINDINGS
  * headings within the findings (HEART:, LUNGS:): they belong to the text
-Reports without such a heading, only an unnamed paragraph, have no FINDINGS here: nothing is guessed.
+A report with an unnamed paragraph instead of such a heading has no FINDINGS here: nothing is guessed.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Words that make a line's heading one of a section, not of an organ.
+# Words that tell the heading of a section from that of an organ.
 _SECTION_WORDS = frozenset(
     'addendum attestation clinical comment comments comparison comparisons conclusion date dictated exam examination '
     'history impression indication indications information notification opinion procedure protocol reason '
@@ -36,8 +36,8 @@ _INNER_IMPRESSION = re.compile(r'(?<=\s)(IMPRESSION)[ \t]*:')
 class Findings:
     """The FINDINGS section of one report."""
 
-    text: str  # with the report's own line breaks; '' where it has no such section
-    with_impression: bool = False  # the heading named both
+    text: str  # with the report's own line breaks; '' without such a section
+    with_impression: bool = False  # whether the heading names both
 
 
 def find_findings(report: str) -> Findings:
@@ -45,16 +45,16 @@ def find_findings(report: str) -> Findings:
     report = report.replace('\r\n', '\n')
     headings = list(_section_headings(report))
     ends = [start for start, _, _ in headings[1:]] + [len(report)]
-    found = Findings('')
+    findings = Findings('')
     for (_, text_start, words), end in zip(headings, ends, strict=False):
         text = report[text_start:end].strip()
         if _FINDINGS in words and re.search(r'\w', text.replace('_', '')):
-            found = Findings(text, with_impression=_IMPRESSION in words)
-    return found
+            findings = Findings(text, with_impression=_IMPRESSION in words)
+    return findings
 
 
 def _section_headings(report: str) -> Iterator[tuple[int, int, frozenset[str]]]:
-    """Where each heading and its text start, in order, and the heading's words, spelt right."""
+    """The starts of each heading and of its text, in order, and the heading's words, spelt right."""
     matches = [match for pattern in (_HEADING, _BARE_HEADING, _INNER_IMPRESSION) for match in pattern.finditer(report)]
     last_end = 0
     for match in sorted(matches, key=lambda match: match.start(1)):
@@ -83,19 +83,15 @@ class MimicReports:
     """Reads the report of a study: files/p10/p10NNNNNN/sNNNNNNNN.txt."""
 
     def __init__(self, source: Path):
-        """Finds the reports; none is read yet.
-
-        Args:
-          source: mimic-cxr-reports.zip, a folder that holds it, or one that holds its `files`.
+        """Locates the reports in mimic-cxr-reports.zip, a folder with it, or one with its `files`; reads none yet.
 
         Raises:
           ValueError: there are no reports.
         """
-        places = (source, source / REPORTS_ARCHIVE, source / REPORTS_ARCHIVE.removesuffix('.zip'))
-        self._archive = next((place for place in places if place.is_file()), None)
-        folders = [place / 'files' for place in places if (place / 'files').is_dir()]
-        folders += [place for place in places if any(place.glob('p1*/p1*'))]
+        roots = (source, source / REPORTS_ARCHIVE, source / REPORTS_ARCHIVE.removesuffix('.zip'))
+        self._archive = next((root for root in roots if root.is_file()), None)
         # MIMIC-CXR-JPG has a folder `files` too, with films in it.
+        folders = [folder for root in roots for folder in (root / 'files', root)]
         self._folder = next((folder for folder in folders if any(folder.glob('p1*/p1*/s*.txt'))), None)
         if not (self._archive or self._folder):
             raise ValueError(
@@ -104,7 +100,7 @@ class MimicReports:
             )
 
     def read(self, subject_id: str, study_id: str) -> str | None:
-        """The text, or None where there is none."""
+        """Reads the text of a report, or returns None where there is none."""
         name = f'p{subject_id[:2]}/p{subject_id}/s{study_id}.txt'
         if self._folder:
             path = self._folder / name

@@ -9,7 +9,6 @@ import tarfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import IO
 
 from camanet_jax.labeling.openi_index import report_trees
 from camanet_jax.preparation.folder import require_space
@@ -25,23 +24,23 @@ FILMS_ARCHIVE = 'NLMCXR_png.tgz'
 class OpenIReport:
     """One report, with the films that it names."""
 
-    name: str  # of the report: CXR54
+    name: str  # e.g. CXR54
     findings: str  # '' where the section is empty
-    films: tuple[str, ...]  # their ids in the XML's order: CXR54_IM-2145-1001, CXR54_IM-2145-1002
+    films: tuple[str, ...]  # ids in the XML's order: CXR54_IM-2145-1001, CXR54_IM-2145-1002
 
     @property
     def study_id(self) -> str:
-        """R2Gen's id, CXR54_IM-2145: the first film's without its last part. '' without films."""
+        """R2Gen's id, CXR54_IM-2145: the first film's id without its last part; '' without films."""
         return self.films[0].rpartition('-')[0] if self.films else ''
 
 
 @dataclasses.dataclass(frozen=True)
 class ArchiveCounts:
-    """Counts of an archive's reports."""
+    """The counts of an archive's reports."""
 
     reports: int
     with_findings: int
-    by_films: dict[int, int]  # number of films -> reports with FINDINGS and so many
+    by_films: dict[int, int]  # from a number of films to the number of reports with FINDINGS and so many films
 
     @classmethod
     def of(cls, reports: Sequence[OpenIReport]) -> 'ArchiveCounts':
@@ -59,14 +58,7 @@ WHOLE_ARCHIVE = ArchiveCounts(3955, 3425, {0: 88, 1: 382, 2: 2790, 3: 150, 4: 14
 
 
 def read_reports(source: Path) -> list[OpenIReport]:
-    """All reports below a folder, in the order of their names.
-
-    Args:
-      source: holds NLMCXR_reports.tgz, or its XMLs at any depth.
-
-    Raises:
-      ValueError: there are neither, or an XML cannot be read.
-    """
+    """Reads all reports of a folder (`report_trees`), in the order of their names."""
     reports = [_parse(name, root) for name, root in report_trees(source)]
     return sorted(reports, key=lambda report: (len(report.name), report.name))
 
@@ -82,25 +74,25 @@ def _parse(name: str, root: ElementTree.Element) -> OpenIReport:
 
 
 def locate_films(source: Path, output: Path, wanted: Collection[str]) -> tuple[Path, dict[str, str]]:
-    """Where the wanted films are: a folder, and the path in it of each film that exists.
+    """Returns the folder of the wanted films, and the path in it of each film that exists.
 
-    Films that lie below `source` are used in place. Otherwise the archive's are unpacked into `output`/images; films
-    that an earlier run has unpacked are passed over.
+    Films below `source` are used in place. Otherwise those of the archive are unpacked into `output`/images, except
+    for films that an earlier run has unpacked.
 
     Args:
-      source: holds NLMCXR_png.tgz, or its PNGs at any depth.
+      source: a folder with NLMCXR_png.tgz, or with its PNGs at any depth.
       output: the folder that is being prepared.
       wanted: ids of films, such as CXR54_IM-2145-1001.
     """
-    found = _find_pngs(source, without=output)
+    paths = _find_pngs(source, without=output)
     archive = source / FILMS_ARCHIVE
-    if archive.is_file() and not found.keys() >= set(wanted):
+    if archive.is_file() and not paths.keys() >= set(wanted):
         images_dir = output / 'images'
         _unpack(archive, images_dir, wanted)
         return images_dir, _find_pngs(images_dir)
-    if not found and not archive.is_file():
+    if not paths and not archive.is_file():
         raise ValueError(f'{source}: expected {FILMS_ARCHIVE}, or its films (CXR*.png) in a folder')
-    return source, found
+    return source, paths
 
 
 def _find_pngs(folder: Path, without: Path | None = None) -> dict[str, str]:
@@ -117,21 +109,16 @@ def _unpack(archive: Path, images_dir: Path, wanted: Collection[str]) -> None:
     missing = set(wanted) - _find_pngs(images_dir).keys()
     if not missing:
         return
-    # PNGs do not shrink in an archive: its size is theirs.
-    need = archive.stat().st_size * len(missing) // len(wanted)
-    require_space(need, images_dir, f'films unpacked from {archive.name}')
+    # PNGs cannot be compressed further, so the archive has about their size.
+    require_space(archive.stat().st_size * len(missing) // len(wanted), images_dir, f'films from {archive.name}')
     with Progress(f'Unpacking {archive.name}', len(wanted), len(wanted) - len(missing)) as progress:
         try:
             with tarfile.open(archive, 'r|*') as members:
                 for member in members:
                     film = Path(member.name)
                     if member.isfile() and film.suffix == '.png' and film.stem in missing:
-                        _write(members.extractfile(member), images_dir / film.name)
+                        with replacing(images_dir / film.name) as temporary, temporary.open('wb') as file:
+                            shutil.copyfileobj(members.extractfile(member), file)
                         progress.advance()
         except (tarfile.TarError, EOFError, OSError) as error:
             raise ValueError(f'{archive}: cannot be unpacked ({error})') from error
-
-
-def _write(content: IO[bytes], path: Path) -> None:
-    with replacing(path) as temporary, temporary.open('wb') as file:
-        shutil.copyfileobj(content, file)

@@ -1,4 +1,4 @@
-"""Own data: checked in one pass, then studies."""
+"""Own data: all rows are checked in one pass, then made into studies."""
 
 import collections
 import concurrent.futures
@@ -17,27 +17,21 @@ from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
 from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.files import read_columns, write_json
-from camanet_jax.run.progress import Progress
+from camanet_jax.run.progress import tracked
 
 LOG = logging.getLogger(__name__)
 
-Problems = dict[str, list[str]]  # kind -> what is wrong where
+Problems = dict[str, list[str]]  # from the kind of a fault to its cases
 
 
-def find_problems(
-    rows: Sequence[Row], images_dir: Path, patient_rule: str = '', decode_images: bool = True
-) -> Problems:
-    """Checks all rows for all faults.
+def find_problems(rows: Sequence[Row], images_dir: Path, patient_rule: str, decode_images: bool) -> Problems:
+    """Checks all rows (`own_folder.read_rows`) for all faults; kinds without any are left out.
 
     Args:
-      rows: of `own_folder.read_rows`.
-      images_dir: what image paths are relative to.
-      patient_rule: a regular expression that finds the patient in a study id (its first group, or all of it), for data
+      images_dir: the folder that image paths are relative to.
+      patient_rule: a regular expression whose first group, or whole, matches the patient in a study id, for data
         without a patient column.
-      decode_images: whether every image is decoded; otherwise only looked for.
-
-    Returns:
-      The faults by kind; kinds without any are left out.
+      decode_images: decode every image instead of only looking for its file.
     """
     problems = {
         'malformed entries': [f'{row.where}: {fault}' for row in rows for fault in _malformations(row)],
@@ -47,24 +41,19 @@ def find_problems(
         'label rows of the wrong width or value': _label_faults(rows),
         **_image_faults(rows, images_dir, decode_images),
     }
-    return {kind: found for kind, found in problems.items() if found}
-
-
-def as_text(problems: Problems) -> str:
-    """A line for each kind, with its first ten cases."""
-    return '\n'.join(f'  {kind}: {summarise(found, "case", "cases")}' for kind, found in problems.items())
+    return {kind: cases for kind, cases in problems.items() if cases}
 
 
 def patient_of(row: Row, rule: str) -> str | None:
-    """The patient's name, from the patient column or else by the rule; None where neither tells."""
+    """The patient's name, from the patient column or else by the rule; None where it is unknown."""
     if row.patient:
         return row.patient
-    found = re.search(rule, row.id) if rule else None
-    return found.group(1 if found.re.groups else 0) if found else None
+    match = re.search(rule, row.id) if rule else None
+    return match[1 if match.re.groups else 0] if match else None
 
 
 def label_fault(labels: object) -> str | None:
-    """Why a row of labels is none; None where it is one."""
+    """The fault of a row of labels; None where there is none."""
     if not isinstance(labels, list | tuple):
         return f'expected {len(OBSERVATIONS)} values, got {labels!r}'
     if not labels:
@@ -93,11 +82,11 @@ def _malformations(row: Row) -> list[str]:
 
 
 def _duplicate_ids(rows: Sequence[Row]) -> list[str]:
-    places = collections.defaultdict(list)
+    entries = collections.defaultdict(list)
     for row in rows:
         if row.id:
-            places[row.id].append(f'{row.split} {row.where}')
-    return [f'{name} in {", ".join(found)}' for name, found in places.items() if len(found) > 1]
+            entries[row.id].append(f'{row.split} {row.where}')
+    return [f'{name} in {", ".join(where)}' for name, where in entries.items() if len(where) > 1]
 
 
 def _split_patients(rows: Sequence[Row], rule: str) -> list[str]:
@@ -110,9 +99,9 @@ def _split_patients(rows: Sequence[Row], rule: str) -> list[str]:
         elif rule and row.id:
             unknown.append(f'{_name(row)}: the patient rule finds nothing in the id')
     several = [
-        f'patient {patient}: ' + ', '.join(f'{split} ({name})' for split, name in found.items())
-        for patient, found in splits.items()
-        if len(found) > 1
+        f'patient {patient}: ' + ', '.join(f'{split} ({name})' for split, name in study_of.items())
+        for patient, study_of in splits.items()
+        if len(study_of) > 1
     ]
     return several + unknown
 
@@ -125,19 +114,14 @@ def _label_faults(rows: Sequence[Row]) -> list[str]:
 
 
 def _image_faults(rows: Sequence[Row], images_dir: Path, decode: bool) -> Problems:
-    of_study = {path: row for row in rows for path in row.image_paths if path}
-    missing = [path for path in of_study if not (images_dir / path).is_file()]
-    there = sorted(of_study.keys() - set(missing)) if decode else []
-    unreadable = []
-    with (
-        Progress('Checking images', len(there)) as progress,
-        concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool,
-    ):
-        for path, fault in zip(there, pool.map(lambda path: _decoding_fault(images_dir / path), there), strict=True):
-            progress.advance()
-            if fault:
-                unreadable.append(f'{_name(of_study[path])}: {fault}')
-    return {'missing files': [f'{_name(of_study[path])}: {path}' for path in missing], 'unreadable images': unreadable}
+    row_of = {path: row for row in rows for path in row.image_paths if path}
+    missing = [path for path in row_of if not (images_dir / path).is_file()]
+    existing = sorted(row_of.keys() - set(missing)) if decode else []
+    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
+        faults = pool.map(lambda path: _decoding_fault(images_dir / path), existing)
+        faults = zip(existing, tracked(faults, 'Checking images', len(existing)), strict=True)
+        unreadable = [f'{_name(row_of[path])}: {fault}' for path, fault in faults if fault]
+    return {'missing files': [f'{_name(row_of[path])}: {path}' for path in missing], 'unreadable images': unreadable}
 
 
 def _decoding_fault(path: Path) -> str | None:
@@ -161,15 +145,14 @@ def collect_own(
     decode_images: bool = True,
     uncertain: str = 'negative',
 ) -> Collected:
-    """The studies of a folder in which no fault was found.
+    """Collects the studies of a folder without faults.
 
     Args:
-      source: holds annotation.json or a CSV (`own_folder.read_rows`), and the images, in `images` or beside it.
-      output: gets `validation.json`, every fault by kind.
+      source: a folder with annotation.json or a CSV (`own_folder.read_rows`), and the images, in `images` or beside it.
+      output: the folder for `validation.json`, every fault by kind.
       table: the annotation.json or CSV, where it lies elsewhere or there are several.
-      patient_rule: finds the patient in a study id; for data without a patient column.
-      decode_images: whether every image is decoded.
-      uncertain: how to count uncertain labels.
+      patient_rule, decode_images: see `find_problems`.
+      uncertain: the policy for uncertain labels (`label_files.UNCERTAIN_POLICIES`).
 
     Raises:
       ValueError: there are faults; all are listed.
@@ -182,9 +165,10 @@ def collect_own(
     write_json(output / VALIDATION_FILE, problems)
     if problems:
         count = sum(map(len, problems.values()))
+        lines = [f'  {kind}: {summarise(cases, "case", "cases")}' for kind, cases in problems.items()]
         raise ValueError(
-            f'{table or source}: {count} faults in {len(rows)} studies; all are in '
-            f'{output / VALIDATION_FILE}\n{as_text(problems)}'
+            f'{table or source}: {count} faults in {len(rows)} studies; all are in {output / VALIDATION_FILE}\n'
+            + '\n'.join(lines)
         )
     studies = _studies(rows, uncertain)
     _log_summary(rows, studies, patient_rule, decode_images)
@@ -192,15 +176,15 @@ def collect_own(
 
 
 def with_original_sizes(studies: Sequence[Study], path: Path) -> list[Study]:
-    """The studies with the sizes of their films before these were resized without regard to the aspect.
+    """Adds the sizes that films had before they were resized without regard to the aspect.
 
     Args:
-      studies: of `collect_own`.
-      path: a CSV with `SIZE_COLUMNS`, a row for each film: the study's id, the film's place in it from 0, and the
-        original's width and height in pixels; both empty where they are unknown.
+      studies: those of `collect_own`.
+      path: a CSV with `SIZE_COLUMNS` and a row for each film: the study's id, the film's index in it from 0, and the
+        original's width and height in pixels, both empty where they are unknown.
 
     Raises:
-      ValueError: it is no such table, or lacks rows of films.
+      ValueError: it is no such table, or films have no row.
     """
     sizes = {(study, view): (columns, rows) for study, view, columns, rows in read_columns(path, SIZE_COLUMNS)}
     films = [(study.id, str(view)) for study in studies for view in range(len(study.image_paths))]
@@ -214,13 +198,12 @@ def with_original_sizes(studies: Sequence[Study], path: Path) -> list[Study]:
             f'{path}: expected dicom_columns and dicom_rows above 0, or both empty; '
             f'{summarise(wrong, "film has other", "films have other")}'
         )
-    known = {film: tuple(map(int, size)) if all(size) else None for film, size in sizes.items()}
-    return [
-        dataclasses.replace(
-            study, original_sizes=tuple(known[study.id, str(view)] for view in range(len(study.image_paths)))
-        )
-        for study in studies
-    ]
+    sizes = {film: tuple(map(int, size)) if all(size) else None for film, size in sizes.items()}
+
+    def sizes_of(study: Study) -> tuple[tuple[int, int] | None, ...]:
+        return tuple(sizes[study.id, str(view)] for view in range(len(study.image_paths)))
+
+    return [dataclasses.replace(study, original_sizes=sizes_of(study)) for study in studies]
 
 
 def _is_size(cells: tuple[str, str]) -> bool:
@@ -228,7 +211,7 @@ def _is_size(cells: tuple[str, str]) -> bool:
 
 
 def _find_images(rows: Sequence[Row], source: Path) -> Path:
-    """`source`/images where at least one path leads to a file from there, else `source`."""
+    """The folder `source`/images if at least one image path leads to a file from there, else `source`."""
     inner = source / 'images'
     return inner if any((inner / path).is_file() for row in rows for path in row.image_paths) else source
 
@@ -246,15 +229,12 @@ def _studies(rows: Sequence[Row], uncertain: str) -> list[Study]:
 
 def _log_summary(rows: Sequence[Row], studies: Sequence[Study], patient_rule: str, decode_images: bool) -> None:
     sizes = ', '.join(f'{count} {split}' for split, count in count_splits(studies).items())
-    patients = {patient_of(row, patient_rule) for row in rows}
-    LOG.info(
-        'No faults in %d studies (%s) with %d images (%s); %s; %s',
-        len(studies),
-        sizes,
-        sum(len(study.image_paths) for study in studies),
-        'all decoded' if decode_images else 'not decoded',
-        'unlabelled' if studies[0].labels is None else 'labelled',
-        'patients unknown, so not compared between splits (a column patient, or --patient_rule)'
-        if None in patients
-        else f'{len(patients)} patients, each in one split',
-    )
+    images = sum(len(study.image_paths) for study in studies)
+    decoded = 'all decoded' if decode_images else 'not decoded'
+    labels = 'unlabelled' if studies[0].labels is None else 'labelled'
+    names = {patient_of(row, patient_rule) for row in rows}
+    patients = f'{len(names)} patients, each in one split'
+    if None in names:
+        patients = 'patients unknown, so not compared between splits (a column patient, or --patient_rule)'
+    LOG.info('No faults in %d studies (%s) with %d images (%s)', len(studies), sizes, images, decoded)
+    LOG.info('The studies are %s; %s', labels, patients)

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,72 +24,47 @@ MIMIC_TABLES = ('chexpert', 'negbio')
 
 
 def prepare_data(options: Namespace) -> None:
-    """Prepares one data set.
-
-    Args:
-      options: the command line of `scripts/prepare_data.py`.
-
-    Raises:
-      ValueError: the source has faults; the message says which.
-    """
+    """Prepares one data set by the options of `scripts/prepare_data.py`; a ValueError names faults of the source."""
     if not options.source.is_dir():
         raise ValueError(f'{options.source}: expected the folder of the raw data')
     check_output(options.source, options.output)
-    beam = (
-        beam_options(options.beam_runner, [f'--{option}' for option in options.beam_options])
-        if options.beam_runner
-        else {}
-    )
+    beam = beam_options(options.beam_runner, options.beam_options) if options.beam_runner else {}
     collected = label(collect(options), options)
     write_study_folder(options.output, collected, options.store)
     counts = count_splits(collected.studies)
     LOG.info('%s: %s studies', options.output, ', '.join(f'{counts[split]:,} {split}' for split in SPLITS))
     if not options.annotation_only:
-        write_records(
-            options.output,
-            only_existing_images=getattr(options, 'only_existing_images', False),
-            processes=options.processes,
-            **beam,
-        )
-    if not (options.output / 'labels.json').exists():
-        LOG.info(
-            'There are no labels yet. Write %s with scripts/label_reports.py, or give --labels=rules here',
-            options.output / 'labels.json',
-        )
+        only_existing = getattr(options, 'only_existing_images', False)
+        write_records(options.output, only_existing_images=only_existing, processes=options.processes, **beam)
+    labels = options.output / 'labels.json'
+    if not labels.exists():
+        LOG.info('There are no labels yet. Write %s with scripts/label_reports.py, or give --labels=rules', labels)
 
 
 def collect(options: Namespace) -> Collected:
-    """The studies of the source."""
+    """Collects the studies of the source."""
     source, output = options.source, options.output
     if options.kind == 'iu_xray':
-        return collect_iu_xray(
-            source, output, annotation=options.annotation, only_existing_images=options.only_existing_images
-        )
+        chosen = {name: getattr(options, name) for name in ('annotation', 'only_existing_images')}
+        return collect_iu_xray(source, output, **chosen)
     if options.kind == 'mimic_cxr':
-        return collect_mimic_cxr(
-            source, reports=options.reports, annotation=options.annotation, samples=options.samples, views=options.views
-        )
-    collected = collect_own(
-        source,
-        output,
-        table=options.table,
-        patient_rule=options.patient_rule,
-        decode_images=not options.only_look,
-        uncertain=options.uncertain,
-    )
+        chosen = {name: getattr(options, name) for name in ('reports', 'annotation', 'samples', 'views')}
+        return collect_mimic_cxr(source, **chosen)
+    chosen = {name: getattr(options, name) for name in ('table', 'patient_rule', 'uncertain')}
+    collected = collect_own(source, output, decode_images=not options.only_look, **chosen)
     if options.original_sizes is None:
         return collected
     return dataclasses.replace(collected, studies=with_original_sizes(collected.studies, options.original_sizes))
 
 
 def label(collected: Collected, options: Namespace) -> Collected:
-    """The same with the labels asked for, which are noted among the facts."""
+    """Adds the labels asked for, and notes their origin among the facts."""
     if not options.labels:
         return collected
     if options.kind == 'mimic_cxr' and options.labels in MIMIC_TABLES:
         table = find_table(options.source, options.labels)
-        studies = label_from_mimic_table(collected.studies, table, options.uncertain, study_number)
-    elif options.labels == BY_RULES:
+        studies = label_from_mimic_table(collected.studies, table, options.uncertain)
+    elif options.labels == 'rules':
         studies = label_by_rules(collected.studies, options.uncertain)
     else:
         studies = label_from_file(collected.studies, Path(options.labels), options.uncertain)
@@ -101,8 +76,8 @@ def beam_options(runner: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Options of `tfds.download.DownloadConfig` for a Beam runner.
 
     Args:
-      runner: Beam's name, e.g. 'DirectRunner', 'DataflowRunner', 'FlinkRunner'.
-      arguments: of the pipeline, as Beam's own command line takes them, e.g. '--project=...'.
+      runner: Beam's name of it, e.g. 'DirectRunner', 'DataflowRunner', 'FlinkRunner'.
+      arguments: the pipeline's, e.g. 'project=...'.
 
     Raises:
       ValueError: Apache Beam is not installed.
@@ -111,51 +86,37 @@ def beam_options(runner: str, arguments: Sequence[str]) -> dict[str, Any]:
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as error:
         raise ValueError("a Beam runner needs Apache Beam: pip install 'camanet_jax[beam]'") from error
-    return {'beam_runner': runner, 'beam_options': PipelineOptions([f'--runner={runner}', *arguments])}
-
-
-BY_RULES = 'rules'
+    flags = [f'--{argument}' for argument in (f'runner={runner}', *arguments)]
+    return {'beam_runner': runner, 'beam_options': PipelineOptions(flags)}
 
 
 def label_by_rules(studies: Sequence[Study], uncertain: str) -> list[Study]:
-    """Labels read off the reports by the rule-based labeler, which needs no download."""
+    """Adds the labels that the rule-based labeler reads off the reports."""
     labels = positives(label_reports([study.report for study in studies]), uncertain)
     return [_with_row(study, row) for study, row in zip(studies, labels, strict=True)]
 
 
 def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> list[Study]:
-    """Labels of a file: JSON by study id (or its first two dash-separated parts), or CSV with a column `id`.
+    """Adds the labels of a file: JSON by study id (or its first two dash-separated parts), or CSV with a column `id`.
 
     Raises:
       ValueError: the file is malformed, or studies are not in it.
     """
-    if path.suffix == '.json':
-        rows = read_label_json(path)
-    else:
-        rows = _binary(read_label_csv(path), uncertain)
-    found = {study.id: label_row(study.id, rows) for study in studies}
-    if missing := [name for name, row in found.items() if row is None]:
+    rows = read_label_json(path) if path.suffix == '.json' else _binary(read_label_csv(path), uncertain)
+    row_of = {study.id: label_row(study.id, rows) for study in studies}
+    if missing := [name for name, row in row_of.items() if row is None]:
         raise ValueError(f'{path}: no labels of {summarise(missing, "study", "studies")}')
-    return [_with_row(study, found[study.id]) for study in studies]
+    return [_with_row(study, row_of[study.id]) for study in studies]
 
 
-def label_from_mimic_table(
-    studies: Sequence[Study], path: Path, uncertain: str, study_number: Callable[[Study], str]
-) -> list[Study]:
-    """Labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are unlabelled, and logged.
-
-    Args:
-      studies: samples; those of one study share its row.
-      path: the table; its columns are found by name.
-      uncertain: how to count uncertain labels (`label_values.UNCERTAIN_POLICIES`).
-      study_number: gives the study_id of a sample.
-    """
+def label_from_mimic_table(studies: Sequence[Study], path: Path, uncertain: str) -> list[Study]:
+    """Adds the labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are unlabelled, and logged."""
     rows = _binary(read_label_csv(path, 'study_id'), uncertain)
-    nothing = (IGNORED,) * len(OBSERVATIONS)
     numbers = [study_number(study) for study in studies]
     if missing := [number for number in dict.fromkeys(numbers) if number not in rows]:
         LOG.warning('%s has no row, so no label counts, for %s', path.name, summarise(missing, 'study', 'studies'))
-    return [_with_row(study, rows.get(number, nothing)) for study, number in zip(studies, numbers, strict=True)]
+    unlabelled = (IGNORED,) * len(OBSERVATIONS)
+    return [_with_row(study, rows.get(number, unlabelled)) for study, number in zip(studies, numbers, strict=True)]
 
 
 def _binary(labels: Labels, uncertain: str) -> Labels:

@@ -1,4 +1,4 @@
-"""From a study folder to its records: what that will take, said beforehand; then the work, and how fast it went."""
+"""From a study folder to its records, with an estimate of space and time beforehand and the speed afterwards."""
 
 import dataclasses
 import logging
@@ -22,11 +22,10 @@ _SAMPLED = 16  # images measured beforehand
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A few images read and stored in memory, on one core."""
+    """The cost of a few images, read and stored in memory on one core."""
 
     images: int
     seconds: float
-    read: int  # bytes
     kept: int  # bytes
 
     @property
@@ -38,11 +37,11 @@ class Sample:
 def write_records(
     output: Path, *, only_existing_images: bool = False, processes: int | None = None, **download_options: Any
 ) -> Path:
-    """Writes the records of a study folder in `output`/tfds, where training looks for them, or goes on writing.
+    """Writes the records of a study folder in `output`/tfds, where training looks for them, or resumes writing.
 
     Args:
       output: the study folder.
-      only_existing_images: leave out studies whose films are not there.
+      only_existing_images: leave out studies whose films are missing.
       processes: shards written at a time, by default the available cores.
       **download_options: for `tfds.download.DownloadConfig`, such as a `beam_runner`.
 
@@ -52,30 +51,19 @@ def write_records(
     Raises:
       ValueError: the folder has faults, or the disk has no room.
     """
-    builder = StudyFolder(
-        output,
-        cache_dir=output / 'tfds',
-        only_existing_images=only_existing_images,
-        labels_required=False,
-        processes=processes,
-    )
+    options = dict(only_existing_images=only_existing_images, labels_required=False, processes=processes)
+    builder = StudyFolder(output, cache_dir=output / 'tfds', **options)
     if builder.data_path.exists():
         LOG.info('The records are there already: %s', builder.data_path)
         return Path(builder.data_path)
-    left = [shard for path, shard in builder.shard_places().items() if not is_written(path, shard)]
+    left = [shard for path, shard in builder.shard_files().items() if not is_written(path, shard)]
     paths = [builder.images_dir / path for shard in left for study in shard.studies for path in study.image_paths]
     cores = processes or usable_cores()
     if paths:
         sample = measure(paths, builder.store)
         require_space(_need(paths, sample, builder.store), output, 'records')
-        LOG.info(
-            '%d images, store %r: %.1f images/s per core; about %s on %d cores',
-            len(paths),
-            builder.store,
-            sample.speed,
-            as_time(len(paths) / sample.speed / cores),
-            cores,
-        )
+        duration, facts = as_time(len(paths) / sample.speed / cores), (len(paths), builder.store, sample.speed)
+        LOG.info('%d images, store %r: %.1f images/s per core; about %s on %d cores', *facts, duration, cores)
     start = time.monotonic()
     prepare(builder, **download_options)
     seconds = time.monotonic() - start
@@ -84,38 +72,28 @@ def write_records(
         LOG.warning('%s', summarise(damaged, 'damaged film', 'damaged films'))
     if paths:
         speed = len(paths) / seconds
-        LOG.info(
-            '%.1f images/s, %.1f per core; at this speed all %d images of MIMIC-CXR-JPG would take %s on %d cores',
-            speed,
-            speed / cores,
-            MIMIC_IMAGES,
-            as_time(MIMIC_IMAGES / speed),
-            cores,
-        )
+        mimic = f'all {MIMIC_IMAGES} images of MIMIC-CXR-JPG would take {as_time(MIMIC_IMAGES / speed)}'
+        LOG.info('%.1f images/s, %.1f per core; at this speed %s on %d cores', speed, speed / cores, mimic, cores)
     return Path(builder.data_path)
 
 
 def measure(paths: Sequence[Path], store: str) -> Sample:
-    """Reads and stores a few images, spread over all, as a shard's writer does."""
+    """Reads and stores a few of the images, at equal distances, as a shard's writer does."""
     chosen = paths[:: max(1, len(paths) // _SAMPLED)][:_SAMPLED]
     start = time.perf_counter()
-    read = kept = 0
-    for path in chosen:
-        encoded, line = read_film(path.parent, path.name, store)
-        read += line['state'][0]
-        kept += len(encoded)
-    return Sample(len(chosen), time.perf_counter() - start, read, kept)
+    kept = sum(len(read_film(path.parent, path.name, store)[0]) for path in chosen)
+    return Sample(len(chosen), time.perf_counter() - start, kept)
 
 
 def _need(paths: Sequence[Path], sample: Sample, store: str) -> int:
-    """Bytes of all images as stored: counted for originals, else estimated from the sample."""
+    """The bytes of all images as stored: counted for originals, else estimated from the sample."""
     if store == 'original':
         return sum(path.stat().st_size for path in paths)
     return round(len(paths) * sample.kept / sample.images)
 
 
 def as_time(seconds: float) -> str:
-    """'45 s', '12 min', '3 h 20 min'."""
+    """A duration in words: '45 s', '12 min', '3 h 20 min'."""
     if seconds < 100:
         return f'{seconds:.0f} s'
     minutes = round(seconds / 60)

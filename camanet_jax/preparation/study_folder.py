@@ -3,8 +3,8 @@
 Images are stored as the bytes of their files, never encoded again, unless the folder's `dataset.json` names another
 store (data/image_store.py).
 
-Records are written in shards, several at a time. A shard is a run of consecutive studies of a split. It appears under
-its name only when whole, so a preparation that was stopped resumes with the shards that are missing.
+Records are written in shards of consecutive studies of a split, several at a time. A shard gets its name only when it
+is complete, so that a preparation that was stopped resumes with the missing shards.
 """
 
 import concurrent.futures
@@ -34,8 +34,8 @@ from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
 
-_STUDIES_PER_SHARD = 32  # the most that a kill costs each thread
-_MOST_SHARDS = 256  # of a split: readers keep every shard's file open
+_STUDIES_PER_SHARD = 32  # the most that each thread loses when it is killed
+_MOST_SHARDS = 256  # of a split, since readers keep every shard's file open
 
 
 def study_features() -> tfds.features.FeaturesDict:
@@ -47,17 +47,17 @@ def study_features() -> tfds.features.FeaturesDict:
             'labels': tfds.features.Tensor(shape=(len(OBSERVATIONS),), dtype=np.int8),
             'images': tfds.features.Sequence(tfds.features.Image(shape=(None, None, None))),  # in view order
             'image_paths': tfds.features.Sequence(tfds.features.Text()),
-            'original_sizes': tfds.features.Tensor(shape=(None, 2), dtype=np.int32),  # 0, 0: as the image's own
+            'original_sizes': tfds.features.Tensor(shape=(None, 2), dtype=np.int32),  # 0, 0: the image's own size
         }
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyShard:
-    """Consecutive studies of a split; called, it yields their examples, as TFDS's shard builders ask."""
+    """Consecutive studies of a split; calling it yields their examples, which is TFDS's interface of a shard."""
 
     split: str
-    first: int  # position of the first study in its split
+    first: int  # the first study's position in its split
     studies: tuple[Study, ...]
     images_dir: Path
     store: str
@@ -95,18 +95,13 @@ def cut_into_shards(studies: Sequence[Study], images_dir: Path, store: str) -> d
     return shards
 
 
-def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -> None:
-    """Writes every shard that is not in its place yet, one per core at a time.
+def write_shards(files: dict[Path, StudyShard], processes: int | None = None) -> None:
+    """Writes every shard whose file is missing, several at a time, by default one per available core.
 
-    Threads serve: reading, decoding, resizing and encoding films leave the interpreter free.
-
-    Args:
-      places: the file of each shard.
-      processes: shards written at a time, by default the available cores.
+    Threads suffice, since reading, decoding, resizing and encoding films release the interpreter lock.
     """
-    missing = {path: shard for path, shard in places.items() if not is_written(path, shard)}
-    total, left = (sum(len(shard.studies) for shard in some.values()) for some in (places, missing))
-    threads = processes or usable_cores()
+    missing = {path: shard for path, shard in files.items() if not is_written(path, shard)}
+    total, left = (sum(len(shard.studies) for shard in shards.values()) for shards in (files, missing))
     lock = threading.Lock()
     with Progress('Preparing studies', total, total - left) as progress:
 
@@ -114,7 +109,7 @@ def write_shards(places: dict[Path, StudyShard], processes: int | None = None) -
             with lock:
                 progress.advance()
 
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        with concurrent.futures.ThreadPoolExecutor(processes or usable_cores()) as pool:
             writing = [pool.submit(_write_shard, path, shard, advance) for path, shard in missing.items()]
             try:
                 for shard in concurrent.futures.as_completed(writing):
@@ -148,7 +143,7 @@ def is_written(path: Path, shard: StudyShard) -> bool:
 
 
 class StudyFolder(tfds.core.ShardBasedBuilder):
-    """Prepares a study folder under `cache_dir`, keyed by what its annotation says."""
+    """Prepares a study folder under `cache_dir`, in a folder named after a digest of its annotation."""
 
     VERSION = tfds.core.Version('1.0.0')
 
@@ -164,14 +159,14 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         """Reads and checks the annotation; nothing is written yet.
 
         Args:
-            folder: Holds annotation.json, labels.json and images/.
-            cache_dir: Where prepared data go; of changed annotations or films to a new place in it.
-            only_existing_images: Leave out, and log, the studies whose image files are absent.
+            folder: The folder with annotation.json, labels.json and images/.
+            cache_dir: The folder of prepared data; a changed annotation, or changed films, get a new one in it.
+            only_existing_images: Leave out, and log, studies whose image files are missing.
             labels_required: Refuse a folder without labels.json.
             processes: Shards written at a time, by default the available cores.
 
         Raises:
-            ValueError: the annotation has problems, labels are missing, or image files are.
+            ValueError: the annotation has faults, or labels or image files are missing.
         """
         self.images_dir = Path(folder) / 'images'
         self.store = read_store(folder)
@@ -184,55 +179,51 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             )
         if only_existing_images:
             self.studies = self._with_images(self.studies)
-        place = self._current_place(Path(cache_dir) / _fingerprint(self.studies, self.store))
-        super().__init__(data_dir=place, file_format='array_record')
+        folder = self._current_folder(Path(cache_dir) / _digest(self.studies, self.store))
+        super().__init__(data_dir=folder, file_format='array_record')
         if not self.data_path.exists():
             self._check_images_exist()
 
-    def _current_place(self, first: Path) -> Path:
-        """The place of records that were made of the films as they are now, else a free one."""
-        places = itertools.chain([first], (first.with_name(f'{first.name}-{n}') for n in itertools.count(2)))
-        for place in places:
-            finished = [info.parent for info in place.glob('*/[0-9]*/dataset_info.json')]
-            if not finished or all((at / FILMS).exists() and unchanged(at / FILMS, self.images_dir) for at in finished):
-                return place
-            LOG.warning('%s have changed since the records in %s were made, which are not used', self.images_dir, place)
+    def _current_folder(self, first: Path) -> Path:
+        """The folder of records that were made from the films as they are now, else a free one."""
+        others = (first.with_name(f'{first.name}-{n}') for n in itertools.count(2))
+        for folder in itertools.chain([first], others):
+            films = [info.with_name(FILMS) for info in folder.glob('*/[0-9]*/dataset_info.json')]
+            if all(index.exists() and unchanged(index, self.images_dir) for index in films):
+                return folder
+            LOG.warning('%s have changed since the records in %s were made, which are not used', self.images_dir, folder)
 
     @property
     def content(self) -> str:
-        """Stands for everything that the records were made of; for where they are prepared."""
-        return f'{_fingerprint(self.studies, self.store)}-{content_digest(Path(self.data_path) / FILMS)}'
+        """A digest of everything that the records were made from."""
+        return f'{_digest(self.studies, self.store)}-{content_digest(Path(self.data_path) / FILMS)}'
 
     @property
     def faults(self) -> dict[str, str]:
-        """Why films cannot be decoded, by film; for where they are prepared."""
+        """The reasons why films cannot be decoded, by film."""
         return faults(Path(self.data_path) / FILMS)
 
     def read_studies(self, folder: Path) -> list[Study]:
-        """The studies of a folder; a data set with another annotation replaces this."""
+        """Reads the studies of a folder; a builder for another kind of annotation overrides this."""
         return read_annotation(folder)
 
     @property
     def shards_dir(self) -> Path:
-        """Where finished shards wait until all are there."""
+        """The folder of finished shards until all are written."""
         return Path(self.data_path.parent) / 'shards'
 
-    def shard_places(self) -> dict[Path, StudyShard]:
-        """The file that each shard is written to, or was by a run that ended before all were."""
+    def shard_files(self) -> dict[Path, StudyShard]:
+        """The shard for each file, some of which a run that was stopped may have written."""
         shards = cut_into_shards(self.studies, self.images_dir, self.store)
         return {self.shards_dir / name: shard for name, shard in self._named(shards)}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        # Unshuffled: a record's index is the study's place in its split of the annotation.
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=study_features(),
-            metadata=tfds.core.MetadataDict(store=self.store),
-            disable_shuffling=True,
-        )
+        # Unshuffled: a record's index is the study's position in its split of the annotation.
+        store = tfds.core.MetadataDict(store=self.store)
+        return tfds.core.DatasetInfo(builder=self, features=study_features(), metadata=store, disable_shuffling=True)
 
     def download_and_prepare(self, **options: Any) -> None:
-        """Copies the studies' films into records, all cores at work; finished shards of a stopped run are kept."""
+        """Copies the studies' films into records on all cores; finished shards of a stopped run are kept."""
         super().download_and_prepare(**options)
         shutil.rmtree(self.shards_dir, ignore_errors=True)
 
@@ -241,7 +232,7 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         return cut_into_shards(self.studies, self.images_dir, self.store)
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
-        """TFDS's own way with a Beam runner; else threads, into a folder that outlives a kill."""
+        """Writes with TFDS's own method for a Beam runner, else with threads, into a folder that survives a kill."""
         if download_config.beam_runner or download_config.beam_options:
             super()._download_and_prepare(dl_manager, download_config)
             films = dict.fromkeys(path for study in self.studies for path in study.image_paths)
@@ -250,17 +241,17 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             )
             return
         self.shards_dir.mkdir(exist_ok=True)
-        places = self.shard_places()
-        write_shards(places, self._processes)
-        for path in places:
-            _place(path, Path(self.data_path) / path.name)
-        films = itertools.chain.from_iterable(read_json_lines(index_of(path)) for path in places)
+        files = self.shard_files()
+        write_shards(files, self._processes)
+        for path in files:
+            _link_or_move(path, Path(self.data_path) / path.name)
+        films = itertools.chain.from_iterable(read_json_lines(index_of(path)) for path in files)
         write_json_lines(Path(self.data_path) / FILMS, films)
         shards = self._shard_iterators_per_split(dl_manager)
         self.info.set_splits(tfds.core.SplitDict([self._split_info(split, shards[split]) for split in shards]))
 
     def _named(self, shards: dict[str, list[StudyShard]]) -> Iterator[tuple[str, StudyShard]]:
-        """The shards with TFDS's names of their files."""
+        """Yields the shards with TFDS's names of their files."""
         for split, of_split in shards.items():
             template = self._get_filename_template(split)
             for number, shard in enumerate(of_split):
@@ -285,12 +276,8 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         if not kept:
             raise ValueError(f'{self.images_dir}: no study has all its image files')
         if dropped := len(studies) - len(kept):
-            LOG.warning(
-                'Left out %d of %d studies whose image files are not in %s',
-                dropped,
-                len(studies),
-                self.images_dir,
-            )
+            counts = dropped, len(studies)
+            LOG.warning('Left out %d of %d studies whose image files are not in %s', *counts, self.images_dir)
         return kept
 
     def _check_images_exist(self) -> None:
@@ -302,19 +289,16 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             )
 
 
-def _place(shard: Path, target: Path) -> None:
-    """Gives a finished shard its second name, so that a kill before the end of all leaves the first."""
+def _link_or_move(shard: Path, target: Path) -> None:
+    """Gives a finished shard a second name, so that a run killed before the end leaves the first."""
     try:
         os.link(shard, target)
     except OSError:  # a file system without hard links
         os.replace(shard, target)
 
 
-def _fingerprint(studies: Sequence[Study], store: str) -> str:
-    # Without sizes a study says what it said before it could have them: what was prepared then is found.
-    content = json.dumps(
-        [dataclasses.astuple(study)[: -1 if study.original_sizes is None else None] for study in studies]
-    )
-    if store != 'original':
-        content += store
+def _digest(studies: Sequence[Study], store: str) -> str:
+    # A study without original sizes counts without that field, which older prepared data do not have.
+    fields = [dataclasses.astuple(study)[: -1 if study.original_sizes is None else None] for study in studies]
+    content = json.dumps(fields) + ('' if store == 'original' else store)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

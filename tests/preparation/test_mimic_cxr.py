@@ -71,7 +71,7 @@ def test_r2gens_annotation_is_taken_as_it_is(mimic_cxr, tmp_path, caplog):
 def test_shipped_labels_are_put_to_samples(mimic_cxr, uncertain, last):
     studies = collect_mimic_cxr(mimic_cxr).studies
     table = find_table(mimic_cxr, 'chexpert')
-    labels = {study.id: study.labels for study in label_from_mimic_table(studies, table, uncertain, study_number)}
+    labels = {study.id: study.labels for study in label_from_mimic_table(studies, table, uncertain)}
     assert labels['aa-01'] == labels['aa-03'] == (1,) + (0,) * 12 + (last,)
     assert labels['cc-01'] == (0,) * 8 + (1,) + (0,) * 5
     assert labels['dd-01'] == (UNLABELLED,) * 14  # a study without row
