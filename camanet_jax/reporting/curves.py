@@ -1,6 +1,6 @@
 """Curves of a run from its metrics.jsonl: losses, the optimiser, validation scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ from matplotlib.ticker import MaxNLocator
 from camanet_jax import losses
 from camanet_jax.run.files import read_json_lines
 
-# Okabe and Ito's colours, told apart with any colour vision.
+# Okabe and Ito's colours, which any colour vision can tell apart.
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7')
 INK, FAINT = '#1a1a1a', '#767676'
 SMOOTHING = 40  # the smoothed line averages about 1/40 of a run
 PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 4.2, 2.7, 2  # inches
 
 Rows = list[dict[str, Any]]
-# Titles and the metrics drawn under them.
+# Titles of panels, and the metrics drawn in each.
 LOSSES = {'Total loss': ['loss']} | {loss.title: [name] for name, loss in losses.LOSSES.items()}
 OPTIMISER = {
     'Learning rates': ['lr_backbone', 'lr_decoder'],
@@ -42,10 +42,7 @@ LOG_SCALE = ('Learning rates', 'Norms')
 def draw_curves(metrics_path: str | Path, figures_dir: str | Path) -> list[Path]:
     """Draws losses.png and optimiser.png by step and scores.png by epoch, with the selected epoch marked.
 
-    A figure whose metrics the run has not logged is left out.
-
-    Returns:
-      The files written.
+    Figures without logged metrics are left out. Returns the files written.
     """
     rows = read_json_lines(Path(metrics_path))
     if not rows:
@@ -59,8 +56,8 @@ def draw_curves(metrics_path: str | Path, figures_dir: str | Path) -> list[Path]
     return [save(figure, Path(figures_dir) / name) for name, figure in figures.items() if figure is not None]
 
 
-def draw_panels(titles: dict[str, list[str]], draw: Any, rows: Rows) -> Figure | None:
-    """One panel per title of which `rows` hold a metric; None where there is none."""
+def draw_panels(titles: dict[str, list[str]], draw: Callable[[Axes, list[str]], None], rows: Rows) -> Figure | None:
+    """Draws a panel for each title with metrics in `rows`; returns None where there are none."""
     logged = {name for row in rows for name in row}
     panels = {title: [name for name in names if name in logged] for title, names in titles.items()}
     panels = {title: names for title, names in panels.items() if names}
@@ -70,15 +67,15 @@ def draw_panels(titles: dict[str, list[str]], draw: Any, rows: Rows) -> Figure |
     lines = -(-len(panels) // columns)
     figure = Figure((PANEL_WIDTH * columns, PANEL_HEIGHT * lines), dpi=120, layout='constrained')
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
-    for place, (title, names) in enumerate(panels.items()):
-        axes = figure.add_subplot(lines, columns, place + 1)
+    for number, (title, names) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(lines, columns, number)
         draw(axes, names)
         decorate(axes, title)
     return figure
 
 
 def draw_loss(axes: Axes, name: str, train: Rows, val: Rows) -> None:
-    """A term of the objective, unweighted: every train step faintly, its moving average, and the val split."""
+    """Draws a term of the objective, unweighted: every train step faintly, its moving average, and the val split."""
     steps, values = series(train, name, 'step')
     axes.plot(steps, values, color=COLOURS[0], alpha=0.25, linewidth=0.8)
     axes.plot(steps, smoothed(values), color=COLOURS[0], label='train', **marker_if_short(steps))
@@ -89,7 +86,7 @@ def draw_loss(axes: Axes, name: str, train: Rows, val: Rows) -> None:
 
 
 def draw_steps(axes: Axes, names: Sequence[str], train: Rows) -> None:
-    """Train metrics as they are."""
+    """Draws metrics of train steps."""
     for name, colour in zip(names, COLOURS, strict=False):
         steps, values = series(train, name, 'step')
         axes.plot(steps, values, color=colour, linewidth=1.2, label=name, **marker_if_short(steps))
@@ -97,7 +94,7 @@ def draw_steps(axes: Axes, names: Sequence[str], train: Rows) -> None:
 
 
 def draw_epochs(axes: Axes, names: Sequence[str], val: Rows) -> None:
-    """Scores of the val split; a dashed line at the epoch whose model is kept."""
+    """Draws scores of the val split, and a dashed line at the selected epoch."""
     for name, colour in zip(names, COLOURS, strict=False):
         axes.plot(*series(val, name, 'epoch'), color=colour, label=name.replace('_', '-'), marker='o', markersize=3.5)
     selected = selected_epoch(val)
@@ -114,10 +111,9 @@ def selected_epoch(val: Rows) -> int | None:
 
 
 def series(rows: Rows, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that hold a metric, as places on the axis and values."""
-    points = [(row[axis], row[name]) for row in rows if name in row]
-    places, values = zip(*points, strict=True) if points else ((), ())
-    return np.array(places, int), np.array(values, float)
+    """The positions on the axis and the values of a metric, from the rows that have it."""
+    rows = [row for row in rows if name in row]
+    return np.array([row[axis] for row in rows], int), np.array([row[name] for row in rows], float)
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
@@ -131,25 +127,18 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def marker_if_short(steps: np.ndarray) -> dict[str, Any]:
-    """A line through one point is invisible."""
+    """Markers for lines of one or two points, of which one alone would be invisible."""
     return {'marker': 'o', 'markersize': 3.5} if len(steps) < 3 else {}
 
 
 def decorate(axes: Axes, title: str) -> None:
-    """Title, beside it the legend where there is more than one line, light grid."""
+    """Adds the title, beside it a legend for more than one line, and a light grid."""
     axes.set_title(title, loc='left', fontsize=10, fontweight='bold', color=INK, pad=8)
     handles, _ = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        axes.legend(
-            loc='lower right',
-            bbox_to_anchor=(1.01, 1.0),
-            ncols=len(handles),
-            frameon=False,
-            fontsize=8,
-            columnspacing=1.0,
-            handlelength=1.4,
-            borderaxespad=0.1,
-        )
+        spacing = dict(columnspacing=1.0, handlelength=1.4, borderaxespad=0.1)
+        style = dict(loc='lower right', bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8)
+        axes.legend(ncols=len(handles), **style, **spacing)
     if title in LOG_SCALE:
         axes.set_yscale('log')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
@@ -161,7 +150,7 @@ def decorate(axes: Axes, title: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a PNG file, making its folder."""
+    """Writes a PNG file, and makes its folder where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     figure.savefig(path, facecolor='white')

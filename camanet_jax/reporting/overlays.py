@@ -1,7 +1,7 @@
 """Heat maps over grey films.
 
 Colours are matplotlib's plasma: perceptually uniform, safe for colour-blind readers, and nowhere grey, so that heat is
-not taken for bone or lung. Opacity grows with strength: where a map is weak, the film shows.
+not mistaken for bone or lung. Opacity grows with strength: the film shows where a map is weak.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ from PIL import Image
 COLOURS = colormaps['plasma']
 COLOUR_START = 0.15  # the darkest blues vanish on a dark film
 MAX_OPACITY = 0.7
-OPACITY_POWER = 0.7  # below 1: weak heat is a little easier to see than in proportion
+OPACITY_POWER = 0.7  # below 1, so that weak heat is easier to see
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """The values shown as no heat (`low`) and as full heat (`high`); values beyond are clipped."""
+    """The values shown as no heat (`low`) and as full heat (`high`); others beyond them are clipped."""
 
     low: float = 0.0
     high: float = 1.0
@@ -32,8 +32,8 @@ class Scale:
 def attention_scale(maps: Float[np.ndarray, 'words I height width'], quantile: float = 0.9) -> Scale:
     """One scale for the attention of many words, so that their maps can be compared.
 
-    It starts at uniform attention, 1 / P: what looks everywhere alike shows no heat. It ends at a high quantile of the
-    words' peaks, not at the highest, which would leave the others pale; it spans at least uniform to twice uniform.
+    It starts at uniform attention, 1 / P, which shows no heat. It ends at a high quantile of the words' peaks, since
+    the highest would leave the others pale, and at no less than twice uniform attention.
     """
     uniform = 1 / maps[0].size if len(maps) else 1.0
     peaks = maps.reshape(len(maps), -1).max(1) if len(maps) else np.zeros(1)
@@ -41,32 +41,26 @@ def attention_scale(maps: Float[np.ndarray, 'words I height width'], quantile: f
 
 
 def upsample(heat: Float[np.ndarray, 'h w'], height: int, width: int) -> Float[np.ndarray, 'height width']:
-    """Bilinear, with pixel centres at halves as in image resizing; borders repeat the outermost values."""
+    """Resizes a map bilinearly, with pixel centres at halves as for images; borders repeat the outermost values."""
     return np.asarray(Image.fromarray(np.asarray(heat, np.float32)).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def resize_film(film: UInt8[np.ndarray, 'h w'], height: int, width: int) -> UInt8[np.ndarray, 'height width']:
-    """A film at the size it is shown."""
+    """Resizes a film for display."""
     return np.asarray(Image.fromarray(film).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def overlay(
     film: UInt8[np.ndarray, 'height width'], heat: Float[np.ndarray, 'h w'], scale: Scale
 ) -> UInt8[np.ndarray, 'height width 3']:
-    """A coarse map, stretched over the whole film, as transparent colour.
-
-    Args:
-      film: grey, 0 black.
-      heat: for example 7 x 7; its corners are the film's corners.
-      scale: which values are no and full heat; the same for all maps that are to be compared.
-    """
+    """Draws a coarse map, stretched over the whole film, as transparent colour; comparable maps share a `scale`."""
     return blend(film, scale.strength(upsample(heat, *film.shape)))
 
 
 def blend(
     film: UInt8[np.ndarray, 'height width'], strength: Float[np.ndarray, 'height width']
 ) -> UInt8[np.ndarray, 'height width 3']:
-    """Colours of a strength in [0, 1] over a film."""
+    """Draws the colours of a strength in [0, 1] over a film."""
     opacity = MAX_OPACITY * strength[..., None] ** OPACITY_POWER
     return np.round(film[..., None] * (1 - opacity) + heat_colours(strength) * opacity).astype(np.uint8)
 

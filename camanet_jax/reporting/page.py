@@ -1,7 +1,8 @@
-"""A page in pixels, and what stands on it: grids of films under maps, paragraphs, the table of observations, scales.
+"""A page in pixels and its parts: grids of films under maps, paragraphs, the table of observations, scales.
 
-Text is measured before it is placed, so nothing overlaps and the page is as high as it must be. matplotlib's
-object-oriented API on the Agg backend; positions are pixels, x to the right and y down. I views, Y observations.
+Text is measured before it is drawn, so that nothing overlaps and the page is as high as its content. It uses
+matplotlib's object-oriented API on the Agg backend; positions are pixels, x to the right and y down. I views, Y
+observations.
 """
 
 import dataclasses
@@ -57,16 +58,14 @@ class Page:
         align: str = 'left',
         fit: float | None = None,
     ) -> None:
-        """One line with its baseline at y; smaller, and then shortened, where it would be wider than `fit`."""
+        """Draws a line with its baseline at y; smaller, and then shortened, where it would be wider than `fit`."""
         if fit is not None:
             while size > SMALLEST and self.text_width(string, size, weight) > fit:
                 size -= 0.5
             while len(string) > 2 and self.text_width(string, size, weight) > fit:
                 string = string[:-2] + '…'
-        # Reports are not mathematics: a dollar sign is a dollar sign.
-        self._axes.text(
-            x, y, string, fontproperties=font(size, weight), color=colour, ha=align, va='baseline', parse_math=False
-        )
+        style = dict(fontproperties=font(size, weight), color=colour, ha=align, va='baseline')
+        self._axes.text(x, y, string, parse_math=False, **style)  # a dollar sign in a report begins no formula
 
     def text_width(self, string: str, size: float = BODY, weight: str = 'normal') -> float:
         """Width in pixels."""
@@ -75,7 +74,7 @@ class Page:
     def paragraph(
         self, x: float, y: float, width: float, pieces: Iterable[tuple[str, bool]], size: float = BODY
     ) -> float:
-        """Wraps unbroken pieces into `width` from y down; those flagged True are marked. Returns the bottom."""
+        """Wraps pieces, unbroken, into `width` from y down; those flagged True are marked. Returns the bottom."""
         left, baseline, space = x, y + size, self.text_width('a a', size) - self.text_width('aa', size)
         for string, marked in pieces:
             advance = self.text_width(string, size)
@@ -88,32 +87,24 @@ class Page:
         return baseline + (LINE - 1) * size
 
     def image(self, x: int, y: int, pixels: UInt8[np.ndarray, 'height width 3']) -> None:
-        """Colour pixels, one to one."""
+        """Draws colour pixels one to one."""
         height, width = pixels.shape[:2]
         self._axes.imshow(pixels, extent=(x, x + width, y + height, y), interpolation='nearest', aspect='auto')
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, *, filled: bool = True) -> None:
-        """A filled rectangle, or its outline."""
-        self._axes.add_patch(
-            Rectangle(
-                (x, y),
-                width,
-                height,
-                facecolor=colour if filled else 'none',
-                edgecolor='none' if filled else colour,
-                linewidth=0 if filled else 0.8,
-            )
-        )
+        """Draws a filled rectangle, or its outline."""
+        style = dict(fc=colour, ec='none', lw=0) if filled else dict(fc='none', ec=colour, lw=0.8)
+        self._axes.add_patch(Rectangle((x, y), width, height, **style))
 
     def save(self, path: str | Path, height: float) -> Path:
-        """Writes `height` pixels of the page, making the folder if need be."""
+        """Writes `height` pixels of the page, and makes the folder where it is missing."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.png(height))
         return path
 
     def png(self, height: float) -> bytes:
-        """`height` pixels of the page as a PNG file's content."""
+        """The content of a PNG file with `height` pixels of the page."""
         height = round(height)
         self._figure.set_size_inches(self.width / DPI, height / DPI)
         self._axes.set(xlim=(0, self.width), ylim=(height, 0))
@@ -129,19 +120,13 @@ def font(size: float, weight: str) -> FontProperties:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """The films of a study, one below the other, with a map over each.
+    """The films of a study, one below the other, with a map over each."""
 
-    Attributes:
-      caption: above the films, on the left; `note` on the right.
-      maps: [I, height', width'], or None for the bare films; drawn on `scale`.
-      marked: whether the caption is marked.
-    """
-
-    caption: str
-    note: str = ''
-    maps: np.ndarray | None = None
+    caption: str  # above the films, on the left
+    note: str = ''  # on the right
+    maps: np.ndarray | None = None  # [I, height', width'], or None for the bare films
     scale: Scale = Scale()
-    marked: bool = False
+    marked: bool = False  # whether the caption is marked
 
 
 def row_height(images: UInt8[np.ndarray, 'I height width'], width: int) -> int:
@@ -150,7 +135,7 @@ def row_height(images: UInt8[np.ndarray, 'I height width'], width: int) -> int:
 
 
 def film_height(images: UInt8[np.ndarray, 'I height width'], width: int) -> int:
-    """Pixels, keeping the aspect."""
+    """The height in pixels that keeps the aspect."""
     return round(width * images.shape[1] / images.shape[2])
 
 
@@ -163,7 +148,7 @@ def draw_grid(
     columns: int,
     width: int,
 ) -> float:
-    """Cells in reading order, films `width` pixels wide, from `left`, `top`. Returns the bottom with the gap below."""
+    """Draws cells in reading order, with films `width` pixels wide. Returns the bottom with the gap below."""
     films = [resize_film(film, film_height(images, width), width) for film in images]
     step = row_height(images, width)
     for i, cell in enumerate(cells):
@@ -172,7 +157,7 @@ def draw_grid(
 
 
 def draw_cell(page: Page, x: int, y: int, films: Sequence[UInt8[np.ndarray, 'height width']], cell: Cell) -> None:
-    """Caption, note and films."""
+    """Draws caption, note and films."""
     height, width = films[0].shape
     room = width - (page.text_width(cell.note, SMALL) + 6 if cell.note else 0)
     caption = [(cell.caption, cell.marked)]
@@ -184,51 +169,40 @@ def draw_cell(page: Page, x: int, y: int, films: Sequence[UInt8[np.ndarray, 'hei
         page.image(x, y + CAPTION + view * (height + VIEW_GAP), shown)
 
 
-@dataclasses.dataclass(frozen=True)
-class Observations:
-    """Observations by the classifier and by the pseudo-labels; None where one of them is missing.
-
-    Attributes:
-      probabilities: [Y].
-      labels: [Y], 0 or 1; NaN where there is none.
-    """
-
-    probabilities: Sequence[float] | None
-    labels: Sequence[float] | None
-
-    @classmethod
-    def of(cls, probabilities: Sequence[float] | None, labels: Sequence[float] | None) -> 'Observations':
-        """Labels that hold NaN count as missing."""
-        if labels is not None and np.isnan(np.asarray(labels, np.float64)).all():
-            labels = None
-        return cls(probabilities, labels)
-
-
 def draw_section(
     page: Page, x: float, y: float, width: float, heading: str, pieces: Iterable[tuple[str, bool]]
 ) -> float:
-    """A heading and a paragraph. Returns the bottom with the gap to the next section."""
+    """Draws a heading and a paragraph. Returns the bottom with the gap to the next section."""
     return page.paragraph(x, draw_heading(page, x, y, width, heading), width, pieces) + SECTION_GAP
 
 
 def draw_heading(page: Page, x: float, y: float, width: float, heading: str) -> float:
-    """A bold line over a rule. Returns where the section's content starts."""
+    """Draws a bold line over a rule. Returns the top of the section's content."""
     page.text(x, y + BODY, heading, weight='bold', fit=width)
     page.box(x, y + 1.5 * BODY, width, 1, RULE)
     return y + 2 * BODY
 
 
-def draw_observations(page: Page, x: float, y: float, width: float, observations: Observations) -> float:
-    """The table of observations: predicted and pseudo-labels side by side, with probabilities. Returns the bottom."""
-    probabilities, labels = observations.probabilities, observations.labels
+def draw_labels(
+    page: Page,
+    x: float,
+    y: float,
+    width: float,
+    probabilities: Sequence[float] | None,
+    labels: Sequence[float] | None,
+) -> float:
+    """Draws the table of observations: predicted probabilities [Y] and pseudo-labels [Y] of 0, 1 or NaN side by side.
+
+    Returns the bottom. None, or labels that are all NaN, count as missing.
+    """
+    if labels is not None and np.isnan(np.asarray(labels, np.float64)).all():
+        labels = None
     if probabilities is None and labels is None:
         return y
     y = draw_heading(page, x, y, width, 'Observations')
     columns = (x + 0.52 * width, x + 0.77 * width)
-    names = (
-        'predicted' if probabilities is not None else 'no classifier',
-        'pseudo-label' if labels is not None else 'no pseudo-label',
-    )
+    predicted = 'no classifier' if probabilities is None else 'predicted'
+    names = predicted, 'no pseudo-label' if labels is None else 'pseudo-label'
     for column, name in zip(columns, names, strict=True):
         page.text(column, y + SMALL, name, size=SMALL, colour=FAINT, fit=x + width - column)
     for row, observation in enumerate(OBSERVATIONS):
@@ -243,19 +217,19 @@ def draw_observations(page: Page, x: float, y: float, width: float, observations
 
 
 def draw_mark(page: Page, x: float, baseline: float, positive: bool) -> None:
-    """A filled square for present, an outline for absent."""
+    """Draws a filled square for present, an outline for absent."""
     page.box(x, baseline - 10, 11, 11, BLUE if positive else RULE, filled=positive)
 
 
 def draw_probability(page: Page, x: float, baseline: float, width: float, probability: float) -> None:
-    """A mark for presence, the number, and the number as a bar in a frame."""
+    """Draws a mark for presence, the number, and the number as a bar."""
     draw_mark(page, x, baseline, probability >= PRESENT)
     page.text(x + 18, baseline, f'{probability:.2f}', size=SMALL, colour=INK if probability >= PRESENT else FAINT)
     page.box(x + 52, baseline - 6, (width - 26) * probability, 4, BLUE)
 
 
-def draw_scale_bar(page: Page, x: int, y: float, ends: tuple[str, str], name: str) -> float:
-    """A bar of the colours between the values at its ends, and what they mean. Returns the bottom."""
+def draw_scale(page: Page, x: int, y: float, ends: tuple[str, str], name: str) -> float:
+    """Draws a bar of the colours between the values at its ends, and their meaning. Returns the bottom."""
     top = math.ceil(y)
     left = x + BAR_LABEL
     page.text(left - 6, top + BAR_HEIGHT - 1, ends[0], size=SMALL, align='right')

@@ -1,4 +1,4 @@
-"""The paper's printed values (paper.json): every value with its table, digits as printed."""
+"""The values of the paper's tables (paper.json), with their digits as printed."""
 
 import functools
 import json
@@ -10,21 +10,17 @@ FILE = Path(__file__).with_name('paper.json')
 
 
 class PaperTable(NamedTuple):
-    """One table of the paper.
-
-    Attributes:
-      title: what it shows. columns: names of the values.
-      data_sets: by data set and row, the values in the order of the columns; None where the paper prints none.
-    """
+    """One table of the paper."""
 
     title: str
-    columns: tuple[str, ...]
+    columns: tuple[str, ...]  # names of the values
+    # By data set and row, the values in the order of the columns; None where the paper prints none.
     data_sets: dict[str, dict[str, list[Decimal | None]]]
 
 
 @functools.cache
 def read_paper() -> dict[str, Any]:
-    """The whole file; numbers are decimals, so that 0.220 stays 0.220."""
+    """Reads the whole file; numbers are decimals, so that 0.220 stays 0.220."""
     return json.loads(FILE.read_text(encoding='utf8'), parse_float=Decimal)
 
 

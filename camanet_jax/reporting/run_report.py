@@ -1,4 +1,4 @@
-"""The figures of an evaluated run's studies, and its report.html: curves, scores, and studies that can be questioned.
+"""The figures of an evaluated run's studies, and its report.html: curves, scores, and studies to explore.
 
 The page is one file that opens anywhere. Each study is explained once, for its figures and for the page.
 """
@@ -26,8 +26,8 @@ from camanet_jax.run.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
 
-STUDIES = 200  # in the gallery: about 10 MB
-SORTED_BY = ('CIDEr', 'BLEU_4', 'ROUGE_L')  # by study; without METEOR, which needs Java
+STUDIES = 200  # on the page: about 10 MB
+SORTED_BY = ('CIDEr', 'BLEU_4', 'ROUGE_L')  # scores of single studies; METEOR would need Java
 
 
 def report_of(workdir: Path, studies: int = STUDIES) -> Path:
@@ -53,9 +53,9 @@ def write_report(
     """Draws figures/, then writes report.html from predictions/test.jsonl, scores.json and metrics.jsonl.
 
     Args:
-      test: the split that the predictions are of.
-      studies: the largest number of studies on the page, the first of the split.
-      figures: the number of studies that are drawn; by default the configured one.
+      test: the split of the predictions.
+      studies: the number of studies on the page, at most; they are the first of the split.
+      figures: the number of studies to draw; by default the configured one.
 
     Returns:
       The files written, report.html last.
@@ -63,13 +63,12 @@ def write_report(
     if studies < 0:
         raise ValueError(f'Expected a number of studies of 0 or more, got {studies}.')
     rows = with_scores(read_json_lines(workdir / 'predictions' / 'test.jsonl'), experiment)
-    places = {study_id: place for place, study_id in enumerate(test.ids)}
-    positions = [places[row['id']] for row in rows]
+    positions = positions_of(rows, test)
     labels = np.where(test.labels[positions] >= 0, test.labels[positions], np.nan)
     drawn = chosen_rows(labels, experiment.config.evaluation.figures if figures is None else figures)
     wanted = sorted({*range(min(studies, len(rows))), *drawn})
     shown, written = [], []
-    for number, films, explanation in explained(experiment, variables, test, rows, wanted):
+    for number, films, explanation in explain_rows(experiment, variables, test, rows, wanted):
         if number in drawn:
             written += draw_figures(workdir / 'figures', rows[number], labels[number], films, explanation)
         if number < studies:
@@ -78,8 +77,14 @@ def write_report(
     return [*written, workdir / 'report.html']
 
 
+def positions_of(rows: list[dict[str, Any]], source: Source) -> list[int]:
+    """The positions in the split of the rows' studies."""
+    position_of = {study_id: position for position, study_id in enumerate(source.ids)}
+    return [position_of[row['id']] for row in rows]
+
+
 def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
-    """The page; `of` is the number of studies in the split."""
+    """The page as HTML; `of` is the number of studies in the split."""
     scores = read_json(workdir / 'scores.json')
     provenance = scores['provenance']
     settings = viewer_settings() | {'studies': studies, 'scores': list(SORTED_BY)}
@@ -97,35 +102,33 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
 
 
 def with_scores(rows: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:
-    """The lines of the predictions, each with its own language scores under the protocol `cut`."""
+    """Adds to each line of the predictions its language scores under the protocol `cut`."""
     length = experiment.config.data.max_seq_length
     reports = protocol.compared_strings('cut', [row['report'] for row in rows], experiment.tokenizer, length)
-    found = nlg.score_reports(reports, [row['reference'] for row in rows], with_meteor=False).per_study
-    return [
-        row | {'scores': {name: round(float(found[name][i]), 4) for name in SORTED_BY}} for i, row in enumerate(rows)
-    ]
+    by_name = nlg.score_reports(reports, [row['reference'] for row in rows], with_meteor=False).per_study
+    scores = [{name: round(float(by_name[name][i]), 4) for name in SORTED_BY} for i in range(len(rows))]
+    return [row | {'scores': of_row} for row, of_row in zip(rows, scores, strict=True)]
 
 
-def explained(
+def explain_rows(
     experiment: Experiment, variables: dict[str, Any], source: Source, rows: list[dict[str, Any]], wanted: list[int]
 ) -> Iterator[tuple[int, np.ndarray, Explanation]]:
-    """Yields the wanted rows' numbers, films and explanations; all batches have one size, so one pass is compiled."""
+    """Yields numbers, films and explanations of the wanted rows; all batches have one shape, which is compiled once."""
     size = experiment.config.evaluation.batch_size
-    places = {study_id: place for place, study_id in enumerate(source.ids)}
     model = experiment.model()
     starts = range(0, len(wanted), size)
     for start in tracked(starts, 'Explaining reports', len(starts)):
         numbers = wanted[start : start + size]
         batch = [rows[number] for number in numbers]
-        films = load_images(experiment, source, [places[row['id']] for row in batch])
+        films = load_images(experiment, source, positions_of(batch, source))
         filled = np.resize(films, (size, *films.shape[1:]))
         explanations = explain(variables, filled, word_ids(batch, experiment, size), model=model)
         yield from zip(numbers, films, explanations, strict=False)
 
 
 def word_ids(rows: list[dict[str, Any]], experiment: Experiment, size: int) -> np.ndarray:
-    """[size, L], the reports' words as ids, padded with 0 as the search leaves them; rows beyond the last are empty."""
-    ids = {word: place for place, word in enumerate(experiment.tokenizer.words, 1)}
+    """The ids [size, L] of the reports' words, padded with 0 as by the search; rows beyond the last are empty."""
+    ids = {word: number for number, word in enumerate(experiment.tokenizer.words, 1)}
     tokens = np.zeros((size, experiment.config.data.max_seq_length), np.int32)
     for i, row in enumerate(rows):
         words = [ids[word] for word in row['report'].split()]
@@ -133,18 +136,11 @@ def word_ids(rows: list[dict[str, Any]], experiment: Experiment, size: int) -> n
     return tokens
 
 
-def row_data(row: dict[str, Any], labels: np.ndarray, films: np.ndarray, found: Explanation) -> dict[str, Any]:
+def row_data(row: dict[str, Any], labels: np.ndarray, films: np.ndarray, explanation: Explanation) -> dict[str, Any]:
     """One study for the viewer."""
-    known = [None if np.isnan(label) else int(label) for label in labels]
-    return study_data(
-        row['id'],
-        films,
-        row['report'].split(),
-        found,
-        reference=row['reference_full'],
-        labels=known if any(label is not None for label in known) else None,
-        scores=row['scores'],
-    )
+    known = None if np.isnan(labels).all() else [None if np.isnan(label) else int(label) for label in labels]
+    texts = dict(reference=row['reference_full'], labels=known, scores=row['scores'])
+    return study_data(row['id'], films, row['report'].split(), explanation, **texts)
 
 
 def draw_figures(
@@ -161,7 +157,7 @@ def draw_figures(
 
 
 def chosen_rows(labels: np.ndarray, count: int) -> list[int]:
-    """Chooses half the rows [studies, Y] with findings and half without, as far as there are any."""
+    """Chooses `count` rows of labels [studies, Y], half of them with findings, as far as there are enough."""
     normal = OBSERVATIONS.index('No Finding')
     findings = np.nan_to_num(np.delete(labels, normal, axis=1)).sum(1)
     abnormal, others = np.flatnonzero(findings > 0), np.flatnonzero(findings == 0)

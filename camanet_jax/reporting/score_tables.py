@@ -1,4 +1,4 @@
-"""The tables of a run's page: what scores.json holds, with 95% intervals, and the paper's numbers beside."""
+"""The tables of a run's page: the scores of scores.json with 95% intervals, beside the paper's."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -26,7 +26,7 @@ def split_tables(split: str, entry: dict[str, Any]) -> str:
 
 
 def language_table(split: str, entry: dict[str, Any]) -> str:
-    """Both protocols, the baselines, and the paper."""
+    """The table of language scores: both protocols, the baselines, and the paper."""
     names = list(entry['cut'])
     rows = [
         (f'this run, protocol {protocol}', cells(names, entry[protocol], entry['intervals'][protocol]))
@@ -50,7 +50,7 @@ def language_table(split: str, entry: dict[str, Any]) -> str:
 
 
 def agreement_table(split: str, entry: dict[str, Any]) -> str:
-    """Labels of the reports, and of the classifier, against those of the references, averaged in every way."""
+    """The table of labels of the reports and of the classifier, averaged in every way, beside the paper's."""
     reports, classifier = entry['clinical']['uncertain_negative'], entry.get('classification')
     intervals = entry['intervals'].get('clinical', {})
     rows = [
@@ -62,9 +62,9 @@ def agreement_table(split: str, entry: dict[str, Any]) -> str:
     rows += paper_rows('II', AGREEMENT, 'reports, micro, ', only='CAMANet')
     rows += paper_rows('V', AGREEMENT, 'classifier, ', only='test')
     note = (
-        f'Reports: observations that the labeller ({entry["clinical"]["labeler"]}) finds in them, uncertain '
-        'counted as negative, against those of the references. Classifier: against the pseudo-labels. Paper: '
-        'Tables II (labelled by CheXbert) and V.'
+        f'Reports: their observations by the labeller ({entry["clinical"]["labeler"]}), uncertain counted as '
+        'negative, against those of the references. Classifier: against the pseudo-labels. Paper: Tables II '
+        '(labelled by CheXbert) and V.'
     )
     return table(f'Observations, {split} split', AGREEMENT, rows, note) + conventions_table(split, entry)
 
@@ -105,19 +105,19 @@ def conventions(clinical: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], l
 
 
 def class_table(split: str, entry: dict[str, Any]) -> str:
-    """The same by observation."""
+    """The same table by observation."""
     by_report = entry['clinical']['uncertain_negative']['per_class']
     by_class = entry.get('classification', {}).get('per_class', {})
     rows = [
-        (name, [str(found['support']), *agreement_cells(found), *agreement_cells(by_class.get(name, {}))])
-        for name, found in by_report.items()
+        (name, [str(scores['support']), *agreement_cells(scores), *agreement_cells(by_class.get(name, {}))])
+        for name, scores in by_report.items()
     ]
     columns = ['studies', *(f'reports: {name}' for name in AGREEMENT), *(f'classifier: {name}' for name in AGREEMENT)]
-    return table(f'Each observation, {split} split', columns, rows, 'Studies: references that have it.')
+    return table(f'Each observation, {split} split', columns, rows, 'Studies: references with the observation.')
 
 
 def paper_rows(number: str, names: Sequence[str], about: str = '', only: str | None = None) -> list[Row]:
-    """Rows of a table of the paper, of every data set; `only` picks those of one name."""
+    """Rows of a table of the paper for every data set; `only` selects those of one name."""
     printed = paper_table(number)
     return [
         (f'paper, {about}{row}, {data_set}', cells(names, dict(zip(printed.columns, values, strict=True))))
@@ -132,16 +132,17 @@ def cells(names: Sequence[str], scores: Mapping[str, Any], intervals: Mapping[st
     return [with_interval(scores.get(name), intervals.get(name)) for name in names]
 
 
-def agreement_cells(found: dict[str, float], interval: Sequence[float] | None = None) -> list[str]:
+def agreement_cells(scores: dict[str, float], interval: Sequence[float] | None = None) -> list[str]:
     """Precision, recall, F1; the interval is F1's."""
-    return cells(AGREEMENT, found, {'F1': interval})
+    return cells(AGREEMENT, scores, {'F1': interval})
 
 
-def difference_cell(found: dict[str, float] | None) -> str:
+def difference_cell(result: dict[str, float] | None) -> str:
     """A difference with its sign and interval."""
-    if found is None:
+    if result is None:
         return with_interval(None)
-    return f'{found["difference"]:+.3f} <small>[{found["low"]:+.3f}, {found["high"]:+.3f}]</small>'.replace('-', '−')
+    difference, low, high = (f'{result[name]:+.3f}' for name in ('difference', 'low', 'high'))
+    return f'{difference} <small>[{low}, {high}]</small>'.replace('-', '−')
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None = None) -> str:
@@ -152,7 +153,7 @@ def with_interval(value: float | None, interval: Sequence[float] | None = None) 
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Row], note: str = '') -> str:
-    """A table that scrolls sideways where the page is narrow; a keyboard can scroll it too."""
+    """A table that scrolls sideways on narrow pages, also by keyboard."""
     head = ''.join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = ''.join(
         f'<tr><th scope="row">{escape(heading)}</th>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>'

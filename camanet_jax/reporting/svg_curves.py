@@ -1,4 +1,4 @@
-"""A run's curves as SVG inside a page: sharp at any size, coloured by the page's style sheet, light and dark."""
+"""A run's curves as SVG inside a page: sharp at any size, coloured by the page's style sheet, in light and dark."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from camanet_jax.reporting.web_page import escape
 from camanet_jax.run.files import read_json_lines
 
 WIDTH, HEIGHT = 360, 210
-LEFT, RIGHT, TOP, BOTTOM = 52, 350, 12, 180  # of the drawing inside
-MOST_POINTS = 300  # of a line; more cannot be seen at this width
+LEFT, RIGHT, TOP, BOTTOM = 52, 350, 12, 180  # the edges of the drawing inside
+MOST_POINTS = 300  # per line; more cannot be seen at this width
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A named line; `style` are the classes that the style sheet colours it by."""
+    """A named line; `style` is its classes in the style sheet."""
 
     name: str
     style: str
-    places: Num[np.ndarray, ' n']
+    positions: Num[np.ndarray, ' n']
     values: Float[np.ndarray, ' n']
 
 
@@ -39,21 +39,22 @@ class Frame:
 
     @classmethod
     def around(cls, lines: Sequence[Line], log: bool) -> 'Frame':
-        """The frame that holds all that can be shown of the lines."""
+        """The frame around all points of the lines that can be shown."""
         values = np.concatenate([line.values for line in lines])
         values = values[np.isfinite(values) & ((values > 0) if log else True)]
         values = np.log10(values) if log else values
         bottom, top = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
         room = 0.06 * (top - bottom) or abs(top) * 0.1 or 0.1
-        places = np.concatenate([line.places for line in lines])
-        return cls(int(places.min()), max(int(places.max()), int(places.min()) + 1), bottom - room, top + room, log)
+        positions = np.concatenate([line.positions for line in lines])
+        first, last = int(positions.min()), int(positions.max())
+        return cls(first, max(last, first + 1), bottom - room, top + room, log)
 
-    def x(self, places: Num[np.ndarray, ' n']) -> Float[np.ndarray, ' n']:
+    def x(self, positions: Num[np.ndarray, ' n']) -> Float[np.ndarray, ' n']:
         """Pixels from the left."""
-        return LEFT + (RIGHT - LEFT) * (np.asarray(places) - self.first) / (self.last - self.first)
+        return LEFT + (RIGHT - LEFT) * (np.asarray(positions) - self.first) / (self.last - self.first)
 
     def y(self, values: Num[np.ndarray, ' n']) -> Float[np.ndarray, ' n']:
-        """Pixels from the top; NaN for what a logarithm has no place for."""
+        """Pixels from the top; NaN for values without a logarithm on a logarithmic scale."""
         values = np.asarray(values, float)
         if self.log:
             values = np.log10(values, out=np.full(len(values), np.nan), where=values > 0)
@@ -69,7 +70,7 @@ class Frame:
 
 
 def curves_html(metrics_path: Path) -> str:
-    """Every curve of which metrics.jsonl holds values, as figures; empty where there is no such file."""
+    """The curves of all metrics in metrics.jsonl as HTML figures; empty where there is no such file."""
     if not metrics_path.exists():
         return ''
     rows = read_json_lines(metrics_path)
@@ -82,7 +83,7 @@ def curves_html(metrics_path: Path) -> str:
 
 
 def loss_lines(name: str, train: Rows, val: Rows) -> list[Line]:
-    """A term of the objective: every step faintly, its moving average, the validation split."""
+    """The lines of a term of the objective: every step faintly, its moving average, the validation split."""
     steps, values = series(train, name, 'step')
     return [
         Line('', 'line-0 faint', *thinned(steps, values)),
@@ -92,25 +93,23 @@ def loss_lines(name: str, train: Rows, val: Rows) -> list[Line]:
 
 
 def metric_lines(names: Sequence[str], rows: Rows, axis: str) -> list[Line]:
-    """Metrics as they are."""
-    return [
-        Line(spelled(name), f'line-{number}', *thinned(*series(rows, name, axis))) for number, name in enumerate(names)
-    ]
+    """A line for each metric."""
+    return [Line(as_label(name), f'line-{i}', *thinned(*series(rows, name, axis))) for i, name in enumerate(names)]
 
 
-def spelled(name: str) -> str:
-    """BLEU_4 is BLEU-4, lr_decoder is lr decoder."""
+def as_label(name: str) -> str:
+    """A metric's name for readers: BLEU-4 for BLEU_4, lr decoder for lr_decoder."""
     return name.removeprefix('time/').replace('_', '-' if name.isupper() else ' ')
 
 
-def thinned(places: Num[np.ndarray, ' n'], values: Num[np.ndarray, ' n']) -> tuple[np.ndarray, np.ndarray]:
-    """Evenly chosen points, first and last among them."""
-    chosen = np.unique(np.linspace(0, max(len(places) - 1, 0), min(len(places), MOST_POINTS)).round().astype(int))
-    return places[chosen], values[chosen]
+def thinned(positions: Num[np.ndarray, ' n'], values: Num[np.ndarray, ' n']) -> tuple[np.ndarray, np.ndarray]:
+    """At most MOST_POINTS points, evenly chosen, the first and the last among them."""
+    chosen = np.unique(np.linspace(0, max(len(positions) - 1, 0), min(len(positions), MOST_POINTS)).round().astype(int))
+    return positions[chosen], values[chosen]
 
 
 def figure(title: str, axis: str, lines: Sequence[Line], mark: int | None = None) -> str:
-    """One panel with its legend; empty where no line has a finite value. `mark` is the place of a vertical line."""
+    """A panel with its legend; empty where no line has a finite value. `mark` is the position of a vertical line."""
     lines = [line for line in lines if np.isfinite(line.values).any()]
     if not lines:
         return ''
@@ -126,12 +125,11 @@ def figure(title: str, axis: str, lines: Sequence[Line], mark: int | None = None
 
 
 def drawing(frame: Frame, axis: str, lines: Sequence[Line], mark: int | None) -> str:
-    """Grid, names of the axes, lines."""
-    parts = [
-        f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/><text class="end" x="{LEFT - 6}" y="{y + 4:.1f}">{t:.4g}'
-        '</text>'
-        for t, y in zip(frame.ticks(), frame.y(frame.ticks()), strict=True)
-    ]
+    """Grid, labels of the axes, lines."""
+    ticks, parts = frame.ticks(), []
+    for tick, y in zip(ticks, frame.y(ticks), strict=True):
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/>')
+        parts.append(f'<text class="end" x="{LEFT - 6}" y="{y + 4:.1f}">{tick:.4g}</text>')
     labels = (LEFT, frame.first, 'start'), ((LEFT + RIGHT) / 2, axis, 'middle'), (RIGHT, frame.last, 'end')
     parts += [f'<text class="{anchor}" x="{x}" y="{HEIGHT - 10}">{text}</text>' for x, text, anchor in labels]
     if mark is not None:
@@ -141,8 +139,8 @@ def drawing(frame: Frame, axis: str, lines: Sequence[Line], mark: int | None) ->
 
 
 def path(line: Line, frame: Frame) -> str:
-    """The line, broken where a value is missing; a single point as a dot."""
-    points = np.stack([frame.x(line.places), frame.y(line.values)], 1)
+    """The SVG path of a line, broken where a value is missing; a single point becomes a dot."""
+    points = np.stack([frame.x(line.positions), frame.y(line.values)], 1)
     known = np.isfinite(points).all(1)
     steps = [f'{"L" if i and known[i - 1] else "M"}{x:.1f} {y:.1f}' for i, (x, y) in enumerate(points) if known[i]]
     style, end = (f'{line.style} dot', 'h0') if len(steps) == 1 else (line.style, '')

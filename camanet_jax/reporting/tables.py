@@ -1,15 +1,15 @@
-"""Tables of text cells: aligned lines for a terminal, Markdown for files."""
+"""Tables of text cells, as aligned lines for a terminal or as Markdown."""
 
 from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of rows (the header is one) whose first `left` columns are aligned to the left, the others to the right."""
+    """Lines for rows, of which the header is one; the first `left` columns are aligned left, the others right."""
     return ['  '.join(cells).rstrip() for cells in _aligned(rows, left)]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, *, padded: bool = True) -> str:
-    """A Markdown table; `padded` aligns its columns for readers of the text too."""
+    """A Markdown table; `padded` aligns its columns in the text too."""
     cells = _aligned([header, *rows], left) if padded else [header, *rows]
     rule = [('-' if i < left else ':').rjust(len(cell) if padded else 3, '-') for i, cell in enumerate(cells[0])]
     return '\n'.join(f'| {" | ".join(line)} |' for line in (cells[0], rule, *cells[1:]))
@@ -17,10 +17,5 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: i
 
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> list[list[str]]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        [
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in rows
-    ]
+    sides = ['<' if i < left else '>' for i in range(len(widths))]
+    return [[f'{cell:{side}{n}}' for cell, side, n in zip(row, sides, widths, strict=True)] for row in rows]

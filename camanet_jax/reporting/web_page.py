@@ -1,7 +1,7 @@
-"""Web pages that need nothing from outside: a template of `web/` with styles, programs and data written into it.
+"""Web pages that load nothing: a template of `web/` with styles, programs and data written into it.
 
-Of a study, films become JPEG and maps bytes: one of two films takes about 40 kB. `web/viewer.js` reads what is written
-here. I views, Y observations, L words of the report.
+A study's films become JPEG and its maps bytes; one of two films takes about 40 kB. `web/viewer.js` reads the data
+written here. I views, Y observations, L words of the report.
 """
 
 import base64
@@ -22,30 +22,31 @@ from camanet_jax.explain import Explanation
 from camanet_jax.reporting.overlays import Scale, attention_scale, colour_table
 
 WEB = Path(__file__).parent / 'web'
-PLACE = re.compile(r'\{\{\s*([\w.]+)\s*\}\}')
+SLOT = re.compile(r'\{\{\s*([\w.]+)\s*\}\}')
 LARGEST_SIDE = 256  # pixels of a film on a page
 JPEG_QUALITY = 85
-FAINTEST_MAP = 0.1  # a discriminative map whose maximum is lower is shown as faint as it is
+FAINTEST_MAP = 0.1  # discriminative maps with a lower maximum are not stretched to full heat
 
 
 def fill_template(name: str, **parts: str) -> str:
     """The template `web/NAME` with every `{{ part }}` replaced: a file of `web/` by its name, else one of `parts`.
 
-    Parts are HTML and are taken as they are; texts go through `escape`, values through `json_text`.
+    Parts are HTML and are not changed; texts go through `escape`, values through `json_text`.
     """
-    return PLACE.sub(
-        lambda place: (WEB / place[1]).read_text(encoding='utf8') if '.' in place[1] else parts[place[1]],
-        (WEB / name).read_text(encoding='utf8'),
-    )
+
+    def content(slot: re.Match) -> str:
+        return (WEB / slot[1]).read_text(encoding='utf8') if '.' in slot[1] else parts[slot[1]]
+
+    return SLOT.sub(content, (WEB / name).read_text(encoding='utf8'))
 
 
 def json_text(value: Any) -> str:
-    """JSON for a script element, which no text inside can end."""
+    """JSON for a script element, which no text in it can end."""
     return json.dumps(value, ensure_ascii=False, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')
 
 
 def escape(text: Any) -> str:
-    """A text for HTML, also inside of quotes."""
+    """A text for HTML, inside quotes too."""
     return html.escape(str(text))
 
 
@@ -59,9 +60,10 @@ def study_data(
     """A study for the viewer.
 
     Args:
-      films: as the model saw them. words: the report, the L words that `explanation` explains.
-      **texts: what is shown beside, as it is: `reference` (a text), `labels` ([Y] of 0, 1 or None), `scores` (by
-        name), `alternatives` (pairs of text and log-probability).
+      films: as the model saw them.
+      words: the report, the L words that `explanation` explains.
+      **texts: shown beside them: `reference` (a text), `labels` ([Y] of 0, 1 or None), `scores` (by name),
+        `alternatives` (pairs of text and log-probability).
     """
     return {
         'id': study_id,
@@ -81,7 +83,7 @@ def viewer_settings() -> dict[str, Any]:
 
 
 def map_stacks(explanation: Explanation) -> dict[str, Any]:
-    """The maps that there are, by kind; `word` in multiples of uniform attention, which is where its heat begins."""
+    """The existing maps by kind; `word` in multiples of uniform attention, at which its heat begins."""
     attention = explanation.predicting_attention
     tokens = attention[0].size if len(attention) else 1
     scale = attention_scale(attention)
@@ -96,16 +98,11 @@ def map_stacks(explanation: Explanation) -> dict[str, Any]:
 
 
 def stack(maps: Float[np.ndarray, 'maps I height width'], scale: Scale) -> dict[str, Any]:
-    """Maps of 0 and above as bytes, 255 standing for the largest value `top`; the scale they are shown on."""
+    """Non-negative maps as bytes, with 255 for the largest value `top`, and the scale on which they are shown."""
     top = float(maps.max()) if maps.size and maps.max() > 0 else 1.0
     quantised = np.rint(np.clip(maps / top, 0, 1) * 255).astype(np.uint8)
-    return {
-        'shape': list(maps.shape),
-        'bytes': encode(quantised.tobytes()),
-        'top': top,
-        'low': scale.low,
-        'high': scale.high,
-    }
+    content = encode(quantised.tobytes())
+    return {'shape': list(maps.shape), 'bytes': content, 'top': top, 'low': scale.low, 'high': scale.high}
 
 
 def as_jpeg(film: UInt8[np.ndarray, 'height width']) -> str:
@@ -123,5 +120,5 @@ def encode(data: bytes) -> str:
 
 
 def rounded(values: Sequence[float] | None) -> list[float] | None:
-    """Numbers as they are worth showing."""
+    """Values to four decimals."""
     return None if values is None else [round(float(value), 4) for value in values]

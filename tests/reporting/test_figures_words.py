@@ -3,7 +3,7 @@
 import numpy as np
 
 from camanet_jax.explain import Explanation
-from camanet_jax.reporting.figures import important_places, text_pieces
+from camanet_jax.reporting.figures import important_positions, text_pieces
 
 WORDS = 'the heart is enlarged . the <unk> effusion .'.split()
 
@@ -15,13 +15,13 @@ def explanation(peaks, selected=None):
 
 
 def test_selected_words_by_rank_once_without_punctuation_and_unknown():
-    chosen = important_places(WORDS, explanation(0.25, selected=[5, 4, 3, 6, 0, 7]))
+    chosen = important_positions(WORDS, explanation(0.25, selected=[5, 4, 3, 6, 0, 7]))
     assert [WORDS[place] for place in chosen] == ['the', 'enlarged', 'effusion']
     assert chosen[0] == 5  # the better ranked of two equal words
 
 
 def test_without_vtac_content_words_by_peak():
-    chosen = important_places(WORDS, explanation([0.9, 0.3, 0.9, 0.4, 0.9, 0.9, 0.9, 0.5, 0.9]))
+    chosen = important_positions(WORDS, explanation([0.9, 0.3, 0.9, 0.4, 0.9, 0.9, 0.9, 0.5, 0.9]))
     assert [WORDS[place] for place in chosen] == ['effusion', 'enlarged', 'heart']
 
 

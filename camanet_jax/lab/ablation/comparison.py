@@ -19,7 +19,7 @@ from camanet_jax.reporting.figures import (
     MARGIN,
     check_words,
     draw_attention_bar,
-    important_places,
+    important_positions,
     text_pieces,
     word_cell,
 )
@@ -128,7 +128,7 @@ def common_words(systems: Sequence[System], reference: str) -> list[str]:
     ranked = [
         system.words[place]
         for system in reversed(systems)
-        for place in important_places(system.words, system.explanation)
+        for place in important_positions(system.words, system.explanation)
     ]
     content = [word for word in dict.fromkeys([*findings, *ranked]) if word in counts and word not in FUNCTION_WORDS]
     return sorted(content, key=lambda word: (word not in findings, -counts[word]))[:WORDS]  # stable: the rank stays
