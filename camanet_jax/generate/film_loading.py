@@ -1,4 +1,4 @@
-"""Studies loaded ahead of the device, by threads, a few at a time."""
+"""Studies loaded by threads ahead of the device, a few at a time."""
 
 import collections
 from collections.abc import Callable, Iterable, Iterator
@@ -25,44 +25,39 @@ MISSING_VIEW = ('repeat', 'refuse')
 
 
 def film_transform(data: ConfigDict) -> Callable[[Image.Image], UInt8[np.ndarray, 'height width']]:
-    """Brings a film to the model's size as the evaluation does; `data` is the configuration's."""
-    return partial(
-        eval_image, eval_transform=data.eval_transform, image_size=data.image_size, resize_size=data.resize_size
-    )
+    """The function that brings a film to the model's size as in evaluation; `data` is the configuration's."""
+    return partial(eval_image, **{name: data[name] for name in ('eval_transform', 'image_size', 'resize_size')})
 
 
 def load_films(
     study: ListedStudy, data: ConfigDict, missing_view: str, name_of: Callable[[object], str] = str
 ) -> Films:
-    """A study's films as the model takes them, through the steps of the evaluation's loading.
+    """Loads a study's films as the evaluation does.
 
     Args:
       data: the configuration's `data`.
-      missing_view: of a study with too few films, 'repeat' gives the last one again.
-      name_of: a path's name for messages.
+      missing_view: 'repeat' repeats the last film of a study with too few, 'refuse' raises.
+      name_of: gives a path's name for messages.
 
     Raises:
       ValueError: the study has another number of films than the model reads, or one cannot be decoded or is blank.
     """
     paths = study.paths if data.extra_views == 'error' else study.paths[: data.views]
     if len(paths) > data.views or (len(paths) < data.views and missing_view == 'refuse'):
-        raise ValueError(
-            f'Expected {data.views} image file(s) per study, got {len(paths)}: '
-            f'{", ".join(map(name_of, paths[:5]))}{", ..." if len(paths) > 5 else ""}'
-        )
-    settle = film_transform(data)
-    films = [settle(not_blank(read_grey(path, name_of(path)), name_of(path))) for path in paths]
+        names = ', '.join([*map(name_of, paths[:5]), *(['...'] if len(paths) > 5 else [])])
+        raise ValueError(f'Expected {data.views} image file(s) per study, got {len(paths)}: {names}')
+    transform = film_transform(data)
+    films = [transform(not_blank(read_grey(path, name_of(path)), name_of(path))) for path in paths]
     return np.stack(films + films[-1:] * (data.views - len(films)))
 
 
 def load_ahead(load: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Loaded]:
-    """Every item with what `load` returns for it, or the ValueError it raises, in order.
+    """Yields every item with its result of `load`, or the ValueError it raised, in order.
 
-    At most `ahead` results are held; threads work on them while the caller is busy with those before.
+    At most `ahead` results are held; threads prepare them while the caller works on earlier ones.
     """
-    threads = max(1, min(ahead, usable_cores()))
     running: collections.deque[tuple[Item, Future]] = collections.deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(max(1, min(ahead, usable_cores()))) as pool:
         try:
             for item in items:
                 running.append((item, pool.submit(load, item)))
@@ -82,7 +77,7 @@ def _result(item: Item, future: Future) -> Loaded:
 
 
 def in_batches(loaded: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
-    """Lists in which `size` results are no errors, but for the last."""
+    """Groups results into lists with `size` that are no errors; the last may have fewer."""
     batch, good = [], 0
     for item, result in loaded:
         batch.append((item, result))

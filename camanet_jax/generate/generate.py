@@ -1,4 +1,4 @@
-"""`--mode=generate`: reports for any number of films, from a workdir alone."""
+"""`--mode=generate`: reports for any number of films with a workdir's model."""
 
 import itertools
 import logging
@@ -17,7 +17,7 @@ from camanet_jax.run.workdir import open_trained
 LOG = logging.getLogger(__name__)
 
 SOME_FAILED, STOPPED = 1, 130  # exit codes
-SHOWN = 10  # of so few studies the reports are logged too
+SHOWN = 10  # up to so many studies, the reports are logged too
 
 
 def generate(
@@ -30,14 +30,14 @@ def generate(
     keep_identifiers: bool = False,
     missing_view: str = 'repeat',
 ) -> int:
-    """Appends to `output`/reports.jsonl the reports that are not there, and draws their figures.
+    """Appends the missing reports to `output`/reports.jsonl, and draws their figures.
 
     Args:
-      config: of the workdir, or with changes.
-      images: files, folders or CSVs (`data.study_list`).
+      config: the workdir's, or with changes.
+      images: files, folders or CSVs (`study_list`).
       overlays: whether to draw figures.
       keep_identifiers: whether to copy the UIDs of studies and films from DICOM files, and to leave UIDs in names.
-      missing_view: of a study with too few films, 'repeat' takes the last one again and 'refuse' counts as failed.
+      missing_view: 'repeat' repeats the last film of a study with too few, with 'refuse' such a study fails.
 
     Returns:
       The exit code: 0, or 1 where studies failed (they are in failed.jsonl), or 130 after Ctrl+C.
@@ -50,7 +50,7 @@ def generate(
         unfinished = files.unfinished(studies)
         write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
     except KeyboardInterrupt:
-        LOG.warning('Stopped; the same command goes on.')
+        LOG.warning('Stopped; the same command resumes.')
         return STOPPED
     return log_outcome(files, len(studies), len(studies) - len(unfinished))
 
@@ -63,10 +63,10 @@ def write_all(
     overlays: bool,
     missing_view: str,
 ) -> None:
-    """Writes the files of all studies, with progress."""
+    """Writes the files of all studies, and shows the progress."""
     LOG.info('%d reports to write; the first waits for the compiler', len(studies))
     reports = reporter.stream(studies, missing_view=missing_view, name_of=naming.name)
-    first = list(itertools.islice(reports, 1))  # waits for the compiler, which would spoil the estimate of time left
+    first = list(itertools.islice(reports, 1))  # outside the progress: compiling would spoil the estimated time
     with logging_redirect_tqdm([logging.getLogger('camanet_jax')]), Progress('Writing reports', len(studies)) as bar:
         for study, report in itertools.chain(first, reports):
             if isinstance(report, ValueError):
@@ -80,11 +80,12 @@ def write_all(
 
 
 def log_outcome(files: ReportFiles, studies: int, before: int) -> int:
-    """Says what there is now; returns the exit code."""
+    """Logs the numbers of reports and failures; returns the exit code."""
     if before:
         LOG.info('%d of %d studies had their reports already.', before, studies)
     LOG.info('Reports of %d studies are in %s', studies - files.failures, files.folder / REPORTS)
     if files.failures:
-        LOG.warning('%d of %d studies have no report; why is in %s', files.failures, studies, files.folder / FAILED)
+        reasons = files.folder / FAILED
+        LOG.warning('%d of %d studies have no report; why is in %s', files.failures, studies, reasons)
         return SOME_FAILED
     return 0

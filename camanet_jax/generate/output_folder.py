@@ -1,9 +1,9 @@
-"""The files of `--mode=generate`, appended study by study, so that a run that is stopped goes on.
+"""The files of `--mode=generate`, appended study by study, so that a run that was stopped can be resumed.
 
-reports.jsonl   `id`, `images`, `bytes` (of the files: a changed film is read again), `report`, `log_prob`, `words`
-                (`word`, `log_prob`), `observations` (probabilities by name), `alternatives` (`report`, `log_prob`),
-                `overlays`; where they apply `repeated_view` and `identifiers` (UIDs of each film)
-failed.jsonl    `id`, `images`, `bytes`, `error` of the studies without a report, by the latest run
+reports.jsonl   `id`, `images`, `bytes` (sizes of the files: a changed film is read again), `report`, `log_prob`,
+                `words` (`word`, `log_prob`), `observations` (probabilities by name), `alternatives` (`report`,
+                `log_prob`), `overlays`; where they apply `repeated_view` and `identifiers` (UIDs of each film)
+failed.jsonl    `id`, `images`, `bytes`, `error` of the studies for which the latest run wrote no report
 made_by.json    checkpoint, configuration and options; a run with others is refused
 overlays/       figures, numbered by lines of reports.jsonl
 """
@@ -36,7 +36,7 @@ class Naming:
     keep_identifiers: bool
 
     def name(self, text: object) -> str:
-        """A name as it may be shown."""
+        """A name that may be shown."""
         return str(text) if self.keep_identifiers else hide_uids(str(text))
 
     def key(self, study: ListedStudy) -> dict[str, Any]:
@@ -50,15 +50,15 @@ class Naming:
             return {}
         from camanet_jax.data import dicom  # most runs read none
 
-        found = [dicom.read_identifiers(path) for path in study.paths]
-        return {'identifiers': found} if any(found) else {}
+        uids = [dicom.read_identifiers(path) for path in study.paths]
+        return {'identifiers': uids} if any(uids) else {}
 
 
 class ReportFiles:
     """An output folder.
 
     Raises:
-      ValueError: its reports were made in another way; the differences are listed.
+      ValueError: its reports were made by another checkpoint, configuration or options; the differences are listed.
     """
 
     def __init__(self, folder: Path, naming: Naming, made_by: dict[str, Any]):
@@ -66,7 +66,7 @@ class ReportFiles:
         folder.mkdir(parents=True, exist_ok=True)
         self._lines = self._read(made_by)
         write_json(folder / MADE_BY, made_by)
-        (folder / FAILED).unlink(missing_ok=True)  # what failed is tried again
+        (folder / FAILED).unlink(missing_ok=True)  # failed studies are tried again
         self.failures = 0
 
     def _read(self, made_by: dict[str, Any]) -> dict[str, int]:
@@ -77,15 +77,15 @@ class ReportFiles:
             return {}
         before = read_json(record) if record.exists() else {}
         if changed := configuration.differences(before, made_by):
+            lines = '\n  '.join(changed).replace('in the workdir', 'then')
             raise ValueError(
-                f'{path}: its reports were made otherwise:\n  '
-                + '\n  '.join(changed).replace('in the workdir', 'then')
-                + '\nUse another --output, or remove this one to write everything anew.'
+                f'{path}: its reports were made otherwise:\n  {lines}\n'
+                'Use another --output, or remove this one to write everything anew.'
             )
         return {as_key(line): number for number, line in enumerate(read_json_lines(path))}
 
     def unfinished(self, studies: Sequence[ListedStudy]) -> list[ListedStudy]:
-        """Those without a report."""
+        """The studies without a report."""
         return [study for study in studies if as_key(self._naming.key(study)) not in self._lines]
 
     def add(self, study: ListedStudy, report: GeneratedReport, overlays: bool) -> dict[str, Any]:
@@ -101,44 +101,38 @@ class ReportFiles:
         return line
 
     def fail(self, study: ListedStudy, error: ValueError) -> None:
-        """Notes a study that has no report."""
+        """Records a study without a report."""
         self.failures += 1
         append_json_lines(self.folder / FAILED, [self._naming.key(study) | {'error': str(error)}])
 
     def _draw(self, number: int, name: str, report: GeneratedReport) -> list[str]:
         stem = f'{OVERLAYS}/{number:06d}_' + re.sub('[^A-Za-z0-9-]+', '_', name)[-60:].strip('_')
         names = [f'{stem}.png', f'{stem}.words.png']
-        draw_study(
-            self.folder / names[0], report.images, report.words, report.explanation, study_id=name, reference='(none)'
-        )
-        draw_words(self.folder / names[1], report.images, report.words, report.explanation, study_id=name)
+        content = report.images, report.words, report.explanation
+        draw_study(self.folder / names[0], *content, study_id=name, reference='(none)')
+        draw_words(self.folder / names[1], *content, study_id=name)
         return names
 
 
 def as_key(line: dict[str, Any]) -> str:
-    """Makes a text that tells studies apart, from a line or a key."""
+    """A text that identifies a study, from a line or a key."""
     return json.dumps([line['id'], line['images'], line['bytes']])
 
 
 def as_line(report: GeneratedReport) -> dict[str, Any]:
     """A report's fields in reports.jsonl."""
-    words = [
-        {'word': word, 'log_prob': round(value, 6)}
-        for word, value in zip(report.words, report.word_log_probs, strict=True)
-    ]
-    others = [{'report': other.report, 'log_prob': round(other.log_prob, 6)} for other in report.alternatives]
-    observations = {name: round(value, 6) for name, value in report.class_probabilities.items()}
+    words = zip(report.words, report.word_log_probs, strict=True)
     return {
         'report': report.report,
         'log_prob': round(report.log_prob, 6),
-        'words': words,
-        'observations': observations,
-        'alternatives': others,
+        'words': [{'word': word, 'log_prob': round(value, 6)} for word, value in words],
+        'observations': {name: round(value, 6) for name, value in report.class_probabilities.items()},
+        'alternatives': [{'report': text, 'log_prob': round(value, 6)} for text, value in report.alternatives],
     }
 
 
 def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:
-    """Everything that decides the reports: the checkpoint, the configuration, the command's options."""
+    """Everything that the reports depend on: the checkpoint, the configuration, the command's options."""
     checksum = 0
     for leaf in jax.tree.leaves(jax.device_get(run.variables)):
         checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)

@@ -1,4 +1,4 @@
-"""The Python interface: open a trained workdir, write reports, look at what the model looked at.
+"""The Python interface: open a trained workdir, write reports, see where the model looked.
 
 A search finds the reports of a batch, and a pass over its result explains them. B studies, I views, Y observations,
 L report words, N beams.
@@ -38,29 +38,19 @@ class Alternative(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedReport:
-    """A report with what is known about it.
-
-    Attributes:
-      report: the text. words: its words, in the order of the explanation's maps.
-      log_prob: sum of the words' log-probabilities, end included.
-      word_log_probs: log-probability of each word given those before it.
-      alternatives: the other beams' reports, best first.
-      class_probabilities: probability of each observation; empty for the Base system.
-      images: uint8 [I, height, width], the films as the model saw them.
-      explanation: maps over the films for every word, VDM, TDM and class activation maps.
-    """
+    """A report with its probabilities and its explanation."""
 
     report: str
-    words: list[str]
-    log_prob: float
-    word_log_probs: list[float]
-    alternatives: list[Alternative]
-    class_probabilities: dict[str, float]
-    images: Films = dataclasses.field(repr=False)
-    explanation: Explanation = dataclasses.field(repr=False)
+    words: list[str]  # in the order of the explanation's maps
+    log_prob: float  # sum of the words' log-probabilities, end included
+    word_log_probs: list[float]  # of each word given those before it
+    alternatives: list[Alternative]  # the other beams' reports, best first
+    class_probabilities: dict[str, float]  # by observation; empty for the Base system
+    images: Films = dataclasses.field(repr=False)  # uint8 [I, height, width], as the model saw them
+    explanation: Explanation = dataclasses.field(repr=False)  # maps for every word, VDM, TDM, class activation maps
 
     def attention(self, word: str | int) -> Image.Image:
-        """The films under the attention that predicted a word: its first occurrence, or the one at a place."""
+        """The films under the attention that predicted a word, given as its position or by its first occurrence."""
         return figures.attention_image(self.images, self.words, self.explanation, word)
 
     def _repr_png_(self) -> bytes:
@@ -69,7 +59,7 @@ class GeneratedReport:
 
 
 def batch_shape(studies: int, most: int) -> int:
-    """A power of two that holds `studies`, at most `most`: every shape of batch is compiled once."""
+    """The smallest power of two from `studies` on, at most `most`, so that few shapes of batches are compiled."""
     return min(most, 1 << max(studies - 1, 0).bit_length())
 
 
@@ -80,7 +70,7 @@ class ReportWriter:
         self._run, self._config = run, run.experiment.config
 
     def write(self, loaded: Iterable[Loaded], count: int, beam_size: int | None = None) -> Iterator[Loaded]:
-        """Reports in place of films; the device is given a batch before the one before it is looked at."""
+        """Replaces films by reports; each batch is sent to the device before the results of the last are processed."""
         size, started = batch_shape(count, self._config.evaluation.batch_size), None
         beam_size = self._config.search.beam_size if beam_size is None else beam_size
         for number, batch in enumerate(in_batches(loaded, size)):
@@ -92,7 +82,7 @@ class ReportWriter:
             yield from self._finish(*started)
 
     def _start(self, batch: list[Loaded], number: int, size: int, beam_size: int) -> Any:
-        """Searches the reports of a batch filled up to `size`, so that one compilation serves all."""
+        """Starts the search for a batch, filled up to `size`, so that one compiled program serves all."""
         films = [films for _, films in batch if not isinstance(films, ValueError)]
         if not films:
             return None
@@ -127,7 +117,7 @@ class ReportWriter:
 
     @cached_property
     def _search(self):
-        """Reports of films, and the teacher-forced pass that explains the best of each: one compiled function."""
+        """The compiled search for reports of films, with the teacher-forced pass that explains the best of each."""
 
         def search(variables, films, key, beam_size):
             whole = {'full_list': True} if self._config.search.name == 'beam' else {}  # all beams, for the alternatives
@@ -144,7 +134,7 @@ class Reporter:
     """A trained model that writes reports.
 
     Attributes:
-      config: of the run. vocabulary: the words, id 1 first. step: of the checkpoint.
+      config: the run's. vocabulary: the words, id 1 first. step: the checkpoint's.
     """
 
     def __init__(self, run: TrainedRun):
@@ -160,24 +150,24 @@ class Reporter:
         *,
         missing_view: str = 'repeat',
     ) -> list[GeneratedReport]:
-        """Reports for studies.
+        """Writes reports for studies.
 
         Args:
           images: uint8 [B, I, height, width] grey films of the model's size; or one entry per study: a path, or a
-            sequence of I paths in the order of the training data (frontal, then lateral); or one path, of a film, a
-            folder or a CSV (`data.study_list`). PNG, JPEG, TIFF and DICOM are read, among others.
+            sequence of I paths in the order of the training data (frontal, then lateral); or the path of a film, a
+            folder or a CSV (`study_list`). PNG, JPEG, TIFF and DICOM are read, among others.
           beam_size: N; by default the configured one.
-          missing_view: of a study with too few films, 'repeat' takes the last one again and 'refuse' raises.
+          missing_view: 'repeat' repeats the last film of a study with too few, 'refuse' raises.
 
         Raises:
           ValueError: a film cannot be read, or a study has another number of them than the model reads.
         """
         if isinstance(images, np.ndarray):
             self._check(images)
-            found = self._writer.write(enumerate(images), len(images), beam_size)
+            reports = self._writer.write(enumerate(images), len(images), beam_size)
         else:
-            found = self.stream(as_studies(images, self.config.data.views), beam_size, missing_view=missing_view)
-        return [_raised(report) for _, report in found]
+            reports = self.stream(as_studies(images, self.config.data.views), beam_size, missing_view=missing_view)
+        return [_raised(report) for _, report in reports]
 
     def stream(
         self,
@@ -187,11 +177,10 @@ class Reporter:
         missing_view: str = 'repeat',
         name_of: Callable[[object], str] = str,
     ) -> Iterator[tuple[ListedStudy, GeneratedReport | ValueError]]:
-        """Reports of any number of studies, one after the other, each with its study.
+        """Yields any number of studies, each with its report, or with the error where it cannot be loaded.
 
-        Films are loaded while the device works on those before; only a few batches are in memory. Where a study cannot
-        be loaded its error is given in place of the report, and the others go on. `name_of` names paths in messages;
-        otherwise as `generate`.
+        Films are loaded while the device works on earlier ones; only a few batches are in memory. `name_of` names paths
+        in messages; the other arguments are those of `generate`.
         """
         if missing_view not in MISSING_VIEW:
             raise ValueError(f'Expected missing_view as one of {MISSING_VIEW}, got {missing_view!r}.')
@@ -202,7 +191,7 @@ class Reporter:
         return self._writer.write(load_ahead(load, studies, 2 * batch_size), len(studies), beam_size)
 
     def load(self, study: Paths) -> Films:
-        """A study's files as the model takes them."""
+        """Loads a study's files as the model reads them."""
         (listed,) = as_studies([study], self.config.data.views)
         return load_films(listed, self.config.data, 'refuse')
 
@@ -224,14 +213,12 @@ def as_studies(images: str | Path | Sequence[Paths], views: int) -> list[ListedS
 
 
 def warn_of_missing_views(studies: Sequence[ListedStudy], views: int) -> None:
-    """A model trained on two views may do worse with one of them twice."""
+    """Warns of studies with too few films: a model trained on two views may do worse with one of them twice."""
     if short := sum(len(study.paths) < views for study in studies):
         LOG.warning(
             '%d of %d studies have fewer films than the %d that the model reads; their last film is given '
             "again (missing_view='refuse' leaves them out).",
-            short,
-            len(studies),
-            views,
+            *(short, len(studies), views),
         )
 
 

@@ -88,7 +88,7 @@ def test_shards_of_a_stopped_run_are_written_anew_where_films_changed(make_study
     folder = make_study_folder(counts=(3, 1, 1), views=1)
     builder = StudyFolder(folder, cache_dir=folder / 'tfds')
     builder.shards_dir.mkdir(parents=True)
-    write_shards(builder.shard_places())
+    write_shards(builder.shard_files())
     (folder / 'images/train1_0.png').write_bytes((folder / 'images/train2_0.png').read_bytes())
     records = open_folder(folder, views=1).records
     assert records[1]['images'] == records[2]['images']
