@@ -12,7 +12,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import open_split
 from camanet_jax.explain import Explanation
 from camanet_jax.generate.reporter import Reporter
-from camanet_jax.lab.alignment.naming import naming_places
+from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.reporting.figures import (
     FAINTEST_MAP,
     FUNCTION_WORDS,
@@ -123,7 +123,7 @@ def common_words(systems: Sequence[System], reference: str) -> list[str]:
         words[place]
         for words in (*texts, reference.lower().split())
         for name in OBSERVATIONS
-        for place in naming_places(words, name)
+        for place in naming_positions(words, name)
     ]
     ranked = [
         system.words[place]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.sources import Source
 from camanet_jax.explain import teacher_forced
-from camanet_jax.lab.alignment.naming import naming_places
+from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.models import CamanetOutput
 from camanet_jax.models.vdm import min_max
 from camanet_jax.run.workdir import TrainedRun
@@ -82,7 +82,7 @@ def study_selection(
     selection = output.selection[row, :length]
     weights = selection * np.maximum(output.word_similarity[row, :length], 0)
     finding = np.zeros(length, bool)
-    finding[[place + 1 for name in observations for place in naming_places(words[1:], name)]] = True
+    finding[[place + 1 for name in observations for place in naming_positions(words[1:], name)]] = True
     return StudySelection(
         words, selection > 0.5, finding, (weights[:, None] * maps).argmax(0), output.encoding.vdm[row], output.tdm[row]
     )

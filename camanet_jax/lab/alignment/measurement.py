@@ -1,4 +1,4 @@
-"""Measures a run's maps on a split: from a workdir to numbers, to the files that hold them, and to printed tables."""
+"""Measures a run's maps on a split, writes the numbers to files and prints them as tables."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -24,7 +24,7 @@ Measured = list[tuple[Lesion, dict[str, np.ndarray]]]
 
 
 def measure(run: TrainedRun, split: str = 'test', boxes: str | Path | None = None) -> dict[str, Any]:
-    """Measures where the maps of a trained run lie against the lesions of a split.
+    """Compares the maps of a trained run with the lesions of a split.
 
     Args:
       run: opened by `run.workdir.open_trained`.
@@ -32,38 +32,36 @@ def measure(run: TrainedRun, split: str = 'test', boxes: str | Path | None = Non
       boxes: a file of boxes (`lesions.read_boxes`), for data without masks.
 
     Returns:
-      `maps`: an entry (`summary.summarise`) by map name (`maps.MEANING`), only those that the system has; `rows`: every
-      lesion's own scores; the numbers of lesions and studies, and `provenance`.
+      `maps`: an entry (`summary.summarise`) for each of the system's maps, by name (`maps.MEANING`); `rows`: the scores
+      of every lesion; the numbers of lesions and studies, and `provenance`.
 
     Raises:
-      ValueError: the data have no masks and no boxes are given, or the split holds no lesion.
+      ValueError: there are neither masks nor boxes, or the split has no lesions.
     """
     if split not in (*SPLITS, 'all'):
         raise ValueError(f'Expected a split of {(*SPLITS, "all")}, got {split!r}.')
-    known = read_boxes(boxes) if boxes else None
-    measured = [pair for name in (SPLITS if split == 'all' else (split,)) for pair in measure_split(run, name, known)]
+    drawn = read_boxes(boxes) if boxes else None
+    measured = [pair for name in (SPLITS if split == 'all' else (split,)) for pair in measure_split(run, name, drawn)]
     lesions = [lesion for lesion, _ in measured if lesion.observation != ANY]
     if not lesions:
         raise ValueError(f'Expected lesions in the split {split!r}, found none; --split=all looks in every split.')
+    few = f'n = {len(lesions)} allows no claim; the intervals show how little so few lesions say.'
     sets = by_map(measured)
-    found = {
+    return {
         'split': split,
         'lesions': len(lesions),
-        'lesions_by_split': dict(Counter(x.split for x in lesions)),
+        'lesions_by_split': dict(Counter(lesion.split for lesion in lesions)),
         'studies': len({lesion.study_id for lesion in lesions}),
         'source': 'boxes' if boxes else 'masks',
-    }
-    if len(lesions) < FEW:
-        found['note'] = f'n = {len(lesions)} allows no claim; the intervals show how little so few lesions say.'
-    return found | {
-        'maps': {name: summarise(chosen) for name, chosen in sets.items()},
+        **({'note': few} if len(lesions) < FEW else {}),
+        'maps': {name: summarise(map_set) for name, map_set in sets.items()},
         'provenance': provenance(run.experiment.config, run.step),
         'rows': lesion_rows(sets),
     }
 
 
 def measure_split(run: TrainedRun, split: str, boxes: dict[str, list[Box]] | None) -> Measured:
-    """Every lesion of a split with its maps by name."""
+    """Pairs every lesion of a split with its maps by name."""
     source = open_split(run.experiment.config, split)
     transform = film_transform(run.experiment.config.data)
     lesions = defaultdict(list)
@@ -74,20 +72,20 @@ def measure_split(run: TrainedRun, split: str, boxes: dict[str, list[Box]] | Non
 
 
 def by_map(measured: Measured) -> dict[str, MapSet]:
-    """The lesions for which there is a map, for every kind of map."""
-    found = {}
-    for name in MEANING:
-        pairs = [(lesion, maps[name]) for lesion, maps in measured if name in maps]
-        if pairs:
-            found[name] = MapSet([lesion for lesion, _ in pairs], np.stack([values for _, values in pairs]))
-    return found
+    """The lesions and their maps, for every kind of map."""
+    pairs_of = {name: [(lesion, maps[name]) for lesion, maps in measured if name in maps] for name in MEANING}
+    return {
+        name: MapSet([lesion for lesion, _ in pairs], np.stack([values for _, values in pairs]))
+        for name, pairs in pairs_of.items()
+        if pairs
+    }
 
 
 def lesion_rows(sets: dict[str, MapSet]) -> list[dict[str, Any]]:
-    """One dict for every lesion: split, id, observation and, by map, its scores."""
+    """A dict for every lesion: split, id, observation and, by map, its scores."""
     rows: dict[tuple, dict[str, Any]] = defaultdict(dict)
-    for name, chosen in sets.items():
-        for lesion, scores in zip(chosen.lesions, lesion_scores(chosen), strict=True):
+    for name, map_set in sets.items():
+        for lesion, scores in zip(map_set.lesions, lesion_scores(map_set), strict=True):
             rows[lesion.split, lesion.study_id, lesion.name][name] = scores
     return [
         {'split': split, 'id': study, 'observation': observation, 'maps': maps}
@@ -95,33 +93,33 @@ def lesion_rows(sets: dict[str, MapSet]) -> list[dict[str, Any]]:
     ]
 
 
-def write(workdir: str | Path, found: dict[str, Any]) -> list[Path]:
-    """`workdir`/alignment.json and, one lesion a line, alignment_lesions.jsonl; `found` as `measure` returns it."""
+def write(workdir: str | Path, measurement: dict[str, Any]) -> list[Path]:
+    """Writes the result of `measure` to `workdir`/alignment.json and, a line per lesion, alignment_lesions.jsonl."""
     summary, lesions = Path(workdir) / SUMMARY, Path(workdir) / LESIONS
-    write_json_lines(lesions, found['rows'])
-    write_json(summary, {name: value for name, value in found.items() if name != 'rows'})
+    write_json_lines(lesions, measurement['rows'])
+    write_json(summary, {name: value for name, value in measurement.items() if name != 'rows'})
     return [summary, lesions]
 
 
 def measure_alignment(
     workdir: Path, split: str, boxes: Path | None, baseline: Path | None, data_dir: str | None
 ) -> None:
-    """Measures one run; the baseline only where its files are not of this split."""
+    """Measures a run, and its baseline unless that has been measured on the split; prints and compares them."""
     rows = {}
     for folder in [workdir, *([baseline] if baseline else [])]:
-        if folder == workdir or not measured(folder, split):
+        if folder == workdir or not is_measured(folder, split):
             config = get_config(str(folder))
             if data_dir:
                 config.data_dir = data_dir
             runtime.prepare(config, folder)
-            found = measure(open_trained(folder, config), split, boxes)
-            print(f'{folder}\n{format_table(found)}')
-            print('\n'.join(f'wrote {path}' for path in write(folder, found)))
+            measurement = measure(open_trained(folder, config), split, boxes)
+            print(f'{folder}\n{format_table(measurement)}')
+            print('\n'.join(f'wrote {path}' for path in write(folder, measurement)))
         rows[folder] = read_json_lines(folder / LESIONS)
     if baseline:
         print(f'\n{workdir} above {baseline}\n{format_comparison(compare_rows(rows[workdir], rows[baseline]))}')
 
 
-def measured(folder: Path, split: str) -> bool:
-    """True where the files of this split are in the workdir."""
+def is_measured(folder: Path, split: str) -> bool:
+    """Tells whether the workdir has the files of this split."""
     return (folder / SUMMARY).exists() and read_json(folder / SUMMARY)['split'] == split

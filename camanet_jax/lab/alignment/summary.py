@@ -1,10 +1,10 @@
 """Scores of maps on lesions, and their means over many lesions with intervals over studies, beside chance.
 
-Pointing game, energy inside, IoU. Maps and masks are compared on the maps' own patches: a patch's value is spread
-evenly over its pixels, and the mask is the share of each patch that it covers. Upsampling a 7 x 7 map to pixels would
-invent detail that the model never computed. All three measures of a map that is the same everywhere are the lesion's
-share of the films' area: chance. n lesions, P patches of all views of a study, which are one canvas, as they are for
-attention and for the maps' scaling.
+The scores are the pointing game, the energy inside the lesion, and IoU. Maps and masks are compared on the maps' own
+patches: a patch's value is spread evenly over its pixels, and a mask becomes the share of each patch that it covers.
+Upsampling a 7 x 7 map to pixels would invent detail that the model never computed. For a uniform map, all three scores
+are the lesion's share of the films' area: chance. n lesions, P patches of all views of a study, which are one canvas,
+as they are for attention and for the scaling of maps.
 """
 
 import dataclasses
@@ -17,36 +17,30 @@ from jaxtyping import Float, Int
 from camanet_jax.lab.alignment.lesions import Lesion
 from camanet_jax.metrics.bootstrap import StudyStatistics, bootstrap_interval, resampling_weights
 
-# Of maps scaled to [0, 1]. Not 0, which marks the whole film whatever the map: the best threshold could then never be
-# worse than chance.
+# For maps scaled to [0, 1]. At 0 every map marks the whole film, and the best threshold could never be worse than
+# chance.
 THRESHOLDS = np.linspace(0.025, 1, 40)
 
 Maps = Float[np.ndarray, 'n P']
 
 MEASURES = ('pointing', 'energy', 'iou')
-FEW = 30  # lesions; of fewer nothing is claimed
+FEW = 30  # fewer lesions allow no claim
 
 
 @dataclasses.dataclass(frozen=True)
 class MapScores:
-    """Scores of n maps.
+    """Scores of n maps."""
 
-    Attributes:
-      pointing, energy, iou: [n]. threshold: the IoU's best one over all maps.
-      area: [n], each lesion's share of the films: what every measure is for a uniform map.
-      flat: [n], True where the map is the same everywhere.
-    """
-
-    pointing: np.ndarray
-    energy: np.ndarray
-    iou: np.ndarray
-    threshold: float
-    area: np.ndarray
-    flat: np.ndarray
+    pointing: np.ndarray  # [n]
+    energy: np.ndarray  # [n]
+    iou: np.ndarray  # [n]
+    threshold: float  # the best for the IoU of all maps
+    area: np.ndarray  # [n], each lesion's share of the films, which is every score of a uniform map
+    flat: np.ndarray  # bool [n], True for uniform maps
 
 
 def score_maps(maps: Maps, shares: Maps, studies: Sequence[str]) -> MapScores:
-    """Every measure of non-negative maps against the shares of their patches that the lesions of n studies cover."""
+    """Scores non-negative maps against `shares`, the share of each patch that a lesion covers; `studies` names n."""
     maps, shares = np.asarray(maps, np.float64), np.asarray(shares, np.float64)
     every = ious(maps, shares)
     return MapScores(
@@ -60,17 +54,16 @@ def score_maps(maps: Maps, shares: Maps, studies: Sequence[str]) -> MapScores:
 
 
 def pointing(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
-    """The pointing game: how much of the strongest patch is lesion.
+    """The pointing game: the lesion's share of the strongest patch, or of those that tie.
 
-    This is the probability that a point drawn in the strongest patch hits; a lesion smaller than a patch cannot be hit
-    surely. Patches that tie share the point.
+    This is the probability that a point drawn in the strongest patch lies in the lesion.
     """
     strongest = maps == maps.max(-1, keepdims=True)
     return (strongest * shares).sum(-1) / strongest.sum(-1)
 
 
 def energy(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
-    """The share of the map's sum inside the lesion; a map of zeros counts as uniform."""
+    """The share of the map's sum that is inside the lesion; a map of zeros counts as uniform."""
     maps = np.where(maps.sum(-1, keepdims=True) > 0, maps, 1.0)
     return (maps * shares).sum(-1) / maps.sum(-1)
 
@@ -78,7 +71,7 @@ def energy(maps: Maps, shares: Maps) -> Float[np.ndarray, ' n']:
 def ious(maps: Maps, shares: Maps) -> Float[np.ndarray, 'n thresholds']:
     """Intersection over union of the lesion with the patches at or above each threshold.
 
-    Each map is scaled to [0, 1] first; a flat one becomes 1 throughout: it marks the whole film.
+    Each map is scaled to [0, 1] first; a flat one becomes 1 everywhere and marks the whole film.
     """
     low, high = maps.min(-1, keepdims=True), maps.max(-1, keepdims=True)
     scaled = np.where(high > low, (maps - low) / np.where(high > low, high - low, 1), 1.0)
@@ -88,10 +81,10 @@ def ious(maps: Maps, shares: Maps) -> Float[np.ndarray, 'n thresholds']:
 
 
 def at_others_best(every: Float[np.ndarray, 'n thresholds'], studies: Sequence[str]) -> Float[np.ndarray, ' n']:
-    """Each lesion's IoU at the threshold that is best, in the mean, for the lesions of all other studies.
+    """Each lesion's IoU at the threshold that is best, on average, for the lesions of all other studies.
 
-    A threshold chosen on the lesions it is then judged on would beat chance even with meaningless maps, and one chosen
-    for every map by itself much more so. Where there is only one study its own best is taken.
+    A threshold chosen on the lesions on which it is scored would beat chance even with meaningless maps, and one chosen
+    for every single map much more so. A single study gets its own best threshold.
     """
     rows = np.unique(studies, return_inverse=True)[1]
     sums = np.zeros((rows.max() + 1, every.shape[1]))
@@ -102,11 +95,7 @@ def at_others_best(every: Float[np.ndarray, 'n thresholds'], studies: Sequence[s
 
 @dataclasses.dataclass(frozen=True)
 class MapSet:
-    """One kind of map for all lesions that have it.
-
-    Attributes:
-      lesions: n of them. maps: [n, P].
-    """
+    """One kind of map for all n lesions that have it."""
 
     lesions: list[Lesion]
     maps: Float[np.ndarray, 'n P']
@@ -118,21 +107,18 @@ class MapSet:
 
     @property
     def studies(self) -> list[str]:
-        """The lesions' studies, which are what is drawn anew."""
+        """The study of each lesion, the unit of resampling."""
         return [lesion.study_id for lesion in self.lesions]
 
     def scores(self) -> MapScores:
-        """Every measure of every lesion."""
+        """The scores of every lesion."""
         return score_maps(self.maps, self.shares, self.studies)
 
 
 def compare(
     values: Float[np.ndarray, ' n'], baseline: Float[np.ndarray, ' n'], studies: Sequence[str]
 ) -> dict[str, float]:
-    """The mean over lesions, a baseline's, and their difference, with 95% intervals over studies.
-
-    Lesions of one study are drawn together.
-    """
+    """The mean over lesions, a baseline's, and their difference, with 95% intervals; whole studies are resampled."""
     rows = np.unique(studies, return_inverse=True)[1]
     summands = np.zeros((rows.max() + 1, 3))
     np.add.at(summands, rows, np.stack([values, baseline, np.ones(len(values))], axis=1))
@@ -153,7 +139,7 @@ def compare(
 
 
 def summarise(measured: MapSet) -> dict[str, Any]:
-    """One map's entry: every measure against chance and against other studies' maps, and means by observation."""
+    """The entry of a kind of map: every score beside chance and other studies' maps, and means by observation."""
     scores = measured.scores()
     entry: dict[str, Any] = {
         'lesions': len(measured.lesions),
@@ -168,16 +154,16 @@ def summarise(measured: MapSet) -> dict[str, Any]:
 
 
 def against_other_studies(measured: MapSet) -> dict[str, Any]:
-    """Compares with the map of another study that has the same observation.
+    """Compares each map with that of another study with the same observation.
 
-    A map that lies where such lesions mostly are, whatever the film shows, beats chance and gains nothing here.
+    A map of where such lesions usually are, whatever the film shows, beats chance but gains nothing here.
     """
     giver = exchange(np.array([lesion.observation for lesion in measured.lesions]))
     kept = np.flatnonzero(giver != np.arange(len(giver)))
     if not len(kept):
         return {'lesions': 0}
     lesions = [measured.lesions[i] for i in kept]
-    own, other = (MapSet(lesions, measured.maps[places]).scores() for places in (kept, giver[kept]))
+    own, other = (MapSet(lesions, measured.maps[indices]).scores() for indices in (kept, giver[kept]))
     studies = [lesion.study_id for lesion in lesions]
     return {'lesions': len(kept)} | {
         name: compare(getattr(own, name), getattr(other, name), studies) for name in MEASURES
@@ -185,16 +171,16 @@ def against_other_studies(measured: MapSet) -> dict[str, Any]:
 
 
 def exchange(observations: Int[np.ndarray, ' n']) -> Int[np.ndarray, ' n']:
-    """For each lesion the next one with the same observation, round in a circle; itself where it is the only one."""
+    """The index of the next lesion with the same observation, in a circle; a lesion's own where it is the only one."""
     giver = np.arange(len(observations))
     for observation in np.unique(observations):
-        places = np.flatnonzero(observations == observation)
-        giver[places] = np.roll(places, -1)
+        indices = np.flatnonzero(observations == observation)
+        giver[indices] = np.roll(indices, -1)
     return giver
 
 
 def lesion_scores(measured: MapSet) -> list[dict[str, float]]:
-    """The measures of every lesion."""
+    """The scores of every lesion by name."""
     scores = measured.scores()
     columns = scores.pointing, scores.energy, scores.iou, scores.area
     return [dict(zip((*MEASURES, 'chance'), map(float, row), strict=True)) for row in zip(*columns, strict=True)]
@@ -203,8 +189,8 @@ def lesion_scores(measured: MapSet) -> list[dict[str, float]]:
 def by_observation(measured: MapSet) -> dict[str, Any]:
     """Means over the lesions of each observation."""
     rows = list(zip(measured.lesions, lesion_scores(measured), strict=True))
-    found = {}
+    means = {}
     for name in sorted({lesion.name for lesion in measured.lesions}):
         own = [row for lesion, row in rows if lesion.name == name]
-        found[name] = {'lesions': len(own)} | {key: float(np.mean([row[key] for row in own])) for key in own[0]}
-    return found
+        means[name] = {'lesions': len(own)} | {key: float(np.mean([row[key] for row in own])) for key in own[0]}
+    return means

@@ -11,26 +11,28 @@ from camanet_jax.reporting.tables import text_table
 
 COLUMNS = ('map', 'n', 'measure', 'value [95%]', 'chance', 'above chance [95%]', "above other studies' maps [95%]")
 LEGEND = """
-pointing: how much of the strongest patch is lesion; energy: the map's share inside it; iou: at the threshold that is
-best for the lesions of all other studies. chance: a uniform map, which is the lesion's share of the films. Intervals:
-bootstrap over studies. other studies' maps: of a study with the same observation, against this one's lesion.
+pointing: the lesion's share of the strongest patch; energy: the share of the map inside the lesion; iou: at the
+threshold that is best for the lesions of all other studies. chance: a uniform map, for which each is the lesion's share
+of the films. Intervals: bootstrap over studies. other studies' maps: the map of a study with the same observation,
+against this study's lesion.
 """
 
 Rows = Sequence[dict[str, Any]]
 
 
-def format_table(found: dict[str, Any]) -> str:
+def format_table(result: dict[str, Any]) -> str:
     """Formats the result of `measure` as text."""
-    splits = ', '.join(f'{count} in {split}' for split, count in found['lesions_by_split'].items())
-    title = f'{found["split"]}: {found["lesions"]} lesions ({found["source"]}; {splits}) of {found["studies"]} studies'
-    rows = [_cells(name, entry, measure) for name, entry in found['maps'].items() for measure in MEASURES]
+    splits = ', '.join(f'{count} in {split}' for split, count in result['lesions_by_split'].items())
+    lesions = f'{result["lesions"]} lesions ({result["source"]}; {splits})'
+    title = f'{result["split"]}: {lesions} of {result["studies"]} studies'
+    rows = [_cells(name, entry, measure) for name, entry in result['maps'].items() for measure in MEASURES]
     lines = [title, *text_table([COLUMNS, *rows], left=len(COLUMNS))]
-    lines += ['', *(f'{name}: {MEANING[name]}' + _remarks(entry) for name, entry in found['maps'].items()), LEGEND]
-    return '\n'.join(lines + ([found['note']] if 'note' in found else []))
+    lines += ['', *(f'{name}: {MEANING[name]}' + _remarks(entry) for name, entry in result['maps'].items()), LEGEND]
+    return '\n'.join(lines + ([result['note']] if 'note' in result else []))
 
 
 def _cells(name: str, entry: dict[str, Any], measure: str) -> tuple[str, ...]:
-    """One row; the map is named on its first."""
+    """One row; the first of a map names it."""
     first, scores, others = measure == MEASURES[0], entry[measure], entry['other_studies'].get(measure)
     return (
         name if first else '',
@@ -44,14 +46,14 @@ def _cells(name: str, entry: dict[str, Any], measure: str) -> tuple[str, ...]:
 
 
 def interval(scores: dict[str, float], name: str = 'value', sign: str = '') -> str:
-    """A number of `summary.compare` with its bounds."""
+    """A number of `summary.compare` with its interval."""
     prefix = '' if name == 'value' else f'{name}_'
     value, low, high = scores[name], scores[f'{prefix}low'], scores[f'{prefix}high']
     return f'{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]'
 
 
 def _remarks(entry: dict[str, Any]) -> str:
-    """Remarks to read before a map's numbers."""
+    """Warnings about a map's numbers."""
     remarks = []
     if entry['lesions'] < FEW:
         remarks.append(f'n = {entry["lesions"]}: no claim')
@@ -61,17 +63,17 @@ def _remarks(entry: dict[str, Any]) -> str:
 
 
 def compare_rows(rows: Rows, baseline: Rows) -> dict[str, Any]:
-    """A system's maps against a baseline's maps of the same name, on the lesions for which both have one.
+    """Compares a system's maps with a baseline's of the same name, on the lesions for which both have one.
 
     Args:
-      rows, baseline: every lesion's scores, as `measure` returns and alignment_lesions.jsonl holds them.
+      rows, baseline: every lesion's scores (`measure`, or alignment_lesions.jsonl).
 
     Returns:
-      By map: the number of lesions and, by measure, `summary.compare`'s value, baseline and difference.
+      By map: the number of lesions and, by measure, the result of `summary.compare`.
     """
     theirs = {_key(row): row['maps'] for row in baseline}
     names = dict.fromkeys(name for row in rows for name in row['maps'] if name != 'lesion_itself')
-    found = {}
+    comparison = {}
     for name in names:
         pairs = [
             (row['id'], row['maps'][name], theirs[_key(row)][name])
@@ -79,8 +81,8 @@ def compare_rows(rows: Rows, baseline: Rows) -> dict[str, Any]:
             if name in row['maps'] and name in theirs.get(_key(row), {})
         ]
         if pairs:
-            found[name] = {'lesions': len(pairs)} | {measure: _compare(pairs, measure) for measure in MEASURES}
-    return found
+            comparison[name] = {'lesions': len(pairs)} | {measure: _compare(pairs, measure) for measure in MEASURES}
+    return comparison
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -92,20 +94,14 @@ def _compare(pairs: list[tuple[str, dict, dict]], measure: str) -> dict[str, flo
     return compare(values, baseline, [study for study, _, _ in pairs])
 
 
-def format_comparison(found: dict[str, Any]) -> str:
-    """`compare_rows`'s result as text."""
-    if not found:
+def format_comparison(comparison: dict[str, Any]) -> str:
+    """Formats the result of `compare_rows` as text."""
+    if not comparison:
         return 'no map that both have on the same lesions'
-    header = 'map', 'n', 'measure', 'value', 'baseline', 'difference [95%]'
-    rows = [
-        (
-            name,
-            str(entry['lesions']),
-            measure,
-            *(f'{entry[measure][key]:.3f}' for key in ('value', 'baseline')),
-            interval(entry[measure], 'difference', '+'),
-        )
-        for name, entry in found.items()
-        for measure in MEASURES
-    ]
-    return '\n'.join(text_table([header, *rows], left=len(header)))
+    rows = [('map', 'n', 'measure', 'value', 'baseline', 'difference [95%]')]
+    for name, entry in comparison.items():
+        for measure in MEASURES:
+            value, baseline = (f'{entry[measure][key]:.3f}' for key in ('value', 'baseline'))
+            difference = interval(entry[measure], 'difference', '+')
+            rows.append((name, str(entry['lesions']), measure, value, baseline, difference))
+    return '\n'.join(text_table(rows, left=len(rows[0])))

@@ -5,7 +5,7 @@ import pytest
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.tokenizer import clean_iu_xray
-from camanet_jax.lab.alignment.naming import naming_places
+from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.synthetic.findings import labels_of, sample_findings
 from camanet_jax.synthetic.reports import write_report
 
@@ -28,12 +28,12 @@ from camanet_jax.synthetic.reports import write_report
 )
 def test_words_of_sentences_that_assert_it(text, observation, expected):
     words = text.split()
-    assert [words[place] for place in naming_places(words, observation)] == expected
+    assert [words[place] for place in naming_positions(words, observation)] == expected
 
 
 def test_places_are_those_of_the_whole_report():
     words = 'the lungs are clear . a nodule . there is a nodule .'.split()
-    assert naming_places(words, 'Lung Lesion') == [6, 11]
+    assert naming_positions(words, 'Lung Lesion') == [6, 11]
 
 
 def test_every_synthetic_report_names_its_findings_and_no_others():
@@ -43,4 +43,4 @@ def test_every_synthetic_report_names_its_findings_and_no_others():
         words = clean_iu_xray(write_report(findings, rng)).split()
         for name, present in zip(OBSERVATIONS, labels_of(findings), strict=True):
             if name not in ('No Finding', 'Pneumonia'):  # "may represent infection" raises pneumonia without it
-                assert bool(naming_places(words, name)) == bool(present), (name, words)
+                assert bool(naming_positions(words, name)) == bool(present), (name, words)
