@@ -1,8 +1,8 @@
 """Percentile bootstrap over studies, from per-study sufficient statistics.
 
-A corpus score (BLEU, METEOR, micro-F1, a mean) is a function of sums over studies. Keeping the
-summands of each study lets one matrix product give all resampled sums, so a thousand resamples of
-a corpus score cost a few milliseconds and are exact: no mean of per-study scores stands in for it.
+A corpus score (BLEU, METEOR, micro-F1, a mean) is a function of sums over studies. From the summands of each study one
+matrix product gives all resampled sums, so that a thousand resamples of a corpus score cost a few milliseconds and are
+exact: it is not replaced by a mean of per-study scores.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,7 @@ CONFIDENCE = 0.95
 
 
 class StudyStatistics(NamedTuple):
-    """One corpus score as per-study summands and the function of their sums.
-
-    Attributes:
-        summands: one row of sufficient statistics per study.
-        score: maps sums over studies, statistics on the last axis, to scores of the leading axes.
-    """
+    """A corpus score as per-study summands and the function of their sums."""
 
     summands: Float[np.ndarray, 'B statistics']
     score: Callable[[Float[np.ndarray, '... statistics']], Float[np.ndarray, '...']]
@@ -48,18 +43,12 @@ class Interval(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """Difference of two systems on the same studies, system minus baseline.
+    """The difference of two systems on the same studies, system minus baseline, with its percentile interval."""
 
-    Attributes:
-        difference: of the two scores on the whole set.
-        low, high: percentile interval of the difference.
-        p_value: two-sided bootstrap p-value of "no difference", never below 2 / (resamples + 1).
-    """
-
-    difference: float
+    difference: float  # of the scores on the whole set
     low: float
     high: float
-    p_value: float
+    p_value: float  # two-sided, of "no difference"; never below 2 / (resamples + 1)
 
 
 def mean_statistics(per_study: Float[np.ndarray, ' B']) -> StudyStatistics:
@@ -70,7 +59,7 @@ def mean_statistics(per_study: Float[np.ndarray, ' B']) -> StudyStatistics:
 
 
 def resampling_weights(studies: int, resamples: int = RESAMPLES, seed: int = 0) -> Int[np.ndarray, 'resamples B']:
-    """How often each study is drawn in each resample; the same seed gives the same draws."""
+    """The number of times that each study is drawn in each resample, a function of the seed."""
     if studies < 1 or resamples < 1:
         raise ValueError(f'Expected at least one study and one resample, got {studies} and {resamples}.')
     generator = np.random.default_rng(seed)
@@ -83,23 +72,21 @@ def bootstrap_interval(statistics: StudyStatistics, weights: Int[np.ndarray, 're
 
 
 def paired_bootstrap(
-    system: StudyStatistics,
-    baseline: StudyStatistics,
-    weights: Int[np.ndarray, 'resamples B'],
+    system: StudyStatistics, baseline: StudyStatistics, weights: Int[np.ndarray, 'resamples B']
 ) -> PairedDifference:
-    """Compare two systems on the same studies in the same order.
+    """Compares two systems on the same studies, in the same order and on the same resamples.
 
-    Both are scored on the same resamples, so what makes a study hard for both cancels.
+    The difficulty of a study for both systems therefore cancels.
     """
     differences = system.resampled(weights) - baseline.resampled(weights)
-    # One added to count and total: the observed set is itself one possible resample.
+    # Count and total are one higher, since the observed set is itself a possible resample.
     tails = [(np.sum(differences <= 0) + 1), (np.sum(differences >= 0) + 1)]
     p_value = min(1.0, 2 * min(tails) / (len(differences) + 1))
     return PairedDifference(system.value() - baseline.value(), *_percentiles(differences), float(p_value))
 
 
 def safe_ratio(numerator: Float[np.ndarray, '...'], denominator: Float[np.ndarray, '...']) -> Float[np.ndarray, '...']:
-    """The ratio, 0 where the denominator is 0: what scores of nothing count as."""
+    """The ratio, or 0 where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
 
 

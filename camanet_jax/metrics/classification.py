@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
 
-PRESENT = 0.5  # the probability from which a classifier says that an observation is there
+PRESENT = 0.5  # the probability from which an observation counts as present
 # The five observations of the CheXpert competition (Irvin et al., 2019, section 5).
 FIVE_CLASSES = ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Pleural Effusion')
-# Without No Finding, which every report of the same normal words gets right in most studies.
+# Without No Finding, which a constant normal report gets right in most studies.
 FINDINGS = tuple(name for name in OBSERVATIONS if name != 'No Finding')
 CLASS_SETS = {'13': FINDINGS, '14': OBSERVATIONS, '5': FIVE_CLASSES}
 AVERAGES = ('macro', 'micro', 'weighted', 'example')
@@ -25,9 +25,7 @@ Averages = dict[str, dict[str, float]]  # average -> precision, recall, F1
 
 
 def classification_scores(
-    predicted: Int[np.ndarray, 'B Y'],
-    target: Int[np.ndarray, 'B Y'],
-    class_names: Sequence[str] = OBSERVATIONS,
+    predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y'], class_names: Sequence[str] = OBSERVATIONS
 ) -> dict:
     """Precision, recall and F1 of binary labels.
 
@@ -49,9 +47,9 @@ def scores_by_class_set(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarra
 
 
 def presence_scores(probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']) -> dict:
-    """Scores of a classifier against pseudo-labels that are NaN where there is none; empty where there are none at all.
+    """Scores of a classifier against pseudo-labels, NaN where they are missing; empty where all are.
 
-    An observation without a pseudo-label is 0 on both sides, where precision, recall and F1 overlook it.
+    An observation without a pseudo-label is set to 0 on both sides, which precision, recall and F1 ignore.
     """
     labelled = ~np.isnan(labels).all(1)
     if not labelled.any():
@@ -70,11 +68,7 @@ def confusion_counts(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 
 def precision_recall_f1(counts: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3']:
     """Precision, recall and F1 of (true positives, false positives, false negatives)."""
     true, false_positive, false_negative = np.moveaxis(counts, -1, 0)
-    denominators = (
-        true + false_positive,
-        true + false_negative,
-        true + (false_positive + false_negative) / 2,
-    )
+    denominators = true + false_positive, true + false_negative, true + (false_positive + false_negative) / 2
     return np.stack([safe_ratio(true, denominator) for denominator in denominators], axis=-1)
 
 
@@ -131,14 +125,10 @@ def _checked(predicted: np.ndarray, target: np.ndarray, class_names: Sequence[st
     predicted, target = np.asarray(predicted), np.asarray(target)
     expected = (len(target), len(class_names))
     if predicted.shape != expected or target.shape != expected or not len(target):
-        raise ValueError(
-            f'Expected predicted and target labels [studies, {len(class_names)}] of the same '
-            f'studies, got {predicted.shape} and {target.shape}.'
-        )
+        both = f'predicted and target labels [studies, {len(class_names)}] of the same studies'
+        raise ValueError(f'Expected {both}, got {predicted.shape} and {target.shape}.')
     for name, labels in (('predicted', predicted), ('target', target)):
         if not np.isin(labels, (0, 1)).all():
-            raise ValueError(
-                f'Expected {name} labels of 0 and 1, got {np.unique(labels)[:10].tolist()}; '
-                'decide first what uncertain and blank count as.'
-            )
+            values = np.unique(labels)[:10].tolist()
+            raise ValueError(f'Expected {name} labels of 0 and 1, got {values}; decide on uncertain and blank first.')
     return predicted, target

@@ -1,7 +1,7 @@
-"""Baselines that look at no image: the best constant report, and train reports repeated word for word.
+"""Baselines without images: the best constant report, and train reports repeated word for word.
 
-On IU X-Ray one train report given to every study scores as high as many published systems, so every score table
-shows it.
+On IU X-Ray a single train report, given to every study, scores as high as many published systems, so that every score
+table shows it.
 """
 
 import collections
@@ -21,17 +21,11 @@ VALIDATION_STUDIES = 500
 
 
 class ConstantReport(NamedTuple):
-    """The selected report.
+    """The selected report."""
 
-    Attributes:
-        report: its cleaned text.
-        train_studies: how many train studies have exactly this text.
-        validation_bleu_4: under `cut`, on the (sub-sampled) validation split; it was selected for.
-    """
-
-    report: str
-    train_studies: int
-    validation_bleu_4: float
+    report: str  # cleaned
+    train_studies: int  # with exactly this text
+    validation_bleu_4: float  # under `cut` on the (subsampled) validation split; the criterion of selection
 
 
 def select_constant_report(
@@ -43,8 +37,8 @@ def select_constant_report(
 ) -> ConstantReport:
     """Selects, of the 200 most frequent cleaned train reports, the one with the highest validation BLEU-4.
 
-    Equally frequent reports rank by their first appearance. More than 500 validation studies are
-    sub-sampled to 500, by `seed`.
+    Equally frequent reports rank by their first appearance. More than 500 validation studies are subsampled to 500 by
+    `seed`.
     """
     if not train_reports or not validation_reports:
         raise ValueError(
@@ -53,16 +47,14 @@ def select_constant_report(
         )
     candidates = _most_frequent(train_reports, tokenizer)
     references = _subsample(validation_reports, seed)
-    scores = bleu_4_of_constants(
-        compared_strings('cut', candidates, tokenizer, max_seq_length),
-        compared_strings('cut', references, tokenizer, max_seq_length),
-    )
+    texts = (compared_strings('cut', reports, tokenizer, max_seq_length) for reports in (candidates, references))
+    scores = bleu_4_of_constants(*texts)
     best = list(candidates)[int(scores.argmax())]
     return ConstantReport(best, candidates[best], float(scores.max()))
 
 
 def bleu_4_of_constants(candidates: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, ' candidates']:
-    """Corpus BLEU-4 of each candidate as the report of every reference; all compared strings."""
+    """Corpus BLEU-4 of each candidate as the report of every study; all texts are compared strings."""
     counted = [precook(text, ORDERS) for text in candidates]
     column = {}
     for _, counts in counted:
@@ -97,7 +89,7 @@ def _subsample(reports: Sequence[str], seed: int) -> Sequence[str]:
 
 
 def _count_columns(references: Sequence[str], column: dict[tuple[str, ...], int]) -> tuple[np.ndarray, int]:
-    """How often each reference holds each n-gram of `column`, and the references' total length."""
+    """The counts of the n-grams of `column` in each reference, and the references' total length."""
     table = np.zeros((len(references), len(column)), np.int32)
     total_length = 0
     for row, reference in zip(table, references, strict=True):
@@ -114,7 +106,7 @@ TrainTexts = dict[str, frozenset[str]]  # protocol -> the distinct compared stri
 def train_texts(
     reports: Iterable[str], tokenizer: Tokenizer, max_seq_length: int, protocols: Sequence[str] = CLEANED
 ) -> TrainTexts:
-    """The train split as `copied_share` looks texts up."""
+    """The distinct texts of the train split, for `copied_share`."""
     distinct = set(reports)  # data sets with one row per image repeat a report
     return {name: frozenset(compared_strings(name, distinct, tokenizer, max_seq_length)) for name in protocols}
 
@@ -122,10 +114,10 @@ def train_texts(
 def copied_share(
     reports: Sequence[str], train: TrainTexts, tokenizer: Tokenizer, max_seq_length: int
 ) -> dict[str, float]:
-    """By protocol: the share of reports whose compared string is that of a train report.
+    """By protocol, the share of reports whose compared string is that of a train report.
 
-    A system that knows the train vocabulary only, and is cut as it was trained, can copy a report with rare words or
-    a long one under `cut` alone.
+    A system with the train split's vocabulary and cut can copy long reports, and those with rare words, only under
+    `cut`.
     """
     shares = {}
     for protocol, known in train.items():

@@ -1,11 +1,12 @@
 """METEOR 1.5 (Denkowski and Lavie, 2014) by its authors' Java program, as pycocoevalcap ships it.
 
-The program is started once per process and kept: loading its paraphrase table takes seconds,
-a study a millisecond. It speaks lines: `SCORE ||| reference ||| hypothesis` answers 23 counts,
-`EVAL ||| counts ||| ...` answers one score per study and then that of the summed counts.
+The program is started once per process and kept, since loading its paraphrase table takes seconds, and a study a
+millisecond. It reads and writes lines: to `SCORE ||| reference ||| hypothesis` it answers 23 counts, to
+`EVAL ||| counts ||| ...` a score per study, then that of the summed counts.
 """
 
 import atexit
+import contextlib
 import functools
 import logging
 import shutil
@@ -24,15 +25,15 @@ from camanet_jax.metrics.bootstrap import StudyStatistics, safe_ratio
 LOG = logging.getLogger(__name__)
 
 _JAR = Path(pycoco_meteor.__file__).with_name(pycoco_meteor.METEOR_JAR)
-# UTF-8 because the JVM would read by the locale, ASCII in bare containers. The serial collector
-# halves the memory; a ceiling of half the machine's lets reports of 10,000 words be aligned.
+# UTF-8, since the JVM would otherwise follow the locale, ASCII in bare containers. The serial collector halves the
+# memory; with half of the machine's memory, reports of 10,000 words can be aligned.
 _JVM_OPTIONS = ('-Dfile.encoding=UTF-8', '-XX:+UseSerialGC', '-XX:MaxRAMPercentage=50')
-# By the user's locale the program would read and write 0,5 (German), or lower-case I to a dotless i (Turkish).
+# In the user's locale the program could write 0,5 (German), or turn I into a dotless i (Turkish).
 _JVM_LOCALE = ('-Duser.language=en', '-Duser.country=US', '-Duser.language.format=en', '-Duser.country.format=US')
 _SEPARATOR = ' ||| '
 _COUNTS = 23
 _PAIRS_KEPT = 16_384  # a test split and a few validations, some megabytes
-NLTK_METEOR = 'METEOR_nltk'  # another score, under a name of its own
+NLTK_METEOR = 'METEOR_nltk'  # another score, so under another name
 _CHUNKS = 20  # the column with the number of matched runs of words
 
 # The program's English parameters (its task "rank").
@@ -45,7 +46,7 @@ class MeteorUnavailable(RuntimeError):
 
 
 class MeteorProcess:
-    """One running METEOR program."""
+    """A running METEOR program."""
 
     def __init__(self) -> None:
         if shutil.which('java') is None:
@@ -56,15 +57,15 @@ class MeteorProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding='utf-8',
-            errors='replace',  # half a surrogate pair is no reason to stop
+            errors='replace',  # for half a surrogate pair
         )
         self._lock = threading.Lock()
         self._known_counts = functools.lru_cache(_PAIRS_KEPT)(self._counts)
         atexit.register(self.close)
-        self._ask('SCORE ||| probe ||| probe')  # some systems have a java that only says "install"
+        self._ask('SCORE ||| probe ||| probe')  # on some systems `java` only asks to install it
 
     def counts(self, hypotheses: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, 'B 23']:
-        """The program's match counts of each study; pairs that were lately asked about are remembered."""
+        """The program's match counts of each study; recent pairs are cached."""
         rows = []
         with self._lock:
             for hypothesis, reference in zip(hypotheses, references, strict=True):
@@ -80,7 +81,7 @@ class MeteorProcess:
         return np.array(rows, np.float64).reshape(-1, _COUNTS)
 
     def scores(self, counts: Float[np.ndarray, 'B 23']) -> tuple[float, Float[np.ndarray, ' B']]:
-        """The corpus score and each study's, as the program computes them from its counts."""
+        """The corpus score and each study's, computed by the program from its counts."""
         rows = [' '.join(map(str, row)) for row in counts.tolist()]
         with self._lock:
             first = self._ask(_SEPARATOR.join(('EVAL', *rows)))
@@ -89,7 +90,7 @@ class MeteorProcess:
         return corpus, np.array(per_study)
 
     def close(self) -> None:
-        """End the program; closing twice is harmless."""
+        """Ends the program; closing twice is harmless."""
         atexit.unregister(self.close)
         self._process.kill()
         self._process.wait()
@@ -98,11 +99,9 @@ class MeteorProcess:
         return tuple(map(float, self._ask(_SEPARATOR.join(('SCORE', reference, hypothesis))).split()))
 
     def _ask(self, line: str) -> str:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # `_read` reports that the program has ended
             self._process.stdin.write(line + '\n')
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # _read reports the ended program
         return self._read()
 
     def _read(self) -> str:
@@ -114,7 +113,7 @@ class MeteorProcess:
 
 @functools.cache
 def shared_meteor() -> MeteorProcess | None:
-    """This process's METEOR program, or None (said once in the log) where Java is missing."""
+    """This process's METEOR program, or None (with one warning) where Java is missing."""
     try:
         return MeteorProcess()
     except MeteorUnavailable as reason:
@@ -123,11 +122,11 @@ def shared_meteor() -> MeteorProcess | None:
 
 
 def corpus_meteor(sums: Float[np.ndarray, '... 23']) -> Float[np.ndarray, '...']:
-    """METEOR of summed `meteor_statistics` rows: the program's formula, for many resamples at once.
+    """METEOR of summed `meteor_statistics` rows by the program's formula, for many resamples at once.
 
-    The columns: hypothesis length, reference length, function words of each; for each of the four
-    matchers the matched content words (hypothesis, reference) and function words (the same);
-    chunks; matched words of the hypothesis, of the reference.
+    The columns are the lengths of hypothesis and reference, the function words of each; for each of the four matchers
+    the matched content words (hypothesis, reference) and function words (the same); the chunks; the matched words of
+    hypothesis and reference.
     """
     lengths, function_words = sums[..., 0:2], sums[..., 2:4]
     matches = sums[..., 4:20].reshape(*sums.shape[:-1], 4, 2, 2)  # matcher, word kind, side
@@ -143,7 +142,7 @@ def corpus_meteor(sums: Float[np.ndarray, '... 23']) -> Float[np.ndarray, '...']
 
 def meteor_statistics(counts: Float[np.ndarray, 'B 23']) -> StudyStatistics:
     """Corpus METEOR, ready for the bootstrap."""
-    # The program forgives the one chunk of a hypothesis that is its reference, word for word.
+    # The program does not count the one chunk of a hypothesis that equals its reference.
     identical = (counts[:, _CHUNKS] == 1) & np.all(counts[:, 21:23] == counts[:, 0:2], axis=1)
     summands = counts.copy()
     summands[identical, _CHUNKS] = 0
@@ -151,17 +150,17 @@ def meteor_statistics(counts: Float[np.ndarray, 'B 23']) -> StudyStatistics:
 
 
 def _one_field(text: str) -> str:
-    # A separator or line end inside a text would shift every later answer by a line.
+    # A separator or line end in a text would shift every later answer by a line.
     return ' '.join(text.replace('|||', ' ').split())
 
 
-# --- nltk's METEOR, which stands in where Java is missing ---
+# --- nltk's METEOR, the substitute where Java is missing ---
 
 
 @functools.cache
 def shared_wordnet() -> Any | None:
-    """nltk's WordNet, or None (said once in the log) where it is not installed."""
-    from nltk.corpus import wordnet  # takes a second, which those with Java need not wait
+    """nltk's WordNet, or None (with one warning) where it is not installed."""
+    from nltk.corpus import wordnet  # takes a second, and is not needed with Java
 
     try:
         wordnet.ensure_loaded()
@@ -179,8 +178,8 @@ def shared_wordnet() -> Any | None:
 def nltk_meteor(hypotheses: Sequence[str], references: Sequence[str], wordnet: Any) -> Float[np.ndarray, ' B']:
     """Scores each study by nltk; the score of a set is the mean.
 
-    This is another score than METEOR 1.5: parameters of Lavie and Agarwal (2007), no paraphrases, no function words,
-    and a mean over studies instead of summed counts. Its numbers are comparable only with each other. The user
+    This is not METEOR 1.5: it has the parameters of Lavie and Agarwal (2007), no paraphrases and no function words, and
+    takes a mean over studies instead of summed counts. Its numbers are comparable only with each other. The user
     installs nltk's WordNet; nothing is downloaded here.
     """
     from nltk.translate.meteor_score import single_meteor_score

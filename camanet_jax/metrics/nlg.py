@@ -1,11 +1,9 @@
 """Language scores of generated reports: BLEU-1..4, METEOR, ROUGE-L, CIDEr.
 
-The scorers are pycocoevalcap's, fed with compared strings (see `protocol`) and without its PTB
-tokenizer, as this field does: cleaned reports are already words separated by spaces. The corpus
-formula of BLEU is repeated here, vectorised, because pycocoevalcap's works on Python lists and
-cannot score a thousand resamples. CIDEr
-weighs n-grams by how many references of the scored set hold them, so it depends on the set and is
-0 for a single study.
+The scorers are pycocoevalcap's on compared strings (see `protocol`), without its PTB tokenizer, as is usual in this
+field: cleaned reports are already words separated by spaces. The corpus formula of BLEU is repeated here, vectorised,
+since pycocoevalcap's works on Python lists and is too slow for a thousand resamples. CIDEr weighs n-grams by the number
+of references in the scored set that contain them, so that it depends on the set and is 0 for a single study.
 """
 
 from collections.abc import Sequence
@@ -65,26 +63,18 @@ def bleu_statistics(counts: Float[np.ndarray, 'B 10'], order: int) -> StudyStati
 
 
 class NlgScores(NamedTuple):
-    """Scores of one set of reports.
+    """Scores of a set of reports, by name in the order of `NAMES`.
 
-    Attributes:
-        corpus: the set's scores by name, in the order of `NAMES`; METEOR only where Java is there, `METEOR_nltk` in
-            its place where only nltk's WordNet is.
-        per_study: each study's own score by name. The corpus BLEU and METEOR are not their means.
-        statistics: what the bootstrap resamples, by name. CIDEr keeps the whole set's weights.
+    METEOR needs Java; where only nltk's WordNet is installed, `METEOR_nltk` takes its place.
     """
 
     corpus: dict[str, float]
-    per_study: dict[str, Float[np.ndarray, ' B']]
-    statistics: dict[str, StudyStatistics]
+    per_study: dict[str, Float[np.ndarray, ' B']]  # of which corpus BLEU and METEOR are not the means
+    statistics: dict[str, StudyStatistics]  # for the bootstrap; CIDEr keeps the whole set's weights
 
 
 def score_reports(hypotheses: Sequence[str], references: Sequence[str], *, with_meteor: bool = True) -> NlgScores:
-    """Score hypotheses against one reference each, both already compared strings.
-
-    An empty hypothesis scores 0. `with_meteor=False` saves starting Java, for instance when only
-    BLEU selects a model.
-    """
+    """Scores hypotheses against one reference each, both compared strings; an empty hypothesis scores 0."""
     hypotheses, references = _checked(hypotheses), _checked(references)
     if len(hypotheses) != len(references) or not references:
         raise ValueError(
@@ -92,10 +82,8 @@ def score_reports(hypotheses: Sequence[str], references: Sequence[str], *, with_
             f'and {len(references)} references.'
         )
     if '' in references:
-        raise ValueError(
-            f'The reference of study number {references.index("")} (from 0) is empty; '
-            'leave out studies without a reference report.'
-        )
+        number = references.index('')
+        raise ValueError(f'The reference of study number {number} (from 0) is empty; leave out such studies.')
     parts = [_bleu(hypotheses, references)]
     if with_meteor:
         parts += _meteor_of_this_machine(hypotheses, references)
@@ -105,13 +93,13 @@ def score_reports(hypotheses: Sequence[str], references: Sequence[str], *, with_
 
 
 def align_ahead(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Asks METEOR about reports that `score_reports` will want, for instance while a device makes the next ones."""
+    """Asks METEOR about reports that `score_reports` will need, for instance while a device makes the next ones."""
     if (meteor := shared_meteor()) is not None:
         meteor.counts(_checked(hypotheses), _checked(references))
 
 
 def _checked(texts: Sequence[str]) -> list[str]:
-    # ROUGE splits at single spaces and METEOR reads lines: one space between words, nothing else.
+    # ROUGE splits at single spaces, and METEOR reads lines.
     return [' '.join(text.split()) for text in texts]
 
 
@@ -123,7 +111,7 @@ def _bleu(hypotheses: list[str], references: list[str]) -> NlgScores:
 
 
 def _meteor_of_this_machine(hypotheses: list[str], references: list[str]) -> list[NlgScores]:
-    """METEOR 1.5, or nltk's under its own name, or none of them."""
+    """METEOR 1.5, or nltk's under its own name, or neither."""
     if (meteor := shared_meteor()) is not None:
         return [_meteor(meteor, hypotheses, references)]
     if (wordnet := shared_wordnet()) is not None:
@@ -138,11 +126,8 @@ def _meteor(meteor: MeteorProcess, hypotheses: list[str], references: list[str])
 
 
 def _mean_score(name: str, scorer: Rouge | Cider, hypotheses: list[str], references: list[str]) -> NlgScores:
-    _, per_study = scorer.compute_score(
-        {study: [text] for study, text in enumerate(references)},
-        {study: [text] for study, text in enumerate(hypotheses)},
-    )
-    return _mean_scores(name, per_study)
+    by_number = ({i: [text] for i, text in enumerate(texts)} for texts in (references, hypotheses))
+    return _mean_scores(name, scorer.compute_score(*by_number)[1])
 
 
 def _mean_scores(name: str, per_study: Float[np.ndarray, ' B']) -> NlgScores:
