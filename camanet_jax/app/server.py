@@ -1,6 +1,6 @@
 """The demo's web server: one page, and two addresses that answer with a study or with a message.
 
-Python's own server is enough for one person on one machine, and adds nothing to install or to keep up to date.
+Python's own server is enough for one person on one machine, and needs no further package.
 """
 
 import json
@@ -17,7 +17,7 @@ LOG = logging.getLogger(__name__)
 
 JSON = 'application/json'
 LOCAL_NAMES = ('127.0.0.1', 'localhost', '[::1]')
-# Nothing is loaded from outside, and nothing is sent there.
+# The page loads nothing from other sites and sends nothing to them.
 POLICY = "default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -43,11 +43,11 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60  # seconds without a byte
 
     def do_GET(self) -> None:
-        """The page."""
+        """Sends the page."""
         self._answer(lambda: self._send(HTTPStatus.OK, 'text/html; charset=utf-8', self._page()))
 
     def do_POST(self) -> None:
-        """A study, from files or of an example."""
+        """Sends a study, of uploaded files or an example."""
         self._answer(lambda: self._send(HTTPStatus.OK, JSON, json_text(self._study(self._body()))))
 
     def _page(self) -> str:
@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         raise RefusedRequest(HTTPStatus.BAD_REQUEST, 'This is no request that the page makes.')
 
     def _body(self) -> Any:
-        """Reads what was posted. Asking for JSON keeps other sites' forms out: browsers let them post text only."""
+        """Reads the posted JSON; other sites' forms are kept out, since browsers let them post text only."""
         if self.headers.get_content_type() != JSON:
             raise RefusedRequest(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'Expected {JSON}.')
         length = self.headers.get('Content-Length', '')
@@ -79,25 +79,25 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedRequest(HTTPStatus.BAD_REQUEST, 'Expected JSON.') from error
 
     def _answer(self, act: Callable[[], None]) -> None:
-        """Runs `act`; what is refused becomes a message, a fault of ours a line in the log and no trace outside."""
+        """Runs `act`; refusals become messages, and faults of the program are logged without telling the browser."""
         try:
             self._check_host()
             act()
         except RefusedRequest as error:
             self._send_message(error.status, str(error))
-        except ValueError as error:  # a film that cannot be read: the page asked rightly
+        except ValueError as error:  # a film that cannot be read, in a valid request
             self._send_message(HTTPStatus.OK, str(error))
         except ConnectionError:
             LOG.info('A browser went away before its answer.')
         except Exception:
             LOG.exception('A request failed')
-            self._send_message(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "The report could not be written. The program's log says why."
-            )
+            message = "The report could not be written. The program's log says why."
+            self._send_message(HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
     def _check_host(self) -> None:
-        """Refuses other names for this machine while it serves itself only: a site that points its name here."""
-        name = self.headers.get('Host', '').rpartition(':')[0] or self.headers.get('Host', '')
+        """Refuses other host names on a local server, since any site could point its name to this machine."""
+        host = self.headers.get('Host', '')
+        name = host.rpartition(':')[0] or host
         if self.server.server_address[0] in LOCAL_NAMES and name not in LOCAL_NAMES:
             raise RefusedRequest(HTTPStatus.FORBIDDEN, f'This page is at http://{LOCAL_NAMES[0]}.')
 
@@ -107,38 +107,31 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
         content = text.encode()
         self.send_response(status)
-        for name, value in {
-            'Content-Type': kind,
-            'Content-Length': str(len(content)),
-            'Cache-Control': 'no-store',
-            'Content-Security-Policy': POLICY,
-            'X-Content-Type-Options': 'nosniff',
-        }.items():
-            self.send_header(name, value)
+        self.send_header('Content-Type', kind)
+        self.send_header('Content-Length', str(len(content)))
+        self.send_header('Cache-Control', 'no-store')
+        self.send_header('Content-Security-Policy', POLICY)
+        self.send_header('X-Content-Type-Options', 'nosniff')
         self.end_headers()
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are of interest to a developer only."""
+        """Logs requests for developers only."""
         LOG.debug(format, *args)
 
 
 def is_file(entry: Any) -> bool:
-    """Tells whether an entry of the request has the fields of a file."""
+    """Tells whether an entry of a request has the fields of a file."""
     return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ('name', 'data'))
 
 
 def largest_body(views: int) -> int:
-    """Bytes of a request with the largest films, in base64."""
+    """The size in bytes of a request with the largest films, in base64."""
     return views * (MAX_MEGABYTES * 2**20 * 4 // 3 + 4096)
 
 
 def open_server(host: str, port: int) -> DemoServer:
-    """A server that listens.
-
-    Raises:
-      ValueError: the address is taken or is not this machine's.
-    """
+    """Starts to listen; raises ValueError where the address is taken or is not this machine's."""
     try:
         return DemoServer((host, port), Handler)
     except OSError as error:
