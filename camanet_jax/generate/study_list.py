@@ -56,7 +56,9 @@ def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]
     """
     sources = [Path(source) for source in sources]
     if not sources:
-        raise ValueError('Expected image files, a folder or a CSV, got none: --images=a.png,b.png or --images=DIR.')
+        raise ValueError(
+            'Expected image files, a folder or a CSV, got none. Give --images=a.png,b.png or --images=DIR.'
+        )
     if missing := [str(source) for source in sources if not source.exists()]:
         raise ValueError(f'No such file or folder: {", ".join(missing[:10])}.')
     files = [source for source in sources if not source.is_dir() and not _is_csv(source)]

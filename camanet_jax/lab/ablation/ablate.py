@@ -15,7 +15,7 @@ LOG = logging.getLogger(__name__)
 
 
 def run(config: ConfigDict, file: Path, output: Path, systems: Sequence[str], seeds: int) -> int:
-    """Completes the grid, then writes the tables of all runs that there are; 1 where a run failed."""
+    """Completes the grid, then writes the tables of all finished runs; returns 1 where a run failed."""
     for name in systems:
         system_fields(name)  # all names are checked before the first run
     check_code(output)
@@ -24,19 +24,19 @@ def run(config: ConfigDict, file: Path, output: Path, systems: Sequence[str], se
     failed = run_grid(config, list_runs(output, systems, seeds), output / FAILURES)
     write_tables(output)
     for name in failed:
-        LOG.error('Failed: %s; the trace is in %s', name, output / FAILURES / f'{name}.txt')
+        LOG.error('Failed: %s; the traceback is in %s', name, output / FAILURES / f'{name}.txt')
     return int(bool(failed))
 
 
 def write_tables(output: Path) -> int:
-    """Tables from the predictions files and measurements in `output`."""
+    """Writes tables from the predictions files and measurements in `output`."""
     runtime.set_up_logging()
     LOG.info('Tables written:\n  %s', '\n  '.join(str(path) for path in page.write_page(output)))
     return 0
 
 
 def compare(workdirs: Sequence[str], output: Path, studies: int) -> int:
-    """Figures of the same studies by several runs."""
+    """Draws figures of the same studies by several runs."""
     runtime.set_up_logging()
     written = comparison.draw_comparisons([Path(workdir) for workdir in workdirs], output / 'compare', studies)
     LOG.info('Figures written:\n  %s', '\n  '.join(str(path) for path in written))

@@ -30,18 +30,12 @@ STEPS = (
     ('vdmae', 'clip_0.25'),
 )
 WORDS = 'words_reference'
-SELECTION = (
-    'tdm_vdm_correlation',
-    'vtac_mse',
-    'empty_tdm_mse',
-    'selected_share',
-    'selected_share_of_finding_words',
-    'made_by_finding_words',
-)
+SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse')
+SELECTION += ('selected_share', 'selected_share_of_finding_words', 'made_by_finding_words')
 
 
 def alignment_table(results: Results) -> Table:
-    """Every system and map against the lesions."""
+    """The table of every system's maps against the lesions."""
     rows = []
     for system in results.systems:
         runs = [run for run in results.runs(system) if run.alignment]
@@ -55,36 +49,30 @@ def alignment_table(results: Results) -> Table:
 
 
 def alignment_row(results: Results, runs: Sequence[RunResult], name: str) -> Row:
-    """One map of one system, over seeds."""
+    """The row of a system's map, over seeds."""
     entries = [run.alignment[name] for run in runs]
-    lesions = mean_value([entry['lesions'] for entry in entries], places=0)
+    lesions = mean_value([entry['lesions'] for entry in entries], decimals=0)
     chance = mean_value([entry['pointing']['chance'] for entry in entries])
     own = [mean_value([entry[measure]['value'] for entry in entries]) for measure in MEASURES]
-    system = runs[0].system
-    gains = [
-        mean_gain(seed_gains(results, 'base', system, partial(lesion_gain, name, measure)))
-        if system != 'base'
-        else None
-        for measure in MEASURES
-    ]
+    system, gains = runs[0].system, [None] * len(MEASURES)
+    if system != 'base':
+        measures = (partial(lesion_gain, name, measure) for measure in MEASURES)
+        gains = [mean_gain(seed_gains(results, 'base', system, gain)) for gain in measures]
     return Row(results.data_set, f'{printed_name(system)}: {name}', HERE, (lesions, chance, *own, *gains))
 
 
 def alignment_notes(results: Results) -> tuple[str, ...]:
-    """Notes on reading the table."""
+    """Notes on how to read the table."""
     perfect = [run.alignment[PERFECT] for run in results.every_run() if PERFECT in (run.alignment or {})]
-    best = (
-        ''
-        if not perfect
-        else ' A perfect map, the lesion itself on the same patches, has '
-        + ', '.join(f'{measure} {perfect[0][measure]["value"]:.3f}' for measure in MEASURES)
-        + '.'
-    )
+    best = ''
+    if perfect:
+        scores = ', '.join(f'{measure} {perfect[0][measure]["value"]:.3f}' for measure in MEASURES)
+        best = f' A perfect map, the lesion itself on the same patches, has {scores}.'
     return (
         'Maps: ' + '; '.join(f'{name}: {MEANING[name]}' for name in MAPS) + '.',
         "Pointing: the lesion's share of the strongest patch. Energy: the share of the map's sum inside the "
-        'lesion. IoU: at the threshold that is best for all other studies. Chance: what each measure is for a map '
-        f"that is the same everywhere, the lesions' share of the film.{best}",
+        'lesion. IoU: at the threshold that is best for all other studies. Chance: each measure of a uniform map, '
+        f"the lesions' share of the film.{best}",
         "Above Base: against the same map of the same seed's Base, which has word attention only, over the "
         'lesions that both have, and in how many seeds. Maps of generated reports count only lesions that the '
         'report names.',
@@ -92,7 +80,7 @@ def alignment_notes(results: Results) -> tuple[str, ...]:
 
 
 def claim_table(results: Results) -> Table:
-    """The gain of each part of the method, seed by seed."""
+    """The table of the gain of each part of the method, seed by seed."""
     measures = claim_measures()
     rows = []
     for before, after in STEPS:
@@ -112,15 +100,12 @@ def claim_measures() -> dict[str, Callable[[RunResult, RunResult], float | None]
     """The gain of one run over another, by column."""
     language = {name: partial(score_gain, name) for name in ('BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')}
     clinical = {'clinical_F1': lambda after, before: after.scores['clinical']['F1'] - before.scores['clinical']['F1']}
-    return (
-        language
-        | clinical
-        | {f'{measure}_of_words': partial(lesion_gain, WORDS, measure) for measure in ('pointing', 'energy')}
-    )
+    words = {f'{measure}_of_words': partial(lesion_gain, WORDS, measure) for measure in ('pointing', 'energy')}
+    return language | clinical | words
 
 
 def selection_table(results: Results) -> Table:
-    """The words that make the TDM of the systems with VTAC."""
+    """The table of the words that make the TDM, for the systems with VTAC."""
     rows = []
     for system in results.systems:
         if runs := [run for run in results.runs(system) if run.selection]:
@@ -138,28 +123,27 @@ def selection_table(results: Results) -> Table:
 
 def first_makers(runs: Sequence[RunResult]) -> str:
     """The two words that make most of the TDM, for every seed."""
-    return '; '.join(
-        ', '.join(f'{word} {share:.2f}' for word, share in list(run.selection['makers'].items())[:2]) for run in runs
-    )
+    first = (list(run.selection['makers'].items())[:2] for run in runs)
+    return '; '.join(', '.join(f'{word} {share:.2f}' for word, share in of_seed) for of_seed in first)
 
 
 def seed_gains(
     results: Results, before: str, after: str, gain: Callable[[RunResult, RunResult], float | None]
 ) -> list[float]:
-    """Gains of the seeds that both systems have, where they were measured."""
+    """The gains for seeds of both systems, where they were measured."""
     earlier = {run.seed: run for run in results.runs(before)}
     gains = [gain(run, earlier[run.seed]) for run in results.runs(after) if run.seed in earlier]
     return [value for value in gains if value is not None]
 
 
 def score_gain(name: str, after: RunResult, before: RunResult) -> float | None:
-    """Difference of a language score; METEOR may be missing."""
+    """The difference of a language score; METEOR may be missing."""
     scores = [run.scores['cut'].get(name) for run in (after, before)]
     return None if None in scores else scores[0] - scores[1]
 
 
 def lesion_gain(name: str, measure: str, after: RunResult, before: RunResult) -> float | None:
-    """Mean difference of a map's measure over the lesions for which both runs have the map."""
+    """The mean difference of a map's measure over the lesions for which both runs have the map."""
     ours, theirs = (
         {key: maps[name][measure] for key, maps in run.lesions.items() if name in maps} for run in (after, before)
     )

@@ -14,12 +14,12 @@ from camanet_jax.explain import Explanation
 from camanet_jax.generate.reporter import Reporter
 from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.reporting.figures import (
-    FAINTEST_MAP,
     FUNCTION_WORDS,
     MARGIN,
     check_words,
     draw_attention_bar,
     important_positions,
+    map_cells,
     text_pieces,
     word_cell,
 )
@@ -33,7 +33,7 @@ FILM, COLUMN_GAP, WORDS, LABEL = 168, 24, 5, 26  # pixels; words drawn
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """A system's report of the study: its name, the words, and the explanation of these words."""
+    """A system, the words of its report of a study, and their explanation."""
 
     name: str
     words: Sequence[str]
@@ -90,14 +90,7 @@ def draw_comparison(
     study_id: str,
     reference: str,
 ) -> Path:
-    """Draws a study.
-
-    Args:
-      path: the PNG file to write.
-      images: the films as the systems saw them.
-      systems: the rows, top to bottom.
-      study_id: heads the figure. reference: the radiologist's report.
-    """
+    """Draws a study into a PNG file: a row for each system, below them the reports; `study_id` is the heading."""
     for system in systems:
         check_words(system.words, system.explanation)
     words = common_words(systems, reference)
@@ -116,26 +109,26 @@ def draw_comparison(
 
 
 def common_words(systems: Sequence[System], reference: str) -> list[str]:
-    """The words to draw: those that name a finding first, then the last system's most important; common ones first."""
+    """The words to draw: first those that name a finding, then the last system's most important; common ones first."""
     texts = [list(system.words) for system in systems]
     counts = Counter(word for words in texts for word in set(words))
     findings = [
-        words[place]
+        words[position]
         for words in (*texts, reference.lower().split())
         for name in OBSERVATIONS
-        for place in naming_positions(words, name)
+        for position in naming_positions(words, name)
     ]
     ranked = [
-        system.words[place]
+        system.words[position]
         for system in reversed(systems)
-        for place in important_positions(system.words, system.explanation)
+        for position in important_positions(system.words, system.explanation)
     ]
     content = [word for word in dict.fromkeys([*findings, *ranked]) if word in counts and word not in FUNCTION_WORDS]
     return sorted(content, key=lambda word: (word not in findings, -counts[word]))[:WORDS]  # stable: the rank stays
 
 
 def shared_maps(systems: Sequence[System], words: Sequence[str], images: np.ndarray) -> np.ndarray:
-    """The attention maps that are drawn, for one scale over all systems: [maps, I, height, width]."""
+    """The attention maps [maps, I, height, width] that are drawn, for one scale over all systems."""
     maps = [
         system.explanation.predicting_attention[list(system.words).index(word)]
         for system in systems
@@ -146,39 +139,31 @@ def shared_maps(systems: Sequence[System], words: Sequence[str], images: np.ndar
 
 
 def system_cells(system: System, words: Sequence[str], scale: Scale) -> list[Cell]:
-    """Films, discriminative maps and words of one row; what a system lacks is said over bare films."""
-    cells = [Cell('Film' if system.explanation.predicting_attention.shape[1] == 1 else 'Films')]
-    for name, values in (('VDM', system.explanation.vdm), ('TDM', system.explanation.tdm)):
-        if values is None:
-            cells.append(Cell(name, 'has none'))
-        else:
-            high = float(values.max())
-            note = f'max {high:.2f}' if high > 0 else 'empty'
-            cells.append(Cell(name, note, values, Scale(0.0, max(high, FAINTEST_MAP))))
+    """Cells of films, discriminative maps and words in one row; bare films stand for those that a system lacks."""
+    present = {cell.caption: cell for cell in map_cells(system.explanation)}
+    cells = [next(iter(present.values())), *(present.get(name, Cell(name, 'has none')) for name in ('VDM', 'TDM'))]
     written = list(system.words)
-    return cells + [
-        word_cell(written, system.explanation, written.index(word), scale)
-        if word in written
-        else Cell(word, 'not written')
-        for word in words
-    ]
+    for word in words:
+        known = word in written
+        cells.append(
+            word_cell(written, system.explanation, written.index(word), scale) if known else Cell(word, 'not written')
+        )
+    return cells
 
 
 def draw_row(page: Page, top: float, images: UInt8[np.ndarray, 'I height width'], cells: Sequence[Cell]) -> None:
-    """One system's cells, left to right."""
+    """Draws a system's cells, left to right."""
     films = [resize_film(film, film_height(images, FILM), FILM) for film in images]
     for column, cell in enumerate(cells):
         draw_cell(page, MARGIN + column * (FILM + GAP), round(top), films, cell)
 
 
 def draw_reports(page: Page, top: float, systems: Sequence[System], reference: str) -> float:
-    """The reference and the generated reports side by side. Returns the bottom."""
+    """Draws the reference and the generated reports side by side. Returns the bottom."""
     texts = [('Reference report', reference.split()), *((system.name, system.words) for system in systems)]
     width = (page.width - 2 * MARGIN + COLUMN_GAP) // len(texts) - COLUMN_GAP
-    bottoms = [
-        draw_section(
-            page, MARGIN + i * (width + COLUMN_GAP), top, width, name, text_pieces(words) or [('(empty report)', False)]
-        )
-        for i, (name, words) in enumerate(texts)
-    ]
+    bottoms = []
+    for i, (name, words) in enumerate(texts):
+        pieces = text_pieces(words) or [('(empty report)', False)]
+        bottoms.append(draw_section(page, MARGIN + i * (width + COLUMN_GAP), top, width, name, pieces))
     return max(bottoms)

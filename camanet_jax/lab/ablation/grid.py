@@ -1,7 +1,7 @@
 """All runs of an ablation, one after the other in this process: each is trained, scored and measured once.
 
-One process, so that Python, the data and JAX start once; programs are shared through the persistent compile cache, in
-which the systems that differ in k, lambda, delta or the seed are one. Output folder:
+In one process Python, the data and JAX start once; programs are shared through the persistent compile cache, where
+systems that differ in lambda, delta or the seed have the same ones. Output folder:
 
     grid.json  runs/<system>-seed<n>/ (workdirs)  failures/<run>.txt  .jax_cache/
 """
@@ -49,11 +49,12 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The name of its workdir."""
         return self.workdir.name
 
 
 def list_runs(output: Path, systems: Sequence[str], seeds: int) -> list[Run]:
-    """Every run, seeds outermost: a grid that was stopped early still compares systems on the same seeds."""
+    """Every run, by seed first, so that a grid that was stopped early still compares systems on the same seeds."""
     return [Run(system, seed, output / RUNS / f'{system}-seed{seed}') for seed in range(seeds) for system in systems]
 
 
@@ -61,7 +62,7 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
     """Completes every run; returns the names of those that failed, which do not stop the others.
 
     Args:
-      config: not resolved; each system changes it.
+      config: the unresolved configuration that each system changes.
       failures: a folder for the traces of failed runs.
 
     Raises:
@@ -73,9 +74,9 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
         began, title = time.monotonic(), f'{run.name} ({number} of {len(runs)})'
         try:
             did = complete_run(run, system_config(config, run.system, run.seed))
-        except Exception as error:  # the other runs are worth having all the same
+        except Exception as error:  # the other runs go on
             failed.append(run.name)
-            write_failure(failures / f'{run.name}.txt', error)
+            write_text(failures / f'{run.name}.txt', ''.join(traceback.format_exception(error)))
             LOG.error('%s failed: %s', title, error)
             continue
         (failures / f'{run.name}.txt').unlink(missing_ok=True)
@@ -85,7 +86,7 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
 
 
 def complete_run(run: Run, config: ConfigDict) -> bool:
-    """Trains and scores, then measures, as far as that has not been done; returns whether there was anything to do."""
+    """Trains, scores and measures, as far as that has not been done; returns whether there was anything to do."""
     trained = is_finished(run.workdir, config)
     if not trained:
         LOG.info('Training %s', run.workdir)
@@ -98,21 +99,20 @@ def complete_run(run: Run, config: ConfigDict) -> bool:
 
 
 def is_finished(workdir: Path, config: ConfigDict) -> bool:
-    """True where the run has scores; raises ValueError where they are another configuration's."""
+    """Tells whether the run has scores; raises ValueError where they are another configuration's."""
     if not (workdir / 'scores.json').exists():
         return False
     recorded = read_json(workdir / 'config.json')
     if changed := configuration.differences(recorded, configuration.as_data(config)):
+        lines = '\n  '.join(changed)
         raise ValueError(
-            f'{workdir} was made by another configuration:\n  '
-            + '\n  '.join(changed)
-            + '\nUse another --output, or the old values.'
+            f'{workdir} was made by another configuration:\n  {lines}\nUse another --output, or the old values.'
         )
     return True
 
 
 def recorded_code(workdir: Path) -> dict[str, str] | None:
-    """The code that a run was trained with, or at least scored with; None where nothing tells."""
+    """The code that a run was trained with, or at least scored with; None where it was not recorded."""
     if (workdir / CODE).exists():
         return read_json(workdir / CODE)
     scores = workdir / 'scores.json'
@@ -120,9 +120,9 @@ def recorded_code(workdir: Path) -> dict[str, str] | None:
 
 
 def check_code(output: Path) -> None:
-    """Refuses to complete a grid whose runs were made by other code: their differences would not be the systems' alone.
+    """Refuses to complete a grid whose runs were made by other code, which could cause differences between systems.
 
-    The digest of the sources decides, so that commits that leave the package as it is do not part a grid.
+    The digest of the sources decides, so that commits that do not change the package do not split a grid.
 
     Raises:
       ValueError: the folder holds runs of other code, or of code that was not recorded.
@@ -140,13 +140,8 @@ def check_code(output: Path) -> None:
 
 
 def exit_stopped() -> None:
-    """Leaves as a process that SIGTERM has ended."""
+    """Exits like a process that SIGTERM has ended."""
     raise SystemExit(128 + signal.SIGTERM)
-
-
-def write_failure(path: Path, error: BaseException) -> None:
-    """The trace of a failed run."""
-    write_text(path, ''.join(traceback.format_exception(error)))
 
 
 def record_grid(output: Path, **fields: Any) -> None:
@@ -165,9 +160,9 @@ def read_grid(output: Path) -> dict[str, Any]:
 
 
 def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
-    """Writes the files that are missing in a trained workdir; returns whether one was."""
-    left_out = [*([] if with_cost else [COST]), *([] if config.model.vtac else [SELECTION])]
-    missing = [name for name in MEASURES if name not in left_out and not (workdir / name).exists()]
+    """Writes the missing measurements of a trained workdir; returns whether there were any."""
+    wanted = {COST: with_cost, SELECTION: config.model.vtac}
+    missing = [name for name in MEASURES if wanted.get(name, True) and not (workdir / name).exists()]
     if missing:
         run, source = open_trained(workdir, config), open_split(config, 'test')
     for name in missing:
@@ -176,7 +171,7 @@ def measure_run(workdir: Path, config: ConfigDict, *, with_cost: bool) -> bool:
 
 
 def measure_cost(workdir: Path, run: TrainedRun, source: Source) -> None:
-    """cost.json: parameters, and seconds of a pass over the test split, compilation not counted."""
+    """Writes cost.json: parameters, and seconds of a pass over the test split without compilation."""
     evaluator, seconds = Evaluator(run.experiment, sharding.make_mesh()), []
     for description in ('Warming up', 'Timing a test pass'):
         began = time.monotonic()
@@ -187,7 +182,7 @@ def measure_cost(workdir: Path, run: TrainedRun, source: Source) -> None:
 
 
 def measure_alignment(workdir: Path, run: TrainedRun, source: Source) -> None:
-    """alignment.json; says why where the data show no lesions."""
+    """Writes alignment.json, with the reason where the data have no lesion masks."""
     del source  # the measurement opens its splits
     if run.experiment.config.data.name == 'synthetic':
         alignment.write(workdir, alignment.measure(run, split='test'))
@@ -196,21 +191,19 @@ def measure_alignment(workdir: Path, run: TrainedRun, source: Source) -> None:
 
 
 def write_selection(workdir: Path, run: TrainedRun, source: Source) -> None:
-    """selection.json, of systems with VTAC."""
+    """Writes selection.json, for systems with VTAC."""
     write_json(workdir / SELECTION, measure_selection(run, source))
 
 
 def write_labels(workdir: Path, run: TrainedRun, source: Source) -> None:
-    """labels.json: pseudo-labels by split and study, for scoring the classifier from the predictions file alone."""
+    """Writes labels.json: pseudo-labels by split and study, for scoring the classifier from a predictions file."""
     sources = {'val': open_split(run.experiment.config, 'val'), 'test': source}
-    write_json(
-        workdir / LABELS,
-        {split: dict(zip(found.ids, found.labels.tolist(), strict=True)) for split, found in sources.items()},
-    )
+    labels = {split: dict(zip(of.ids, of.labels.tolist(), strict=True)) for split, of in sources.items()}
+    write_json(workdir / LABELS, labels)
 
 
 def write_last(workdir: Path, run: TrainedRun, source: Source) -> None:
-    """predictions/test_last.jsonl: the test split's reports by the last checkpoint, whichever was selected."""
+    """Writes predictions/test_last.jsonl: the test split's reports by the last checkpoint, whichever was selected."""
     last = open_trained(workdir, run.experiment.config, newest=True)
     result = Evaluator(last.experiment, sharding.make_mesh()).run(last.variables, source, 'Evaluating the last step')
     write_predictions(workdir, 'test_last', result)

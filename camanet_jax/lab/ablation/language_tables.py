@@ -36,7 +36,7 @@ def average_delta(scores: Sequence[float | None], base: Sequence[float | None]) 
 
 
 def table_4(results: Results) -> Table:
-    """The ablation: every system, the gain over Base, and the best constant report."""
+    """The table of the ablation: every system, the gain over Base, and the best constant report."""
     paper = paper_table('IV')
     rows = []
     for data_set, printed in paper.data_sets.items():
@@ -61,14 +61,14 @@ def table_4(results: Results) -> Table:
 
 
 def own_rows(results: Results, data_set: str, systems: Sequence[str]) -> list[Row]:
-    """Our rows of Table IV for a data set: the paper's systems, further ones that were run, the constant report."""
+    """Our rows of Table IV for a data set: the paper's systems, others that were run, the constant report."""
     width = len(TABLE_4)
     if data_set != results.data_set:
         return [not_measured(data_set, printed_name(system), width) for system in systems]
-    asked = [system for system in results.systems if not SWEPT.fullmatch(system)]
+    others = [system for system in results.systems if not SWEPT.fullmatch(system)]
     rows = [
         own_row(results, system) if results.runs(system) else not_measured(data_set, printed_name(system), width)
-        for system in dict.fromkeys([*systems, *asked])
+        for system in dict.fromkeys([*systems, *others])
     ]
     return rows + constant_rows(results)
 
@@ -78,17 +78,13 @@ def own_row(results: Results, system: str) -> Row:
     runs = results.runs(system)
     scores = [mean_value(language(runs, name)) for name in AVERAGED]
     clinical = mean_value([run.scores['clinical']['F1'] for run in runs])
-    distinct = mean_value([run.scores['distinct_reports'] for run in runs], places=0)
-    return Row(
-        results.data_set,
-        printed_name(system),
-        HERE,
-        (*scores, None, own_delta(results, system), clinical, distinct, str(len(runs))),
-    )
+    distinct = mean_value([run.scores['distinct_reports'] for run in runs], decimals=0)
+    cells = (*scores, None, own_delta(results, system), clinical, distinct, str(len(runs)))
+    return Row(results.data_set, printed_name(system), HERE, cells)
 
 
 def own_delta(results: Results, system: str) -> Value | None:
-    """The gain over Base of the mean scores, and the deviation of the gains of the seeds, over the seeds of both."""
+    """The gain of the mean scores over Base's, and the deviation of single seeds' gains, over the seeds of both."""
     base = {run.seed: run for run in results.runs('base')}
     pairs = [(run, base[run.seed]) for run in results.runs(system) if run.seed in base]
     if system == 'base' or not pairs:
@@ -99,15 +95,15 @@ def own_delta(results: Results, system: str) -> Value | None:
     gains = [average_delta(*([run.scores['cut'][name] for name in names] for run in pair)) for pair in pairs]
     if delta is None or None in gains:
         return None
-    return Value(delta, statistics.stdev(gains) if len(gains) > 1 else None, len(gains), places=1)
+    return Value(delta, statistics.stdev(gains) if len(gains) > 1 else None, len(gains), decimals=1)
 
 
 def constant_rows(results: Results) -> list[Row]:
     """The best constant report, which is the same for every run on the data set."""
     for run in results.every_run():
-        if found := run.scores_file['test'].get('constant_baseline'):
-            scores = tuple(Value(found[name], None, 1) if name in found else None for name in AVERAGED)
-            clinical = Value(found['clinical']['uncertain_negative']['micro']['F1'], None, 1)
+        if constant := run.scores_file['test'].get('constant_baseline'):
+            scores = tuple(Value(constant[name], None, 1) if name in constant else None for name in AVERAGED)
+            clinical = Value(constant['clinical']['uncertain_negative']['micro']['F1'], None, 1)
             return [Row(results.data_set, 'best constant report', HERE, (*scores, None, None, clinical, '1', None))]
     return []
 
@@ -147,10 +143,9 @@ def beside_previous_studies(
         if data_set != results.data_set:
             rows.append(not_measured(data_set, 'CAMANet', len(paper.columns)))
     if runs := results.runs('camanet'):
-        cells = tuple(
-            mean_value([run.scores[group][c] for run in runs if c in run.scores[group]]) for c in paper.columns
-        )
-        rows.append(Row(results.data_set, 'CAMANet', HERE, cells))
+        scores = [run.scores[group] for run in runs]
+        cells = (mean_value([of_run[name] for of_run in scores if name in of_run]) for name in paper.columns)
+        rows.append(Row(results.data_set, 'CAMANet', HERE, tuple(cells)))
     else:
         rows.append(not_measured(results.data_set, 'CAMANet', len(paper.columns)))
     return finish(name, f'Table {number}: {paper.title}', paper.columns, rows, results, notes, ['camanet'])
@@ -166,15 +161,14 @@ def finish(
     systems: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
 ) -> Table:
-    """The table with the commands of what was not measured and what its own rows depend on.
+    """Adds notes with the commands for missing rows and with the provenance of our own.
 
     Args:
-      systems: whose runs the rows here come from; None is all.
+      systems: those whose runs give our rows; None for all.
       missing: the systems of the commands; by default `systems`.
     """
     data_sets = dict.fromkeys(row.data_set for row in rows if row.cells[0] == NOT_MEASURED)
     commands = [command_for(data_set, results, missing or systems) for data_set in data_sets]
     foreign = () if any(row.data_set == results.data_set for row in rows if row.source == PAPER) else (FOREIGN_NOTE,)
-    return Table(
-        name, title, tuple(columns), tuple(rows), (*notes, *foreign, *commands, *provenance_notes(results, systems))
-    )
+    notes = (*notes, *foreign, *commands, *provenance_notes(results, systems))
+    return Table(name, title, tuple(columns), tuple(rows), notes)

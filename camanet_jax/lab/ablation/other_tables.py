@@ -1,6 +1,5 @@
-"""Tables V to VII: what is measured beside the reports' scores."""
+"""Tables V to VII: the classifier's scores, times and numbers of parameters."""
 
-import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
@@ -30,10 +29,10 @@ def table_5(results: Results) -> Table:
             rows.append(not_measured(data_set, 'CAMANet', len(columns)))
     for system in results.systems:
         for split in SPLITS:
-            found = [run.classification(split) for run in results.runs(system)]
-            if found and None not in found:
+            scores = [run.classification(split) for run in results.runs(system)]
+            if scores and None not in scores:
                 cells = [
-                    mean_value([entry[average][name] for entry in found])
+                    mean_value([entry[average][name] for entry in scores])
                     for average in ('micro', 'macro')
                     for name in ('precision', 'recall')
                 ]
@@ -64,42 +63,34 @@ def table_6(results: Results) -> Table:
 
 
 def in_seconds(minutes: Sequence[Decimal], base: Sequence[Decimal]) -> tuple[Cell, ...]:
-    """The paper's minutes as seconds, and against Base."""
-    return (
-        *(f'{60 * value:.1f}' for value in minutes),
-        *(f'{value / other:.2f}' for value, other in zip(minutes, base, strict=True)),
-    )
+    """The paper's minutes in seconds, and their ratios to Base's."""
+    ratios = (f'{value / other:.2f}' for value, other in zip(minutes, base, strict=True))
+    return (*(f'{60 * value:.1f}' for value in minutes), *ratios)
 
 
 def cost_cells(results: Results, runs: Sequence[RunResult]) -> tuple[Cell, ...]:
-    """Seconds, and ratios between runs of the same seed."""
+    """Seconds of a training epoch and of a test pass, and their ratios to Base's of the same seed."""
     base = {run.seed: run for run in results.runs('base') if run.cost}
     measured = [run for run in runs if run.cost]
-    measures: tuple[Callable[[RunResult], float], ...] = (
-        lambda run: run.train_epoch_seconds,
-        lambda run: run.cost['test_seconds'],
-    )
-    seconds = [mean_value([measure(run) for run in measured], places=1) for measure in measures]
-    ratios = [
-        mean_value([measure(run) / measure(base[run.seed]) for run in measured if run.seed in base], places=2)
-        for measure in measures
-    ]
+    seconds, ratios = [], []
+    for measure in (lambda run: run.train_epoch_seconds, lambda run: run.cost['test_seconds']):
+        seconds.append(mean_value([measure(run) for run in measured], decimals=1))
+        pairs = [(run, base[run.seed]) for run in measured if run.seed in base]
+        ratios.append(mean_value([measure(run) / measure(of_base) for run, of_base in pairs], decimals=2))
     return (*seconds, *ratios)
 
 
 def table_7(results: Results) -> Table:
-    """Numbers of parameters: at the paper's size by this code, and of the runs."""
+    """Numbers of parameters: of this code at the paper's size, and of the runs."""
     paper = paper_table('VII')
     rows = [
         Row(data_set, name, PAPER, (values[0], None))
         for data_set, printed in paper.data_sets.items()
         for name, values in printed.items()
     ]
-    for data_set, system, count in published_parameters():
-        rows.append(Row(data_set, printed_name(system), HERE, parameter_cells(count)))
-    rows += pair_rows(
-        results, 2, lambda _, runs: parameter_cells(next((run.cost['parameters'] for run in runs if run.cost), None))
-    )
+    for data_set, system, number in published_parameters():
+        rows.append(Row(data_set, printed_name(system), HERE, parameter_cells(number)))
+    rows += pair_rows(results, 2, lambda _, runs: parameter_cells(measured_parameters(runs)))
     notes = (
         "The rows of IU-Xray and MIMIC-CXR count this code's parameters at the paper's size, with the "
         "vocabularies of the authors' checkpoints (761 and 4,336 rows); nothing is trained for them.",
@@ -107,9 +98,14 @@ def table_7(results: Results) -> Table:
     return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, TIMED)
 
 
-def parameter_cells(count: int | None) -> tuple[Cell, ...]:
-    """Cells of a number of parameters, in millions and exact."""
-    return (None, None) if count is None else (f'{count / 1e6:.2f}', f'{count:,}')
+def measured_parameters(runs: Sequence[RunResult]) -> int | None:
+    """The number of parameters of a system's runs, where it was measured."""
+    return next((run.cost['parameters'] for run in runs if run.cost), None)
+
+
+def parameter_cells(number: int | None) -> tuple[Cell, ...]:
+    """A number of parameters in millions, and exact."""
+    return (None, None) if number is None else (f'{number / 1e6:.2f}', f'{number:,}')
 
 
 def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
@@ -124,16 +120,11 @@ def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
 
 def published_parameters() -> list[tuple[str, str, int]]:
     """Data set, system and number of parameters, with the vocabularies of the authors' checkpoints."""
-    counts = []
+    numbers = []
     for data_set, name in RECIPES.items():
         for system in TIMED:
             config = system_config(recipe(name), system, 0)
-            counts.append((data_set, system, count(Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner]))))
-    return counts
-
-
-def count(workload: Workload) -> int:
-    """Parameters of a configuration; running statistics do not count."""
-    model, example = workload.experiment.model(), workload.experiment.example_batch()
-    shapes = jax.eval_shape(model.init, jax.random.key(0), example['images'], example['tokens'][:, :-1])
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes['params']))
+            workload = Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner])
+            leaves = jax.tree.leaves(workload.experiment.state_shapes().params)
+            numbers.append((data_set, system, sum(leaf.size for leaf in leaves)))
+    return numbers

@@ -1,4 +1,4 @@
-"""Results of finished runs: scores computed anew from predictions files, and the other measurements."""
+"""Results of finished runs: scores computed again from predictions files, and the other measurements."""
 
 import dataclasses
 import functools
@@ -19,14 +19,14 @@ from camanet_jax.run.files import read_json, read_json_lines, read_text
 from camanet_jax.run.provenance import code_in_words
 from camanet_jax.run.workdir import CONFIG, VOCABULARY
 
-# The configuration files whose data set the paper's tables know, by name; other files stand for themselves.
+# The paper's names of the data sets of recipes; other configuration files keep their own names.
 DATA_SETS = {'iu_xray': 'IU-Xray', 'mimic': 'MIMIC-CXR'}
 SPLIT = 'test'
 
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """One finished run. What needs files is read when asked for."""
+    """A finished run; its files are read when they are needed."""
 
     system: str
     seed: int
@@ -39,7 +39,7 @@ class RunResult:
 
     @functools.cached_property
     def scores_file(self) -> dict[str, Any]:
-        """scores.json as the run left it: provenance, and the constant report's scores."""
+        """scores.json, for its provenance and the constant report's scores."""
         return read_json(self.workdir / 'scores.json')
 
     def predictions(self, split: str) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ class RunResult:
 
     @property
     def code(self) -> dict[str, str] | None:
-        """The code that made the run, as `run.provenance.code_version` gives it; None where it was not recorded."""
+        """The code that made the run (`run.provenance.code_version`); None where it was not recorded."""
         return recorded_code(self.workdir)
 
     def has_predictions(self, name: str) -> bool:
@@ -68,10 +68,10 @@ class RunResult:
     @functools.cached_property
     def scores(self) -> dict[str, Any]:
         """Scores of the test split: `cut` (language), `clinical` (micro precision, recall, F1), `distinct_reports`."""
-        rows, found = self.predictions(SPLIT), self.scored(SPLIT)
+        rows, scores = self.predictions(SPLIT), self.scored(SPLIT)
         return {
-            'cut': found.nlg['cut'].corpus,
-            'clinical': found.clinical['uncertain_negative']['micro'],
+            'cut': scores.nlg['cut'].corpus,
+            'clinical': scores.clinical['uncertain_negative']['micro'],
             'distinct_reports': len({row['report'] for row in rows}),
             'studies': len(rows),
         }
@@ -89,30 +89,32 @@ class RunResult:
 
     @functools.cached_property
     def train_epoch_seconds(self) -> float:
-        """Median time of a step times the steps of an epoch: neither compilation nor a stop counts."""
-        rows = read_json_lines(self.workdir / 'metrics.jsonl')
-        rows = [row for row in rows if row['split'] == 'train']
+        """The median time of a step times the steps of an epoch, so that neither compilation nor a stop counts."""
+        rows = [row for row in read_json_lines(self.workdir / 'metrics.jsonl') if row['split'] == 'train']
         steps = sum(row['epoch'] == 1 for row in rows)
         return steps * statistics.median(row['time/seconds'] for row in rows)
 
+    def _measurement(self, name: str) -> dict[str, Any] | None:
+        return read_json(self.workdir / name) if (self.workdir / name).exists() else None
+
     @functools.cached_property
     def cost(self) -> dict[str, Any] | None:
-        return read_json(self.workdir / COST) if (self.workdir / COST).exists() else None
+        """Parameters and times; None where they have not been measured."""
+        return self._measurement(COST)
 
     @functools.cached_property
     def selection(self) -> dict[str, Any] | None:
-        return read_json(self.workdir / SELECTION) if (self.workdir / SELECTION).exists() else None
+        """The effect of VTAC's selection; None where it has not been measured."""
+        return self._measurement(SELECTION)
 
     @functools.cached_property
     def alignment(self) -> dict[str, Any] | None:
         """Alignment scores by map; None where they have not been measured."""
-        if not (self.workdir / ALIGNMENT).exists():
-            return None
-        return read_json(self.workdir / ALIGNMENT).get('maps')
+        return (self._measurement(ALIGNMENT) or {}).get('maps')
 
     @functools.cached_property
     def lesions(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Measures of each map by study and observation; empty where they have not been measured."""
+        """Alignment scores by study, observation and map; empty where they have not been measured."""
         path = self.workdir / LESIONS
         rows = read_json_lines(path) if path.exists() else []
         return {(row['id'], row['observation']): row['maps'] for row in rows}
@@ -120,17 +122,12 @@ class RunResult:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """All finished runs of a grid.
-
-    Attributes:
-      config_file: the grid's configuration file. systems: asked for, in order.
-      seeds: asked for. by_system: finished runs, those of a system by seed.
-    """
+    """All finished runs of a grid."""
 
     config_file: str
-    systems: list[str]
-    seeds: int
-    by_system: dict[str, list[RunResult]]
+    systems: list[str]  # requested, in order
+    seeds: int  # requested
+    by_system: dict[str, list[RunResult]]  # finished, by seed
 
     @property
     def data_set(self) -> str:
@@ -152,7 +149,7 @@ class Results:
 
 
 def read_results(output: Path) -> Results:
-    """The grid in `output`, with the runs that have finished."""
+    """Reads the grid in `output` with the runs that have finished."""
     grid = read_grid(output)
     by_system: dict[str, list[RunResult]] = {}
     for run in list_runs(output, grid['systems'], grid['seeds']):
@@ -163,11 +160,11 @@ def read_results(output: Path) -> Results:
 
 
 def check_same_code(output: Path, runs: list[RunResult]) -> None:
-    """Raises a ValueError where runs were made by different code: their tables would compare more than systems."""
+    """Raises ValueError where runs were made by different code: their tables would compare more than systems."""
     by_sources = {(run.code or {}).get('sources'): run for run in runs}
     if len(by_sources) > 1:
-        found = '; '.join(f'{run.workdir.name}: {code_in_words(run.code)}' for run in by_sources.values())
+        codes = '; '.join(f'{run.workdir.name}: {code_in_words(run.code)}' for run in by_sources.values())
         raise ValueError(
-            f'Expected all runs in {output} to be made by the same code, got {found}. Move the runs of one of them to '
+            f'Expected all runs in {output} to be made by the same code, got {codes}. Move the runs of one of them to '
             'another --output.'
         )

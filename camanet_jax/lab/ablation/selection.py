@@ -1,6 +1,6 @@
-"""The effect of VTAC's selection: how close the TDM comes to the VDM, and the words that make it.
+"""The effect of VTAC's selection: the similarity of TDM and VDM, and the words that make the TDM.
 
-The TDM is a maximum over selected words (equation 16), so the loss can be met by any of them, the finding's own or not.
+The TDM is a maximum over selected words (equation 16), so that any of them can lower the loss, naming a finding or not.
 P patches, L input tokens.
 """
 
@@ -24,20 +24,14 @@ BOUNDARY = '(start)'
 
 
 class StudySelection(NamedTuple):
-    """Selection in one reference report.
+    """The selection in a reference report."""
 
-    Attributes:
-      words: of the input, the start first. selected: whether each was. finding: whether each names a finding.
-      makers: of each patch, the place of the word whose weighted attention is the TDM there.
-      vdm, tdm: [P].
-    """
-
-    words: list[str]
-    selected: np.ndarray
-    finding: np.ndarray
-    makers: np.ndarray
-    vdm: np.ndarray
-    tdm: np.ndarray
+    words: list[str]  # of the input, the start first
+    selected: np.ndarray  # bool [L]
+    finding: np.ndarray  # bool [L], True for words that name a finding
+    makers: np.ndarray  # [P], the position of the word whose weighted attention is the TDM at each patch
+    vdm: np.ndarray  # [P]
+    tdm: np.ndarray  # [P]
 
 
 def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
@@ -50,31 +44,21 @@ def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
         for row in np.flatnonzero(batch['valid']):
             ids = batch['tokens'][row, :-1]
             words = [BOUNDARY, *(experiment.tokenizer.words[i - 1] for i in ids[1:] if i)]
-            studies.append(
-                study_selection(
-                    output,
-                    row,
-                    words,
-                    positive_observations(source, batch['index'][row]),
-                    experiment.config.model.tdm_norm,
-                )
-            )
+            observations = positive_observations(source, batch['index'][row])
+            studies.append(study_selection(output, row, words, observations, experiment.config.model.tdm_norm))
     return summarise(studies)
 
 
 def positive_observations(source: Source, position: int) -> list[str]:
-    """The pseudo-labels that are positive, No Finding left out."""
-    return [
-        name
-        for name, label in zip(OBSERVATIONS, source.labels[position], strict=True)
-        if label == 1 and name != 'No Finding'
-    ]
+    """The observations with a positive pseudo-label, without No Finding."""
+    labels = zip(OBSERVATIONS, source.labels[position], strict=True)
+    return [name for name, label in labels if label == 1 and name != 'No Finding']
 
 
 def study_selection(
     output: CamanetOutput, row: int, words: list[str], observations: list[str], norm: str
 ) -> StudySelection:
-    """One row of a teacher-forced pass; `norm` is the configuration's tdm_norm."""
+    """The selection in one row of a teacher-forced pass; `norm` is the configuration's tdm_norm."""
     length = len(words)
     maps: Float[np.ndarray, 'L P'] = output.word_attention[row, :length]
     if norm == 'word':
@@ -82,16 +66,15 @@ def study_selection(
     selection = output.selection[row, :length]
     weights = selection * np.maximum(output.word_similarity[row, :length], 0)
     finding = np.zeros(length, bool)
-    finding[[place + 1 for name in observations for place in naming_positions(words[1:], name)]] = True
-    return StudySelection(
-        words, selection > 0.5, finding, (weights[:, None] * maps).argmax(0), output.encoding.vdm[row], output.tdm[row]
-    )
+    finding[[position + 1 for name in observations for position in naming_positions(words[1:], name)]] = True
+    makers = (weights[:, None] * maps).argmax(0)
+    return StudySelection(words, selection > 0.5, finding, makers, output.encoding.vdm[row], output.tdm[row])
 
 
 def summarise(studies: list[StudySelection]) -> dict[str, Any]:
     """Means over studies, and shares of words and patches over all of them."""
     abnormal = [study for study in studies if study.finding.any()]
-    makers = Counter(study.words[place] for study in studies for place in study.makers)
+    makers = Counter(study.words[position] for study in studies for position in study.makers)
     return {
         'tdm_vdm_correlation': float(np.mean([correlation(s.tdm, s.vdm) for s in studies if np.ptp(s.vdm) > 0])),
         'vtac_mse': float(np.mean([np.square(s.tdm - s.vdm).mean() for s in studies])),
@@ -104,10 +87,10 @@ def summarise(studies: list[StudySelection]) -> dict[str, Any]:
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's; 0 where the first is the same everywhere."""
+    """Pearson's correlation; 0 where the first map is uniform."""
     return float(np.corrcoef(first, second)[0, 1]) if np.ptp(first) > 0 else 0.0
 
 
 def share(flags: list[np.ndarray]) -> float:
-    """The share of flags that are set; 0 where there is none."""
+    """The share of flags that are set; 0 without flags."""
     return float(np.concatenate(flags).mean()) if flags else 0.0

@@ -1,4 +1,4 @@
-"""The systems of the paper's ablation, each as the fields of a configuration that make it (paper section IV-G)."""
+"""The systems of the paper's ablation (section IV-G), each as the fields of a configuration that it changes."""
 
 import re
 from typing import Any
@@ -29,11 +29,11 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     'vdmae_official': VDMAE | OFFICIAL,
     'camanet_official': CAMANET | OFFICIAL,
     'camanet_soft': CAMANET | {'model.tdm_selection': 'soft'},
-    # The VDM then says where findings are.
+    # Their VDM shows findings alone.
     'vdmae_findings': VDMAE | {'model.cam_classes': FINDINGS},
     'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
 }
-# As the paper's tables name them; the others go by their own names.
+# The names in the paper's tables; other systems keep their own.
 PRINTED_NAMES = {
     'base': 'Base',
     'vdmae': '+VDMAE',

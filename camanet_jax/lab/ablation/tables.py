@@ -1,4 +1,4 @@
-"""Tables of results: rows from the paper and rows of our own under the same columns."""
+"""Tables of results: the paper's rows and our own under the same columns."""
 
 import dataclasses
 import statistics
@@ -19,39 +19,32 @@ SCRIPT = 'python scripts/run_ablations.py'
 
 
 class Value(NamedTuple):
-    """A mean over seeds.
-
-    Attributes:
-      deviation: sample standard deviation; None for a single seed.
-      places: decimals to show.
-      above: of a difference, in how many seeds it is above 0.
-      interval: of a difference, over seeds and studies.
-    """
+    """A mean over seeds, shown with some decimals."""
 
     mean: float
-    deviation: float | None
+    deviation: float | None  # sample standard deviation; None for a single seed
     seeds: int
-    places: int = 3
-    above: int | None = None
-    interval: Interval | None = None
+    decimals: int = 3
+    above: int | None = None  # the number of seeds in which a difference is above 0
+    interval: Interval | None = None  # of a difference, over seeds and studies
 
     def __str__(self) -> str:
         sign, count = ('', '') if self.above is None else ('+', f' ({self.above} of {self.seeds})')
-        spread = '' if self.deviation is None else f' ± {self.deviation:.{self.places}f}'
+        spread = '' if self.deviation is None else f' ± {self.deviation:.{self.decimals}f}'
         if self.interval:
-            spread = f' [{self.interval.low:+.{self.places}f}, {self.interval.high:+.{self.places}f}]'
-        return f'{self.mean:{sign}.{self.places}f}{spread}{count}'
+            spread = f' [{self.interval.low:+.{self.decimals}f}, {self.interval.high:+.{self.decimals}f}]'
+        return f'{self.mean:{sign}.{self.decimals}f}{spread}{count}'
 
 
 Cell = Value | Decimal | str | None
 
 
-def mean_value(values: Sequence[float], places: int = 3) -> Value | None:
+def mean_value(values: Sequence[float], decimals: int = 3) -> Value | None:
     """The mean over seeds; None where there is no value."""
     if not values:
         return None
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Value(statistics.fmean(values), deviation, len(values), places)
+    return Value(statistics.fmean(values), deviation, len(values), decimals)
 
 
 def mean_gain(gains: Sequence[float]) -> Value | None:
@@ -62,42 +55,31 @@ def mean_gain(gains: Sequence[float]) -> Value | None:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of a table.
-
-    Attributes:
-      data_set, system: what the values are of. source: PAPER or HERE.
-      cells: as many as the table has columns.
-    """
+    """A row of a table."""
 
     data_set: str
     system: str
-    source: str
-    cells: tuple[Cell, ...]
+    source: str  # PAPER or HERE
+    cells: tuple[Cell, ...]  # one for each column of the table
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table with what must be known to read it.
+    """A table with notes on how to read it."""
 
-    Attributes:
-      name: of its files, e.g. table_4. title: its heading.
-      columns: names of the rows' cells.
-      notes: sentences beneath it; commands in backquotes.
-    """
-
-    name: str
+    name: str  # e.g. table_4
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences; commands in backquotes
 
     @property
     def header(self) -> tuple[str, ...]:
-        """All column heads."""
+        """The headings of all columns."""
         return 'data set', 'system', 'source', *self.columns
 
     def lines(self) -> list[tuple[str, ...]]:
-        """Every row as shown."""
+        """The cells of every row as texts."""
         return [(row.data_set, row.system, row.source, *map(shown, row.cells)) for row in self.rows]
 
 
@@ -107,7 +89,7 @@ def shown(cell: Cell) -> str:
 
 
 def not_measured(data_set: str, system: str, columns: int) -> Row:
-    """The row of a system that was not run, which says so once."""
+    """The row of a system that was not run."""
     return Row(data_set, system, HERE, (NOT_MEASURED, *[''] * (columns - 1)))
 
 
@@ -141,19 +123,19 @@ def _versions(versions: dict[str, str]) -> str:
 
 
 def unfinished(results: Results) -> list[str]:
-    """The systems of the paper or of the grid that have no run."""
+    """The systems of the paper or the grid without a run."""
     known = dict.fromkeys([*PRINTED_NAMES, *results.systems])
     return [system for system in known if not results.runs(system)]
 
 
 def papers_systems(data_set: str) -> list[str]:
-    """Those of Table IV."""
+    """The systems of Table IV for a data set."""
     printed = paper_table('IV').data_sets[data_set]
     return [system for system, name in PRINTED_NAMES.items() if name in printed]
 
 
 def command_for(data_set: str, results: Results, systems: Sequence[str] | None = None) -> str:
-    """A note with the command that measures what is missing on a data set."""
+    """A note with the command that measures the missing rows of a data set."""
     files = {name: f'configs/{stem}.py' for stem, name in DATA_SETS.items()}
     own = data_set == results.data_set
     file = results.config_file if own else files[data_set]

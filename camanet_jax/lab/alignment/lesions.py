@@ -147,23 +147,23 @@ def read_boxes(path: str | Path) -> dict[str, list[Box]]:
     """Reads a file of boxes by study id."""
     boxes = defaultdict(list)
     try:
-        for entry in read_json(Path(path)):
-            boxes[entry['id']].append(_box(entry))
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f'Expected {path} to be a JSON list of boxes {{"id", "finding", "xywh_1024"}}, got {error!r}.'
-        ) from error
+        keys = ('id', 'finding', 'xywh_1024')
+        entries = [(*(entry[key] for key in keys), entry.get('view', 0)) for entry in read_json(Path(path))]
+    except (ValueError, KeyError, TypeError) as error:
+        expected = 'a JSON list of boxes {"id", "finding", "xywh_1024"}'
+        raise ValueError(f'Expected {path} to be {expected}, got {error!r}.') from error
+    for study, *box in entries:
+        boxes[study].append(_box(study, *box))
     return dict(boxes)
 
 
-def _box(entry: dict[str, Any]) -> Box:
-    finding, study = entry['finding'], entry['id']
+def _box(study: str, finding: str, rectangle: list[float], view: int) -> Box:
     if finding not in FINDINGS:
         raise ValueError(f'Expected a box of one of {sorted(FINDINGS)}, got {finding!r} (study {study}).')
-    left, top, width, height = (float(value) / FRAME for value in entry['xywh_1024'])
+    left, top, width, height = (float(value) / FRAME for value in rectangle)
     if not (width > 0 and height > 0):
-        raise ValueError(f'Expected a box with an area, got {entry["xywh_1024"]} (study {study}).')
-    return Box(FINDINGS[finding], int(entry.get('view', 0)), left, top, left + width, top + height)
+        raise ValueError(f'Expected a box with an area, got {rectangle} (study {study}).')
+    return Box(FINDINGS[finding], int(view), left, top, left + width, top + height)
 
 
 def draw_box(box: Box, size: tuple[int, int]) -> Image.Image:
