@@ -22,7 +22,7 @@ from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment
 from camanet_jax.metrics import classification, nlg, protocol
 from camanet_jax.models.camanet import Camanet, input_mask
-from camanet_jax.run.files import write_json_lines
+from camanet_jax.run.files import write_columns, write_json_lines
 from camanet_jax.run.progress import tracked
 from camanet_jax.sharding import put_batch, replicated
 
@@ -192,9 +192,13 @@ def class_scores(result: SplitResult) -> dict[str, Any]:
 
 
 def write_predictions(workdir: Path, split: str, result: SplitResult) -> Path:
-    """`workdir`/predictions/`split`.jsonl."""
+    """`workdir`/predictions/`split`.jsonl, and the forms that other harnesses read, with references as written."""
     path = workdir / 'predictions' / f'{split}.jsonl'
     write_json_lines(path, result.rows)
+    ids, reports, references = ([row[name] for row in result.rows] for name in ('id', 'report', 'reference_raw'))
+    write_columns(path.with_name(f'{split}.findings.csv'), {'study_id': ids, 'findings': reports})
+    pairs = {'sample_id': ids, 'reference': references, 'hypothesis': reports}
+    write_columns(path.with_name(f'{split}.pairs.parquet'), pairs)
     return path
 
 

@@ -6,7 +6,8 @@
 
 Under `cut`, the field's protocol, both texts are cleaned, words outside the train vocabulary become <unk>, and both are
 cut to max_seq_length - 1 words. Under `full` both are cleaned and whole, under `raw` both are as written. Only scores
-of one protocol are comparable.
+of one protocol are comparable. `rexrank` is that leader board's: texts as written, its BLEU-2, and SembScore where
+CheXbert reads the labels.
 """
 
 import argparse
@@ -22,6 +23,7 @@ def main() -> None:
     add_files(parser)
     add_texts(parser)
     add_clinical(parser)
+    parser.add_argument('--permutations', type=int, default=10_000, help='of the permutation test in a leader board')
     parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap over studies')
     parser.add_argument(
         '--seed',
@@ -54,22 +56,53 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         help='with annotation.json: vocabulary, copied reports, constant report, references',
     )
     parser.add_argument('--split', choices=('train', 'val', 'test'), help="of --data; by default the predictions' own")
-    parser.add_argument('--compare', type=Path, metavar='FILE', help='predictions of another system: paired bootstrap')
+    parser.add_argument(
+        '--section',
+        choices=('findings', 'both'),
+        default='findings',
+        help="of a ReXrank file: its findings, or 'Findings: .. Impression: ..'",
+    )
+    parser.add_argument(
+        '--compare',
+        type=Path,
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='predictions of other systems: a leader board with paired bootstrap and permutation test',
+    )
+    parser.add_argument(
+        '--board',
+        type=Path,
+        nargs='+',
+        default=(),
+        metavar='FILE',
+        help='the leader board as .txt, .md, .tex, .csv, and as an offline page (.html) with all reports side by side',
+    )
     parser.add_argument('--output', type=Path, metavar='FILE', help='scores as JSON')
-    parser.add_argument('--export', type=Path, metavar='FILE', help='pairs as RadEval reads them (third_party/radeval)')
-    parser.add_argument('--merge', type=Path, metavar='FILE', help="RadEval's scores as JSON, into our tables")
+    parser.add_argument(
+        '--export',
+        type=Path,
+        metavar='FILE',
+        help='the compared texts: .json for RadEval; .csv, .parquet (sample_id, reference, hypothesis); or a folder',
+    )
+    parser.add_argument(
+        '--merge', type=Path, metavar='FILE', help="their scores, into our tables: JSON, or the CSV of ReXrank's scorer"
+    )
+    parser.add_argument('--per_study', type=Path, metavar='FILE', help='every score by study, as .csv or .parquet')
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
     """Adds the rules that make texts comparable."""
-    parser.add_argument('--protocol', required=True, choices=('cut', 'full', 'raw'))
+    parser.add_argument('--protocol', required=True, choices=('cut', 'full', 'raw', 'rexrank'))
     parser.add_argument(
         '--cleaner',
         choices=('iu_xray', 'mimic_cxr'),
         help='by default that of the run or the data; with it threshold 3 and 60 ids, or threshold 10 and 100 ids',
     )
     parser.add_argument(
-        '--recase', action='store_true', help='raw: capitals and full stops for reports that were written cleaned'
+        '--recase',
+        action='store_true',
+        help='raw, rexrank: capitals and full stops for reports that were written cleaned',
     )
     parser.add_argument('--threshold', type=int, help='occurrences in train that make a word')
     parser.add_argument('--max_seq_length', type=int, help='ids of a report under cut, one more than words')
@@ -84,7 +117,9 @@ def add_clinical(parser: argparse.ArgumentParser) -> None:
         help='labels of the references: JSON, or CSV as CheXbert writes it, with ids',
     )
     parser.add_argument('--predicted_labels', type=Path, metavar='FILE', help='labels of the reports')
-    parser.add_argument('--compared_labels', type=Path, metavar='FILE', help='labels of the reports in --compare')
+    parser.add_argument(
+        '--compared_labels', type=Path, nargs='+', default=(), metavar='FILE', help='labels of the reports in --compare'
+    )
     parser.add_argument(
         '--labeler', choices=('rules', 'chexbert', 'none'), default='rules', help='reads the labels that no file gives'
     )

@@ -14,6 +14,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.run.workdir import open_trained
+from camanet_jax.scoring.report_rows import read_rows
 from camanet_jax.scoring.score import Options, score
 
 
@@ -44,6 +45,19 @@ def test_predictions_hold_every_study_in_order(trained, run):
             assert row['reference_full'] == run.experiment.tokenizer.clean(study.report)
             assert row['reference_raw'] == study.report
             assert len(row['class_probabilities']) == len(OBSERVATIONS)
+
+
+def test_predictions_in_the_forms_of_other_harnesses(trained):
+    folder = trained / 'predictions'
+    rows = [json.loads(line) for line in (folder / 'test.jsonl').read_text().splitlines()]
+    for name, fields in (
+        ('test.findings.csv', {'findings': 'report'}),
+        ('test.pairs.parquet', {'reference': 'reference_raw', 'hypothesis': 'report'}),
+    ):
+        found = read_rows(folder / name)
+        assert list(found) == [row['id'] for row in rows]
+        for theirs, ours in fields.items():
+            assert [row[theirs] for row in found.values()] == [row[ours] for row in rows]
 
 
 def test_scores_have_the_agreed_names(trained):

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling.chexbert import ChexBert
@@ -32,33 +32,45 @@ class ChexBertLabeler:
         """
         model, variables = read_chexbert(weights, dtype)
         self._pieces = WordPieces(vocabulary, model.vocabulary_size, model.positions)
+        self._width = model.width
         self._mesh = make_mesh()
         self._batch_size = -(-batch_size // self._mesh.size) * self._mesh.size
         self._variables = put_replicated(variables, self._mesh)
-        self._classes = jax.jit(functools.partial(classes, model))
+        self._read = jax.jit(functools.partial(read, model))
 
     def __call__(self, reports: Sequence[str]) -> Int[np.ndarray, 'B Y']:
         """Labels in the order of `OBSERVATIONS`: 1 positive, 0 negative, -1 uncertain, -2 blank."""
+        return CLASS_VALUES[self._outputs(reports)[1]][:, FROM_CHEXBERT]
+
+    def embed(self, reports: Sequence[str]) -> Float[np.ndarray, 'B D']:
+        """The last layer's first token of each report, which SembScore compares."""
+        return self._outputs(reports)[0]
+
+    def _outputs(self, reports: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """What `read` gives for each report."""
         rows = self._pieces.ids(reports)
-        labels = np.empty((len(rows), len(OBSERVATIONS)), np.int8)
+        first = np.empty((len(rows), self._width), np.float32)
+        classes = np.empty((len(rows), len(OBSERVATIONS)), np.int8)
         longest_first = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
         for start in range(0, len(rows), self._batch_size):
             indices = longest_first[start : start + self._batch_size]
             ids, mask = self._pieces.padded([rows[index] for index in indices], self._batch_size)
             batch = put_batch({'ids': ids, 'mask': mask}, self._mesh)
-            head_classes = np.asarray(self._classes(self._variables, **batch))[: len(indices)]
-            labels[indices] = CLASS_VALUES[head_classes][:, FROM_CHEXBERT]
-        return labels
+            found = jax.device_get(self._read(self._variables, **batch))
+            first[indices], classes[indices] = (side[: len(indices)] for side in found)
+        return first, classes
 
 
-def classes(model: ChexBert, variables: dict[str, Any], ids: Array, mask: Array) -> Int[Array, 'B Y']:
-    """The likeliest class of each head."""
-    return model.apply(variables, ids, mask).logits.argmax(-1)
+def read(model: ChexBert, variables: dict[str, Any], ids: Array, mask: Array) -> tuple[Array, Array]:
+    """The first token [B, D], and the likeliest class of each head [B, Y]."""
+    output = model.apply(variables, ids, mask)
+    return output.first_token, output.logits.argmax(-1)
 
 
 def chexbert_labeler(weights: str | Path, vocabulary: str | Path, **options: Any) -> Labeler:
     """CheXbert as a `Labeler`; the options are those of `ChexBertLabeler`."""
-    return Labeler('chexbert', ChexBertLabeler(weights, vocabulary, **options))
+    chexbert = ChexBertLabeler(weights, vocabulary, **options)
+    return Labeler('chexbert', chexbert, chexbert.embed)
 
 
 # Padded lengths: few, so that few shapes are compiled, but enough to keep short reports cheap.

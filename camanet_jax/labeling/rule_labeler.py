@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.labeling import phrase_rules as rules
@@ -28,10 +28,12 @@ class Labeler(NamedTuple):
     Attributes:
         name: shown beside the clinical scores.
         label: maps texts to labels [B, Y] as `label_reports` does.
+        embed: maps texts to vectors [B, D]; None where the labeler has none.
     """
 
     name: str
     label: Callable[[Sequence[str]], Int[np.ndarray, 'B Y']]
+    embed: Callable[[Sequence[str]], Float[np.ndarray, 'B D']] | None = None
 
 
 def label_reports(texts: Sequence[str]) -> Int[np.ndarray, 'B Y']:

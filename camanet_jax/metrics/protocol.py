@@ -7,6 +7,7 @@ without its protocol:
     `<unk>`, and what is left is cut to `max_seq_length - 1` words. Long references lose their end.
 `full`: both are cleaned and compared whole.
 `raw`: both as written, for scores that were made for real text.
+`rexrank`: both as written, with the scores of that leaderboard (`metrics.rexrank`) in place of the field's.
 
 Cleaning is repeatable, so decoded and already cleaned reports may come in as well as written ones.
 """
@@ -20,14 +21,15 @@ from typing import Any
 from camanet_jax.data.tokenizer import Tokenizer, cleaning_digest
 
 CLEANED = ('cut', 'full')
-PROTOCOLS = (*CLEANED, 'raw')
+WRITTEN = ('raw', 'rexrank')
+PROTOCOLS = (*CLEANED, *WRITTEN)
 
 
 def compared_strings(protocol: str, texts: Iterable[str], tokenizer: Tokenizer, max_seq_length: int) -> list[str]:
     """The compared strings of reports or references under one of `PROTOCOLS`."""
     if protocol not in PROTOCOLS:
         raise ValueError(f'Expected a protocol of {PROTOCOLS}, got {protocol!r}.')
-    if protocol == 'raw':
+    if protocol in WRITTEN:
         return [text.strip() for text in texts]
     if protocol == 'full':
         return [full_string(text, tokenizer) for text in texts]

@@ -18,7 +18,8 @@ from camanet_jax.labeling.rule_labeler import RULES, Labeler
 from camanet_jax.metrics import classification
 from camanet_jax.metrics.bootstrap import StudyStatistics
 from camanet_jax.metrics.nlg import NlgScores, score_reports
-from camanet_jax.metrics.protocol import CLEANED, Recaser, compared_strings
+from camanet_jax.metrics.protocol import CLEANED, WRITTEN, Recaser, compared_strings
+from camanet_jax.metrics.rexrank import rexrank_scores
 
 DEFAULT_TEXT = 'full'  # the texts that are labelled by default: whole and cleaned, on both sides
 GIVEN = 'given'  # in place of a text, where the references' labels come from a file
@@ -73,7 +74,7 @@ class Scorer:
     with_meteor: bool = True  # False saves starting Java
     protocols: tuple[str, ...] = CLEANED
     texts: tuple[str, ...] = CLEANED  # that are labelled, named as the protocols; 'raw' needs references as written
-    recaser: Recaser | None = None  # writes the reports as sentences are written, for the protocol `raw`
+    recaser: Recaser | None = None  # of the reports, for protocols that compare texts as written
 
     def score(
         self,
@@ -128,13 +129,19 @@ class Scorer:
 
     def _nlg(self, protocol: str, reports: Sequence[str], references: Sequence[str]) -> NlgScores:
         hypotheses, compared = self.compared(protocol, reports), self.compared(protocol, references, recase=False)
+        if protocol == 'rexrank':
+            return rexrank_scores(hypotheses, compared, self.labeler and self.labeler.embed)
         return score_reports(hypotheses, compared, with_meteor=self.with_meteor)
 
     def compared(self, protocol: str, texts: Sequence[str], *, recase: bool = True) -> list[str]:
         """The compared strings of reports, or with `recase=False` of references."""
-        if recase and self.recaser and protocol == 'raw':
+        if recase and self.recaser and protocol in WRITTEN:
             texts = map(self.recaser, texts)
         return compared_strings(protocol, texts, self.tokenizer, self.max_seq_length)
+
+    def distinct(self, reports: Sequence[str]) -> int:
+        """How many different reports there are: as written for protocols that compare them so, else cleaned."""
+        return len(set(self.compared('full' if self.protocols[0] in CLEANED else 'raw', reports)))
 
     def _read(self, texts: Sequence[str]) -> ReportLabels:
         distinct, places = np.unique(texts, return_inverse=True)

@@ -14,7 +14,7 @@ from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics import bootstrap
 from camanet_jax.metrics.bootstrap import Interval, PairedDifference
 from camanet_jax.metrics.constant_baseline import ConstantReport, TrainTexts, copied_share
-from camanet_jax.metrics.protocol import PROTOCOLS, cleaning_facts, full_string
+from camanet_jax.metrics.protocol import CLEANED, cleaning_facts
 from camanet_jax.metrics.scorer import ReportLabels, Scorer, SetScores
 
 _FAULTS_SHOWN = 10
@@ -78,37 +78,65 @@ def score_predictions(
 
     Args:
         labels: of reports and references, where they are not to be read off them.
-
-    Returns:
-        `cut` and `full` (language scores by name), `cleaning` (what was done to the texts under each protocol, and a
-        digest of the rules), `clinical`, `distinct_reports`, `studies`,
-        `intervals` (95%, over studies, grouped as the scores), given train texts `copied_from_train`
-        (the share by protocol) and, given the constant report, `constant_baseline`: its scores under
-        `cut` at the top level, `full`, `clinical`, and `difference`, the predictions' scores minus its
-        own with interval and p-value.
     """
     check_predictions(predictions)
-    if all('reference_raw' in row for row in predictions):
-        settings = {'texts': PROTOCOLS, **settings}
-    scorer = Scorer(tokenizer, max_seq_length, **settings)
-    reports, references = _texts(predictions)
-    scores = scorer.score(reports, references, **labels._asdict())
+    scorer = Scorer(tokenizer, max_seq_length, **{'texts': labelled_texts(predictions), **settings})
+    own, baseline = score_sets(predictions, scorer, constant, labels)
     weights = bootstrap.resampling_weights(len(predictions), resamples, seed)
+    return split_entry(predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
+
+
+def labelled_texts(predictions: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """The forms of the texts that can be labelled: as written, too, where the references are known so."""
+    return (*CLEANED, 'raw') if all('reference_raw' in row for row in predictions) else CLEANED
+
+
+def score_sets(
+    predictions: Sequence[Mapping[str, str]], scorer: Scorer, constant: ConstantReport | None, labels: Labels
+) -> tuple[SetScores, SetScores | None]:
+    """Scores of the predictions, and of the constant report on the same studies."""
+    check_predictions(predictions)
+    reports, references = _texts(predictions)
+    own = scorer.score(reports, references, **labels._asdict())
+    if constant is None:
+        return own, None
+    return own, scorer.score([constant.report] * len(references), references, target=labels.target)
+
+
+def split_entry(
+    predictions: Sequence[Mapping[str, str]],
+    scorer: Scorer,
+    scores: SetScores,
+    weights: Int[np.ndarray, 'resamples B'],
+    *,
+    constant: ConstantReport | None = None,
+    baseline: SetScores | None = None,
+    train: TrainTexts | None = None,
+) -> dict:
+    """What `scores.json` holds of a split.
+
+    Returns:
+        `cut` and `full`, or other protocols (language scores by name), `cleaning` (what was done to the texts under
+        each protocol, and a digest of the rules), `clinical`, `distinct_reports`, `studies`, `intervals` (95%, over
+        studies, grouped as the scores), given train texts `copied_from_train` (the share by protocol) and, given the
+        constant report, `constant_baseline`: its scores under `cut` at the top level, `full`, `clinical`, and
+        `difference`, the predictions' scores minus its own with interval and p-value.
+    """
+    reports, _ = _texts(predictions)
     entry = {
         **{name: nlg.corpus for name, nlg in scores.nlg.items()},
         'cleaning': {
-            name: cleaning_facts(name, tokenizer, max_seq_length, scorer.recaser)
+            name: cleaning_facts(name, scorer.tokenizer, scorer.max_seq_length, scorer.recaser)
             for name in dict.fromkeys((*scorer.protocols, *scorer.texts))
         },
         'clinical': scores.clinical,
-        'distinct_reports': len({full_string(text, tokenizer) for text in reports}),
+        'distinct_reports': scorer.distinct(reports),
         'studies': len(predictions),
         'intervals': _intervals(scores, weights),
     }
     if train is not None:
-        entry['copied_from_train'] = copied_share(reports, train, tokenizer, max_seq_length)
+        entry['copied_from_train'] = copied_share(reports, train, scorer.tokenizer, scorer.max_seq_length)
     if constant is not None:
-        baseline = scorer.score([constant.report] * len(references), references, target=labels.target)
         entry['constant_baseline'] = _constant_entry(constant, baseline) | {
             'difference': _differences(scores, baseline, weights)
         }

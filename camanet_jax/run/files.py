@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,26 @@ def column_indices(path: Path, header: Sequence[str], names: Sequence[str]) -> l
             f'{", ".join(wrong)}. Its columns are {", ".join(header) or "none"}.'
         )
     return [header.index(name) for name in names]
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Replaces a table of named columns: Parquet where the name ends so, else CSV."""
+    if path.suffix != '.parquet':
+        return write_text(path, as_csv([list(columns), *zip(*columns.values(), strict=True)]))
+    import pyarrow.parquet  # a second to import, and most commands write none
+
+    with replacing(path) as temporary:
+        pyarrow.parquet.write_table(pyarrow.table({name: list(column) for name, column in columns.items()}), temporary)
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """Reads the rows of a Parquet table; raises ValueError where it is none."""
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.read_table(path).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise ValueError(f'{path}: expected a Parquet table ({error})') from error
 
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:

@@ -1,17 +1,18 @@
 """Files that reports are read from: a row per study, or a data folder's annotation.json. No film is opened.
 
-Rows are JSON lines (ours, {"id", "report", ...}) or CSV (id, report, ...), plain or gzipped. Other harnesses' names are
-read too: study_id or sample_id, findings or hypothesis, reference.
+Rows are JSON lines (ours, {"id", "report", ...}) or CSV (id, report, ...), both plain or gzipped, Parquet, or
+ReXrank's JSON. Other harnesses' names are read too: study_id or sample_id, findings or hypothesis, reference.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from camanet_jax.data.rexrank import SECTIONS, prediction, read_rexrank, reference
 from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
-from camanet_jax.run.files import read_csv, read_text
+from camanet_jax.run.files import read_csv, read_parquet, read_text
 
 Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order
 
@@ -20,23 +21,42 @@ REPORT = ('report', 'hypothesis', 'findings')
 REFERENCE = ('reference_raw', 'reference_full', 'reference')  # as written, else cleaned and whole, else what there is
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path, section: str = SECTIONS[0]) -> Rows:
     """Rows by id. Lines may end in CR LF and the file may begin with a byte order mark.
+
+    Args:
+      section: what of a ReXrank file's reports is compared: 'findings', or 'both' with the impression.
 
     Raises:
       ValueError: no such file, not UTF-8, another layout, rows without an id, or ids that repeat; problems are listed.
     """
     if not path.is_file():
         raise ValueError(f'{path}: no such file; expected JSON lines or a CSV with id and report')
+    if path.suffix == '.json':
+        return _rexrank_rows(path, section)
+    if path.suffix == '.parquet':
+        return _by_id(path, enumerate(read_parquet(path), 1))
     text = read_text(path)
     first = text.lstrip()[:1]
-    if first == '[' or path.suffix == '.json':
+    if first == '[':
         raise ValueError(
             f'{path}: expected JSON lines, an object {{"id": .., "report": ..}} in each, or a CSV with '
             'the columns id and report; got a JSON document.'
         )
+    return _by_id(path, _json_lines(path, text) if first == '{' else _csv_lines(path))
+
+
+def _rexrank_rows(path: Path, section: str) -> Rows:
+    """A reference that is '' has none of the sections; a report that was not written is None."""
+    return {
+        study_id: {'id': study_id, 'reference_raw': reference(study, section), 'report': prediction(study, section)}
+        for study_id, study in read_rexrank(path).items()
+    }
+
+
+def _by_id(path: Path, lines: Iterable[tuple[int, Mapping[str, Any]]]) -> Rows:
     rows, problems = {}, []
-    for line, row in _json_lines(path, text) if first == '{' else _csv_lines(path):
+    for line, row in lines:
         study_id = _id(next((row[name] for name in IDS if name in row), None))
         if not study_id:
             problems.append(f'line {line} has no id')
@@ -65,11 +85,6 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
             f'none in {summarise(without, "row", "rows")}.'
         )
     return found
-
-
-def has_references(rows: Rows) -> bool:
-    """True where the rows bring their references along."""
-    return any(name in row for row in rows.values() for name in REFERENCE)
 
 
 def as_written(rows: Rows) -> bool:

@@ -1,22 +1,37 @@
 """The command of `scripts/score.py`, from files to scores."""
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from camanet_jax.data.rexrank import SECTIONS
 from camanet_jax.labeling.label_reports import digest
 from camanet_jax.labeling.rule_labeler import RULES, Labeler
 from camanet_jax.metrics import bootstrap
-from camanet_jax.metrics.constant_baseline import ConstantReport, select_constant_report, train_texts
+from camanet_jax.metrics.constant_baseline import (
+    ConstantReport,
+    TrainTexts,
+    copied_share,
+    select_constant_report,
+    train_texts,
+)
 from camanet_jax.metrics.protocol import CLEANED, Recaser
-from camanet_jax.metrics.scorer import Scorer
-from camanet_jax.metrics.scores import Labels, compare_predictions, score_predictions
-from camanet_jax.run.files import read_json, write_json
+from camanet_jax.metrics.scorer import Scorer, SetScores
+from camanet_jax.metrics.scores import Labels, labelled_texts, score_sets, split_entry
+from camanet_jax.run.files import read_json, write_columns, write_json
 from camanet_jax.run.provenance import package_versions, run_provenance
-from camanet_jax.scoring import radeval, tables
+from camanet_jax.scoring import exchange, leader_board, tables
+from camanet_jax.scoring.leader_board import System
 from camanet_jax.scoring.report_rows import REPORT, DataFolder, read_data_folder, read_rows, texts
 from camanet_jax.scoring.studies import Studies, pair_studies, read_labels, same_studies
 from camanet_jax.scoring.text_rules import TextRules, choose_rules, run_folder
+
+CONSTANT = 'constant report'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,34 +43,43 @@ class Options:
     references: Path | None = None
     data: Path | None = None
     split: str | None = None
+    section: str = SECTIONS[0]
     cleaner: str | None = None
     threshold: int | None = None
     max_seq_length: int | None = None
     recase: bool = False
     labels: Path | None = None
     predicted_labels: Path | None = None
-    compared_labels: Path | None = None
+    compared_labels: Sequence[Path] = ()
     labeler: str = 'rules'
     weights: Path | None = None
     vocabulary: Path | None = None
     uncertain: str = 'negative'
-    compare: Path | None = None
+    compare: Sequence[Path] = ()
+    board: Sequence[Path] = ()
     export: Path | None = None
     merge: Path | None = None
+    per_study: Path | None = None
     output: Path | None = None
     resamples: int = bootstrap.RESAMPLES
+    permutations: int = bootstrap.PERMUTATIONS
     seed: int = 0
 
     def __post_init__(self):
-        inputs = {path.resolve() for path in (self.predictions, self.references, self.compare, self.merge) if path}
-        if taken := [str(path) for path in (self.output, self.export) if path and path.resolve() in inputs]:
+        read, written = (self.predictions, self.references, *self.compare, self.merge), (self.output, self.export)
+        inputs = {path.resolve() for path in read if path}
+        if taken := [path for path in (*written, self.per_study, *self.board) if path and path.resolve() in inputs]:
             raise ValueError(f'{taken[0]} is read and written; choose another file for the result.')
         if self.predicted_labels and not self.labels:
             raise ValueError('--predicted_labels needs --labels, the labels of the references by the same labeler.')
         if self.recase and self.protocol in CLEANED:
             raise ValueError(f'--recase is for the protocols that compare texts as written, got {self.protocol}.')
-        if self.compared_labels and not (self.compare and self.predicted_labels):
-            raise ValueError('--compared_labels, labels of the reports in --compare, needs --predicted_labels too.')
+        if self.compared_labels and not (len(self.compared_labels) == len(self.compare) and self.predicted_labels):
+            raise ValueError(
+                '--compared_labels, one file of labels for each of --compare, needs --predicted_labels too.'
+            )
+        if unknown := [str(path) for path in self.board if path.suffix not in leader_board.SUFFIXES]:
+            raise ValueError(f'--board: expected a name in {", ".join(leader_board.SUFFIXES)}, got {unknown[0]}')
 
 
 def score(options: Options) -> dict[str, Any]:
@@ -69,39 +93,77 @@ def score(options: Options) -> dict[str, Any]:
         threshold=options.threshold,
         max_seq_length=options.max_seq_length,
     )
-    studies = pair_studies(options.predictions, options.references, folder, options.split, options.protocol)
-    labels = Labels(
-        read_labels(options.predicted_labels, studies.ids),
-        read_labels(options.labels, studies.ids),
+    studies = pair_studies(
+        options.predictions, options.references, folder, options.split, options.protocol, options.section
     )
-    # What labels the constant report must be what labelled the reports: a file cannot.
-    labeler = None if labels.predicted else choose_labeler(options)
-    recaser = Recaser(folder.texts('train') if folder else ()) if options.recase else None
-    settings = dict(
-        labeler=labeler,
+    labels = Labels(read_labels(options.predicted_labels, studies.ids), read_labels(options.labels, studies.ids))
+    scorer = Scorer(
+        *rules[:2],
+        # What labels the constant report must be what labelled the reports: a file cannot.
+        labeler=None if labels.predicted else choose_labeler(options),
         uncertain=options.uncertain,
         protocols=(options.protocol,),
-        recaser=recaser,
-        resamples=options.resamples,
-        seed=options.seed,
+        texts=labelled_texts(studies.predictions),
+        recaser=Recaser(folder.texts('train') if folder else ()) if options.recase else None,
     )
-    train = train_texts(folder.texts('train'), *rules[:2], settings['protocols']) if folder else None
-    entry = score_predictions(
-        studies.predictions,
-        *rules[:2],
-        constant=constant_report(folder, rules, options.seed),
-        train=train,
-        labels=labels,
-        **settings,
-    )
-    if options.compare:
-        entry['comparison'] = comparison(options, studies, rules, labels, settings)
+    weights = bootstrap.resampling_weights(len(studies.ids), options.resamples, options.seed)
+    constant = constant_report(folder, rules, options.seed)
+    # A copy is one in cleaned form too: the model writes no other.
+    form = options.protocol if options.protocol in CLEANED else 'full'
+    train = train_texts(folder.texts('train'), *rules[:2], (form,)) if folder else None
+    own, baseline = score_sets(studies.predictions, scorer, constant, labels)
+    entry = split_entry(studies.predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
+    values = own.nlg[options.protocol].per_study
     if options.merge:
-        found = radeval.read_scores(options.merge, studies.ids, options.protocol, options.resamples, options.seed)
-        entry['merged'] = {'file': str(options.merge), 'sha256': digest(options.merge), **found}
+        merged = exchange.add_radcliq(exchange.read_scores(options.merge, studies, options.protocol), values)
+        entry['merged'] = file_facts(options.merge) | exchange.summary(merged, weights)
+        theirs = {name: value for name, value in merged.items() if isinstance(value, np.ndarray)}
+        values = theirs | values
+    if options.compare or options.board:
+        names = system_names([options.predictions, *options.compare])
+        systems = {names[options.predictions]: make_system(studies.reports, own, scorer, train)}
+        for path, *scored in compared(options, studies, scorer, labels):
+            systems[names[path]] = make_system(*scored, scorer, train)
+        if constant is not None:
+            systems[CONSTANT] = make_system([constant.report] * len(studies.ids), baseline, scorer, train)
+        entry['leader_board'] = leader_board.compare(systems, weights, options.permutations, options.seed)
+        entry['leader_board']['files'] = {names[path]: file_facts(path) | known_of(path) for path in options.compare}
+        for path in options.board:
+            leader_board.write_board(path, entry['leader_board'], systems, studies, scorer, options.protocol)
     entry['provenance'] = provenance(options, studies, rules, folder)
-    write(options, entry, studies, Scorer(*rules[:2], recaser=recaser))
+    write(options, entry, studies, scorer, values)
     return entry
+
+
+def compared(
+    options: Options, studies: Studies, scorer: Scorer, labels: Labels
+) -> Iterator[tuple[Path, list[str], SetScores]]:
+    """File, reports and scores of each system that is compared."""
+    for path, label_file in zip_longest(options.compare, options.compared_labels):
+        rows = read_rows(path, options.section)
+        found = texts({name: row for name, row in rows.items() if name not in studies.left_out}, path, REPORT)
+        same_studies(studies.ids, found, str(options.predictions), str(path))
+        reports = [found[study_id] for study_id in studies.ids]
+        predicted = read_labels(label_file, studies.ids)
+        yield path, reports, scorer.score(reports, studies.whole_references, predicted, labels.target)
+
+
+def make_system(reports: list[str], scores: SetScores, scorer: Scorer, train: TrainTexts | None) -> System:
+    """A row of the leader board."""
+    copied = copied_share(reports, train or {}, scorer.tokenizer, scorer.max_seq_length)
+    return System(reports, scores, scorer.distinct(reports), next(iter(copied.values()), None))
+
+
+def system_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each file: its run's, or its own, or the whole path where several would have one name."""
+    short = {path: run.name if (run := run_folder(path)) else path.stem for path in paths}
+    counts = Counter(short.values())
+    return {path: name if counts[name] == 1 and name != CONSTANT else str(path) for path, name in short.items()}
+
+
+def file_facts(path: Path) -> dict[str, str]:
+    """A file, and what tells it apart from another of its name."""
+    return {'file': str(path), 'sha256': digest(path)}
 
 
 def choose_labeler(options: Options) -> Labeler | None:
@@ -122,25 +184,6 @@ def constant_report(folder: DataFolder | None, rules: TextRules, seed: int) -> C
     return select_constant_report(folder.texts('train'), folder.texts('val'), *rules[:2], seed=seed)
 
 
-def comparison(
-    options: Options, studies: Studies, rules: TextRules, labels: Labels, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """Paired differences, these reports minus those of the other file."""
-    path = options.compare
-    reports = texts(read_rows(path), path, REPORT)
-    same_studies(studies.ids, reports, str(options.predictions), str(path))
-    others = [row | {'report': reports[row['id']]} for row in studies.predictions]
-    difference = compare_predictions(
-        studies.predictions,
-        others,
-        *rules[:2],
-        labels=labels,
-        baseline_labels=read_labels(options.compared_labels, studies.ids),
-        **settings,
-    )
-    return {'file': str(path), 'sha256': digest(path), **known_of(path), 'difference': difference}
-
-
 def known_of(predictions: Path) -> dict[str, Any]:
     """The run that made a predictions file, where the file lies in its workdir."""
     run = run_folder(predictions)
@@ -153,23 +196,35 @@ def known_of(predictions: Path) -> dict[str, Any]:
 def provenance(options: Options, studies: Studies, rules: TextRules, folder: DataFolder | None) -> dict[str, Any]:
     """Everything that the scores depend on, and the system as far as it is known."""
     return known_of(options.predictions) | {
-        'predictions': {'file': str(options.predictions), 'sha256': digest(options.predictions)},
+        'predictions': file_facts(options.predictions),
         'references': studies.references,
         'split': studies.split,
         'protocol': options.protocol,
-        'annotation': {'file': str(folder.path), 'sha256': digest(folder.path)} if folder else None,
+        'section': options.section if options.protocol == 'rexrank' else None,
+        'left_out': len(studies.left_out),
+        'annotation': file_facts(folder.path) if folder else None,
         'text_rules': rules.facts,
         'bootstrap': {'resamples': options.resamples, 'seed': options.seed},
         'versions': package_versions(),
     }
 
 
-def write(options: Options, entry: dict[str, Any], studies: Studies, scorer: Scorer) -> None:
+def write(
+    options: Options, entry: dict[str, Any], studies: Studies, scorer: Scorer, values: dict[str, np.ndarray]
+) -> None:
     """Prints the tables and writes the files."""
     print(tables.report_text(entry))
     if options.export:
-        radeval.export_pairs(options.export, studies, options.protocol, scorer)
-        print(f'\nPairs for RadEval: {options.export}')
+        exchange.export_pairs(options.export, studies, options.protocol, scorer)
+    if options.per_study:
+        write_columns(options.per_study, {'id': studies.ids, **{name: each.tolist() for name, each in values.items()}})
     if options.output:
         write_json(options.output, entry)
-        print(f'\nScores as JSON: {options.output}')
+    for title, paths in (
+        ('Pairs for other programs', [options.export]),
+        ('Scores by study', [options.per_study]),
+        ('Leader board', options.board),
+        ('Scores as JSON', [options.output]),
+    ):
+        for path in filter(None, paths):
+            print(f'\n{title}: {path}')

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from camanet_jax.data.rexrank import SECTIONS
 from camanet_jax.data.schema import SPLITS, label_row, summarise
 from camanet_jax.labeling.label_files import read_label_csv, read_label_json
 from camanet_jax.metrics.protocol import CLEANED
@@ -19,7 +20,6 @@ from camanet_jax.scoring.report_rows import (
     DataFolder,
     Rows,
     as_written,
-    has_references,
     read_rows,
     texts,
 )
@@ -33,20 +33,39 @@ class Studies(NamedTuple):
         as written.
       split: of the data set; None where nothing tells.
       references: where they come from.
+      order: ids in the order of the predictions file.
+      left_out: ids of studies whose report, in a ReXrank file, has none of the sections that are compared.
     """
 
     predictions: list[dict[str, Any]]
     split: str | None
     references: str
+    order: list[str]
+    left_out: list[str]
 
     @property
     def ids(self) -> list[str]:
         """The studies, in order."""
         return [row['id'] for row in self.predictions]
 
+    @property
+    def reports(self) -> list[str]:
+        """The reports, in the order of `ids`."""
+        return [row['report'] for row in self.predictions]
+
+    @property
+    def whole_references(self) -> list[str]:
+        """The references, in the order of `ids`."""
+        return [row['reference_full'] for row in self.predictions]
+
 
 def pair_studies(
-    path: Path, references: Path | None, folder: DataFolder | None, split: str | None, protocol: str
+    path: Path,
+    references: Path | None,
+    folder: DataFolder | None,
+    split: str | None,
+    protocol: str,
+    section: str = SECTIONS[0],
 ) -> Studies:
     """References from the file given, else from the predictions' own rows, else from the data folder's split.
 
@@ -55,35 +74,34 @@ def pair_studies(
     Raises:
       ValueError: there are none, or predictions and references are not of the same studies.
     """
-    rows = read_rows(path)
+    rows = read_rows(path, section)
+    theirs, of = (read_rows(references, section), references) if references else (rows, path)
+    left_out = [study_id for study_id, row in theirs.items() if of.suffix == '.json' and not row['reference_raw']]
+    rows, theirs = ({key: row for key, row in side.items() if key not in left_out} for side in (rows, theirs))
     reports = texts(rows, path, REPORT)
-    expected, source, written = find_references(rows, path, references, folder, split, protocol)
+    fields = (*REFERENCE, *REPORT) if references else REFERENCE  # a file of references may call them reports
+    expected, source, written = find_references(theirs, of, fields, folder, split, protocol)
     same_studies(expected, reports, source, str(path))
     names = ('reference_full', 'reference_raw') if written else ('reference_full',)
     predictions = [
         {'id': study_id, 'report': reports[study_id], **dict.fromkeys(names, reference)}
         for study_id, reference in expected.items()
     ]
-    return Studies(in_order(predictions), split or split_of(expected, path, folder), source)
+    return Studies(in_order(predictions), split or split_of(expected, path, folder), source, list(rows), left_out)
 
 
 def find_references(
-    rows: Rows, path: Path, references: Path | None, folder: DataFolder | None, split: str | None, protocol: str
+    rows: Rows, path: Path, fields: Sequence[str], folder: DataFolder | None, split: str | None, protocol: str
 ) -> tuple[dict[str, str], str, bool]:
-    """{id: whole reference}, where it is from, and whether it is as written."""
-    if references is not None:
-        theirs = read_rows(references)
-        return texts(theirs, references, (*REFERENCE, *REPORT)), str(references), as_written(theirs)
-    if has_references(rows) and (protocol in CLEANED or as_written(rows)):
-        return texts(rows, path, REFERENCE), str(path), as_written(rows)
-    if folder is None and has_references(rows):
-        raise ValueError(
-            f'{path} holds cleaned references, {protocol} compares them as written. '
-            'Give --references FILE (id, report), or --data DIR with annotation.json.'
-        )
+    """{id: whole reference} from the rows, else from the data folder; where it is from; whether it is as written."""
+    here = any(field in row for row in rows.values() for field in fields)
+    if here and (protocol in CLEANED or as_written(rows)):
+        return texts(rows, path, fields), str(path), as_written(rows)
     if folder is None:
+        got = 'holds cleaned references' if here else 'holds no references'
         raise ValueError(
-            f'{path} holds no references. Give --references FILE (id, report), or --data DIR with annotation.json.'
+            f'{path} {got}; the protocol {protocol} needs {"some" if protocol in CLEANED else "them as written"}. '
+            'Give --references FILE (id, report), or --data DIR with annotation.json.'
         )
     split = split or folder.split_of(set(rows))
     return folder.by_id(split), f'{folder.path}, split {split}', True

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from camanet_jax.metrics.classification import AVERAGES, CLASS_SETS, PREFIXES
 from camanet_jax.metrics.meteor import NLTK_METEOR
+from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.reporting.score_tables import DEFAULT_CONVENTION, constant_clinical, conventions
 from camanet_jax.reporting.tables import markdown_table
-from camanet_jax.run.provenance import caption, run_in_words
+from camanet_jax.run.provenance import caption
+from camanet_jax.scoring.leader_board import board_text
 
 
 def report_text(entry: Mapping[str, Any]) -> str:
@@ -15,8 +16,8 @@ def report_text(entry: Mapping[str, Any]) -> str:
     parts = [heading(entry), language_table(entry)]
     if entry['clinical']:
         parts += clinical_tables(entry)
-    if 'comparison' in entry:
-        parts.append(comparison_table(entry))
+    if 'leader_board' in entry:
+        parts.append(board_text(entry['leader_board']))
     if 'merged' in entry:
         parts.append(merged_table(entry['merged']))
     return '\n\n'.join([*parts, footer(entry)])
@@ -26,11 +27,16 @@ def heading(entry: Mapping[str, Any]) -> str:
     """The scored file, and the share of its reports that are copied."""
     made_by = entry['provenance']
     protocol, rules = made_by['protocol'], made_by['text_rules']
-    facts = [f'studies {entry["studies"]}', f'distinct reports {entry["distinct_reports"]}']
+    facts = [f'studies {entry["studies"]}']
+    if made_by['left_out']:
+        facts.append(f'left out, without the section that is compared: {made_by["left_out"]}')
+    facts += [f'distinct reports {entry["distinct_reports"]}']
     if 'copied_from_train' in entry:
-        facts.append(f'copied from train {entry["copied_from_train"][protocol]:.1%}')
+        facts.append(f'copied from train {next(iter(entry["copied_from_train"].values())):.1%}')
     if 'constant_baseline' in entry:
         facts.append(f'train studies with the constant report {entry["constant_baseline"]["train_studies"]}')
+    if protocol not in CLEANED:
+        rules = entry['cleaning'][protocol]
     shown = ', '.join(f'{name} {value}' for name, value in rules.items())
     return (
         f'{made_by["predictions"]["file"]}: {", ".join(facts)}\n'
@@ -58,7 +64,7 @@ def meteor_note(scores: Mapping[str, float]) -> str:
     """A note where METEOR is not the authors' program's."""
     if NLTK_METEOR in scores:
         return f"\n\n{NLTK_METEOR} is nltk's, since Java is missing here. It is not comparable with METEOR 1.5."
-    if 'METEOR' not in scores:
+    if 'METEOR' not in scores and 'BLEU_1' in scores:
         return "\n\nMETEOR is left out: it needs Java on the path, its stand-in nltk's WordNet."
     return ''
 
@@ -84,46 +90,17 @@ def policy_of(clinical: Mapping[str, Any]) -> str:
     return next(name for name in clinical if name.startswith('uncertain_'))
 
 
-def clinical_f1(clinical: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
-    """Title and F1 under the default text and policy, by the names of `classification.f1_statistics`."""
-    scores = clinical['conventions'][next(iter(clinical['conventions']))][policy_of(clinical)]
-    return {
-        f'{PREFIXES[classes]}{average}_F1': (f'F1, {classes} classes, {average}', scores[classes][average]['F1'])
-        for classes in CLASS_SETS
-        for average in AVERAGES
-    }
-
-
-def comparison_table(entry: Mapping[str, Any]) -> str:
-    """Both files' scores, and the paired differences."""
-    found, rows = entry['comparison'], []
-    values = clinical_f1(entry['clinical']) if entry['clinical'] else {}
-    values |= {name: (name, value) for name, value in entry[entry['provenance']['protocol']].items()}
-    for name, difference in (pair for scores in found['difference'].values() for pair in scores.items()):
-        title, value = values[name]
-        rows.append(
-            [
-                title,
-                f'{value:.4f}',
-                f'{value - difference["difference"]:.4f}',
-                signed(difference),
-                f'{difference["p_value"]:.3f}',
-            ]
-        )
-    return (
-        f'Compared with {found["file"]} ({run_in_words(found)}), paired bootstrap over studies:\n\n'
-        + markdown_table(['score', 'this file', 'the other', 'difference and 95% interval', 'p'], rows)
-    )
-
-
 def merged_table(merged: Mapping[str, Any]) -> str:
-    """Scores that another program computed."""
+    """Scores that another program computed; what was refused, in words."""
     rows = [
-        [name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '']
+        [name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '', values['better']]
         for name, values in merged['scores'].items()
+        if 'value' in values
     ]
     notes = ''.join(f', {name} {text}' for name, text in merged['notes'].items())
-    return f'From {merged["file"]}{notes}:\n\n' + markdown_table(['score', 'value', '95% interval'], rows)
+    refused = [f'\n\n{values["refused"]}' for values in merged['scores'].values() if 'refused' in values]
+    table = markdown_table(['score', 'value', '95% interval', 'better'], rows)
+    return f'From {merged["file"]}{notes}:\n\n{table}' + ''.join(refused)
 
 
 def footer(entry: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ def oracle(state_dict, words):
 
 
 def test_labels_in_our_order_whatever_the_batch(files, state_dict):
-    name, label = chexbert_labeler(*files, batch_size=2)
+    name, label, embed = chexbert_labeler(*files, batch_size=2)
     labels = label(REPORTS)
     assert name == 'chexbert'
     for row, words in ((labels[1], ['[CLS]', 'heart', 'is', 'normal', '[SEP]']), (labels[2], ['[CLS]', '[SEP]'])):
@@ -29,6 +29,8 @@ def test_labels_in_our_order_whatever_the_batch(files, state_dict):
         assert row.tolist() == [expected[observation] for observation in OBSERVATIONS]
     np.testing.assert_array_equal(chexbert_labeler(*files, batch_size=8)[1](REPORTS), labels)
     assert set(np.unique(labels)) == {-2, -1, 0, 1}, 'the test sees every value'
+    first = chexbert(state_dict, [WORDS.index(word) for word in ('[CLS]', 'heart', 'is', 'normal', '[SEP]')])[0]
+    np.testing.assert_allclose(embed(REPORTS)[1], first, rtol=1e-4, atol=1e-5)
 
 
 def test_no_reports(files):

@@ -4,8 +4,10 @@ import pytest
 from camanet_jax.metrics.bootstrap import (
     StudyStatistics,
     bootstrap_interval,
+    holm,
     mean_statistics,
     paired_bootstrap,
+    paired_permutation,
     resampling_weights,
 )
 
@@ -60,3 +62,17 @@ def test_no_studies_and_wrong_weights_are_refused():
         resampling_weights(0)
     with pytest.raises(ValueError, match='Expected weights for 3 studies, got 4'):
         bootstrap_interval(mean_statistics(np.ones(3)), resampling_weights(4))
+
+
+def test_a_permutation_test_over_all_swaps():
+    # Differences of the means when the systems are swapped by study: +-1 +-2 +-3, of which two are as large as 6.
+    ours, theirs = mean_statistics(np.array([1.0, 2, 3])), mean_statistics(np.zeros(3))
+    assert paired_permutation(ours, theirs, 8000) == pytest.approx(2 / 8, abs=0.02)
+    assert paired_permutation(ours, ours, 100) == 1
+    assert paired_permutation(mean_statistics(np.arange(30.0) + 1), mean_statistics(np.zeros(30)), 99) == 1 / 100
+    assert paired_permutation(theirs, ours, 2500, seed=1) == paired_permutation(theirs, ours, 2500, seed=1)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.9]) == pytest.approx([0.04, 0.09, 0.09, 0.9])
+    assert holm([0.5, 0.6]) == [1.0, 1.0] and holm([]) == []

@@ -1,6 +1,6 @@
 """Columns line up, numbers to the right."""
 
-from camanet_jax.reporting.tables import markdown_table, text_table
+from camanet_jax.reporting.tables import latex_table, markdown_table, text_table
 
 ROWS = [['BLEU_4', '0.1'], ['CIDEr', '12.5']]
 
@@ -19,3 +19,10 @@ def test_markdown_is_aligned_where_asked_for():
         '| BLEU_4 | 0.1 |',
         '| CIDEr | 12.5 |',
     ]
+
+
+def test_latex_is_escaped():
+    lines = latex_table(['a & b', '#'], [['50%_{x}', '\\~^$']]).splitlines()
+    assert lines[0] == r'\begin{tabular}{lr}' and lines[-1] == r'\end{tabular}'
+    assert lines[2] == r'a \& b & \# \\'
+    assert lines[4] == r'50\%\_\{x\} & \textbackslash{}\textasciitilde{}\textasciicircum{}\$ \\'

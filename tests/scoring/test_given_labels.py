@@ -75,8 +75,9 @@ def test_another_systems_labels_enter_the_comparison(data, score, write, referen
         write('y.csv', TEST),
     )
     found = score(write('x.csv', TEST), *options, '--compared_labels', references)
-    assert found['comparison']['difference']['clinical']['micro_F1']['difference'] == pytest.approx(0.5 - 1)
-    assert 'clinical' not in score(write('x.csv', TEST), *options)['comparison']['difference']
+    (test,) = (each for each in found['leader_board']['tests'] if each['score'] == 'micro_F1')
+    assert test['difference'] == pytest.approx(1 - 0.5)
+    assert 'micro_F1' not in score(write('x.csv', TEST), *options)['leader_board']['systems']['y']['scores']
 
 
 def test_faults(data, score, write, references, tmp_path):

@@ -2,13 +2,28 @@ import gzip
 
 import pytest
 
-from camanet_jax.scoring.report_rows import REFERENCE, REPORT, has_references, read_rows, texts
+from camanet_jax.run.files import write_columns
+from camanet_jax.scoring.report_rows import REFERENCE, REPORT, read_rows, texts
 
 
 def test_numbers_are_ids_and_blank_lines_are_none(tmp_path):
     path = tmp_path / 'x.jsonl.gz'
     path.write_bytes(gzip.compress('\ufeff\r\n{"id": 7, "report": "a \u2028 b"}\r\n\r\n'.encode()))
     assert texts(read_rows(path), path, REPORT) == {'7': 'a \u2028 b'}
+
+
+def test_other_harnesses_names_and_parquet(tmp_path):
+    columns = {'sample_id': ['a', 'b'], 'reference': ['x', 'y'], 'hypothesis': ['', 'z']}
+    for name in ('x.parquet', 'x.csv'):
+        write_columns(tmp_path / name, columns)
+        rows = read_rows(tmp_path / name)
+        assert texts(rows, tmp_path, REPORT) == {'a': '', 'b': 'z'}
+        assert texts(rows, tmp_path, REFERENCE) == {'a': 'x', 'b': 'y'}
+    (tmp_path / 'x.csv').write_text('study_id,findings,impression\na,x,y\n')
+    assert texts(read_rows(tmp_path / 'x.csv'), tmp_path, REPORT) == {'a': 'x'}
+    (tmp_path / 'y.parquet').write_text('no table')
+    with pytest.raises(ValueError, match='y.parquet: expected a Parquet table'):
+        read_rows(tmp_path / 'y.parquet')
 
 
 def test_quoted_reports_may_hold_commas_and_line_ends(tmp_path):
@@ -21,7 +36,7 @@ def test_the_whole_reference_comes_before_the_cut_one(tmp_path):
     path = tmp_path / 'x.jsonl'
     path.write_text('{"id": "a", "reference": "cut", "reference_full": "whole"}\n{"id": "b", "reference": "only"}\n')
     rows = read_rows(path)
-    assert has_references(rows) and texts(rows, path, REFERENCE) == {'a': 'whole', 'b': 'only'}
+    assert texts(rows, path, REFERENCE) == {'a': 'whole', 'b': 'only'}
     with pytest.raises(ValueError, match=r'text under report or .* in every row .* none in 2 rows: a; b'):
         texts(rows, path, REPORT)
 

@@ -110,11 +110,15 @@ def test_comparison_is_paired_by_id(data, score, write, capsys):
     other = write('y.csv', dict(reversed(TEST.items())))
     found = score(write('x.csv', REPORTS), '--data', data, '--compare', other)
     own = score(other, '--data', data)
-    difference = found['comparison']['difference']
-    assert difference['cut']['BLEU_1']['difference'] == pytest.approx(found['cut']['BLEU_1'] - own['cut']['BLEU_1'])
-    assert difference['cut']['ROUGE_L']['high'] <= 0 < difference['cut']['ROUGE_L']['p_value']
-    assert difference['clinical']['micro_F1']['difference'] < 0
-    assert f'Compared with {other}' in capsys.readouterr().out
+    board = found['leader_board']
+    assert list(board['systems']) == ['x', 'y', 'constant report'] and board['files']['y']['file'] == str(other)
+    tests = {test['score']: test for test in board['tests'] if test['system'] == 'y'}
+    assert tests['BLEU_1']['difference'] == pytest.approx(own['cut']['BLEU_1'] - found['cut']['BLEU_1'])
+    assert tests['ROUGE_L']['low'] >= 0 < tests['ROUGE_L']['p_value']
+    assert tests['micro_F1']['difference'] > 0
+    assert board['systems']['y']['scores']['BLEU_1'] == pytest.approx(own['cut']['BLEU_1'])
+    assert board['systems']['constant report']['scores']['CIDEr'] == found['constant_baseline']['CIDEr']
+    assert '| minus x' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_raw_wants_references_as_written(score, write, data, tmp_path):
     rows = [{'id': name, 'report': text, 'reference_full': text.lower()} for name, text in TEST.items()]
     path = tmp_path / 'run.jsonl'
     path.write_text('\n'.join(map(json.dumps, rows)))
-    with pytest.raises(SystemExit, match='holds cleaned references, raw compares them as written'):
+    with pytest.raises(SystemExit, match='holds cleaned references; the protocol raw needs them as written'):
         score(path, protocol='raw')
     assert score(path, '--data', data, protocol='raw')['raw']['BLEU_1'] == pytest.approx(1)
     path.write_text('\n'.join(json.dumps(row | {'reference_raw': row['report']}) for row in rows))

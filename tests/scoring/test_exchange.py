@@ -48,7 +48,8 @@ def test_there_and_back(data, score, write, tmp_path, score_pairs, capsys):
     found = score(write('x.csv', dict(reversed(REPORTS.items()))), '--data', data, '--merge', theirs)['merged']
     assert found['scores']['words']['value'] == pytest.approx((12 + 5 + 9) / 3)
     assert found['scores']['words']['interval'][0] < found['scores']['words']['interval'][1]
-    assert found['scores']['green'] == {'value': 0.5} and found['scores']['labels/Edema'] == {'value': 0.25}
+    assert found['scores']['green'] == {'value': 0.5, 'better': 'higher'}
+    assert found['scores']['labels/Edema']['value'] == 0.25
     assert found['notes'] == {'radeval': '2.2.1'}
     assert '| labels/Edema | 0.2500 |' in capsys.readouterr().out
 

@@ -1,0 +1,61 @@
+"""ReXrank's files: studies by id in a JSON object, as its leaderboard gives them out and takes them back.
+
+A study has image_path [..], key_image_path, frontal_lateral [..], context, section_findings and section_impression (a
+text, or NaN where the report has no such section), report, split and subject_id; a model adds model_prediction.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from camanet_jax.data.schema import read_json_object, summarise
+
+PREDICTION = 'model_prediction'
+SECTIONS = ('findings', 'both')
+FINDINGS = re.compile(r'\s*Findings:\s*(.*?)\s*(?:Impression:.*)?', re.I | re.S)
+
+
+def read_rexrank(path: Path) -> dict[str, dict[str, Any]]:
+    """The studies of a file, in its order.
+
+    Raises:
+      ValueError: it is no such file; what is wrong with which studies is listed.
+    """
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file; expected a ReXrank file, studies by id')
+    studies = read_json_object(path)
+    wrong = [
+        f'{study_id}: expected an object with section_findings and section_impression'
+        for study_id, study in studies.items()
+        if not isinstance(study, dict) or not {'section_findings', 'section_impression'} <= study.keys()
+    ]
+    if wrong or not studies:
+        raise ValueError(
+            f'{path}: expected a ReXrank file, studies by id; got '
+            f'{summarise(wrong, "problem", "problems") if wrong else "none"}'
+        )
+    return studies
+
+
+def reference(study: Mapping[str, Any], section: str) -> str:
+    """The text that a prediction is compared with; '' where the report has none of the sections.
+
+    Of both sections it is "Findings: .. Impression: ..", with the word None for one that is missing, as ReXrank has it.
+    """
+    findings, impression = (_text(study[f'section_{name}']) for name in ('findings', 'impression'))
+    if section == 'findings':
+        return findings or ''
+    return f'Findings: {findings} Impression: {impression}' if findings or impression else ''
+
+
+def prediction(study: Mapping[str, Any], section: str) -> str | None:
+    """A model's text, or its findings; None where it wrote nothing for this study."""
+    written = study.get(PREDICTION)
+    if section == 'findings' and isinstance(written, str) and (findings := FINDINGS.fullmatch(written)):
+        return findings[1]
+    return written
+
+
+def _text(section: Any) -> str | None:
+    return section if isinstance(section, str) and section.strip() else None

@@ -1,0 +1,65 @@
+"""ReXrank's inference: its JSON of studies in, the same with `model_prediction` out, saved after every study."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from camanet_jax.data.rexrank import PREDICTION, read_rexrank
+from camanet_jax.generate.generate import SOME_FAILED
+from camanet_jax.generate.reporter import load
+from camanet_jax.generate.study_list import ListedStudy
+from camanet_jax.run.files import write_json
+from camanet_jax.run.progress import Progress
+
+LOG = logging.getLogger(__name__)
+
+
+def predict(source: Path, output: Path, images: Path, workdir: Path, write: Callable[[str], str] | None = None) -> int:
+    """Writes the predictions of the studies that have none in `output`; a second call goes on where one was stopped.
+
+    Args:
+      write: what becomes of a report, such as a `Recaser`; by default it stays as the model writes it, cleaned.
+
+    Returns:
+      The exit code: 0, or 1 where studies have no prediction, since none of their films is there or can be read.
+    """
+    studies = read_rexrank(source)
+    done = read_rexrank(output) if output.exists() else {}
+    if done.keys() - studies.keys():
+        raise ValueError(f'{output}: expected studies of {source}, got others; choose another file for the output.')
+    for name, study in done.items():
+        if PREDICTION in study:
+            studies[name][PREDICTION] = study[PREDICTION]
+    waiting = [name for name, study in studies.items() if PREDICTION not in study]
+    failed = 0
+    if waiting:
+        reporter = load(workdir)
+        listed = [ListedStudy(name, films(studies[name], images, reporter.config.data.views)) for name in waiting]
+        with Progress('Writing reports', len(listed)) as bar:
+            for study, report in reporter.stream([study for study in listed if study.paths]):
+                if isinstance(report, ValueError):
+                    LOG.warning('Study %s has no prediction: %s', study.id, report)
+                else:
+                    text = write(report.report) if write else report.report
+                    studies[study.id][PREDICTION] = f'Findings: {text}'
+                    write_json(output, studies)
+                bar.advance()
+        failed = sum(PREDICTION not in study for study in studies.values())
+    LOG.info('Predictions of %d studies are in %s', len(studies) - failed, output)
+    if failed:
+        LOG.warning('%d studies have no prediction; the same command tries them again.', failed)
+    return SOME_FAILED if failed else 0
+
+
+def films(study: Mapping[str, Any], images: Path, views: int) -> tuple[Path, ...]:
+    """The films that are there, frontal first and the key film before others; the first and the last of too many."""
+    names = study.get('image_path', [])
+    sides = [*study.get('frontal_lateral', []), *[''] * len(names)]
+    order = {
+        name: (side == 'Lateral', name != study.get('key_image_path')) for name, side in zip(names, sides, strict=False)
+    }
+    there = [images / name for name in sorted(order, key=order.__getitem__) if (images / name).is_file()]
+    if len(there) <= views:
+        return tuple(there)
+    return (*there[: views - 1], there[-1] if views > 1 else there[0])

@@ -1,0 +1,176 @@
+"""Pairs for other programs (third_party/radeval), and their scores back."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camanet_jax.metrics import rexrank
+from camanet_jax.metrics.bootstrap import StudyStatistics, bootstrap_interval, mean_statistics
+from camanet_jax.metrics.scorer import Scorer
+from camanet_jax.run.files import as_csv, read_csv, read_json, write_columns, write_json, write_text
+from camanet_jax.scoring.studies import Studies, same_studies
+
+IDS = 'ids'
+NUMBERED = 'study_id'  # the column of ids of ReXrank's scorer, which are integers
+INVERSE = '1/RadCliQ-v1'
+# Names of RadCliQ-v1's parts, and of itself per study, in what CXR-Report-Metric and the bridge to RadEval write.
+PART_NAMES = {'radgraph_combined': 'radgraph_radcliq', 'bertscore': 'bertscore_distilroberta'}
+RADCLIQ_NAMES = ('RadCliQ-v1', 'radcliq_v1')
+DISTANCES = ('radcliq', 'error')  # names that begin or end so are lower where reports are better, study by study
+
+Values = dict[str, Any]  # name -> [B] in the order of the studies, a number of the whole set, or a text
+
+
+def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) -> None:
+    """Writes the compared strings as the path's name asks.
+
+    x.json             RadEval's layout, {"references": [..], "hypotheses": [..]}, with ids
+    x.csv, x.parquet   sample_id, reference, hypothesis
+    a folder           gt_reports.csv and predicted_reports.csv of ReXrank's scorer: study_id, report. Its ids are
+                       integers: studies count from 0 in the order of the predictions file, and `read_scores` maps back.
+    """
+    ids, hypotheses = studies.ids, scorer.compared(protocol, studies.reports)
+    references = scorer.compared(protocol, studies.whole_references, recase=False)
+    if path.suffix in ('.csv', '.parquet'):
+        write_columns(path, {'sample_id': ids, 'reference': references, 'hypothesis': hypotheses})
+    elif path.suffix == '.json':
+        write_json(path, {IDS: ids, 'protocol': protocol, 'references': references, 'hypotheses': hypotheses})
+    elif path.suffix == '':
+        for name, texts in (('gt', references), ('predicted', hypotheses)):
+            by_id = dict(zip(ids, texts, strict=True))
+            rows = ([number, by_id[study_id]] for number, study_id in enumerate(studies.order))
+            write_text(path / f'{name}_reports.csv', as_csv([(NUMBERED, 'report'), *rows]))
+    else:
+        raise ValueError(f'{path}: expected a name that ends in .json, .csv or .parquet, or a folder')
+
+
+def read_scores(path: Path, studies: Studies, protocol: str) -> Values:
+    """Scores by name from what another program wrote: JSON of RadEval, or the CSV of ReXrank's scorer.
+
+    A number is a score of the whole set. A list is a score per study, in the order of "ids" or else of the export.
+    Parts of a score get the names `whole/part`. Texts are notes, such as a version.
+
+    Raises:
+      ValueError: it is no such file, or its scores are of another protocol, of other studies or not finite.
+    """
+    content = _read_table(path, studies) if path.suffix == '.csv' else _read(path)
+    if (theirs := content.pop('protocol', protocol)) != protocol:
+        raise ValueError(
+            f'{path}: expected scores of the protocol {protocol}, got those of {theirs}; export under '
+            f'{protocol}, or merge under {theirs}.'
+        )
+    theirs = content.pop(IDS, studies.ids)
+    same_studies(studies.ids, theirs, 'the predictions', str(path))
+    place = {study_id: i for i, study_id in enumerate(theirs)}
+    order = [place[study_id] for study_id in studies.ids]
+    return {
+        name: value if isinstance(value, str) else _values(path, name, value, order) for name, value in _leaves(content)
+    }
+
+
+def add_radcliq(values: Values, own: Mapping[str, np.ndarray]) -> Values:
+    """The scores with RadCliQ-v1 per study, where it is there or its parts are; `own` are scores computed here."""
+    if any(isinstance(values.get(name), np.ndarray) for name in RADCLIQ_NAMES):
+        return values
+    per_study = {name: value for name, value in {**values, **own}.items() if isinstance(value, np.ndarray)}
+    parts = [per_study.get(name, per_study.get(PART_NAMES.get(name))) for name in rexrank.PARTS]
+    if any(part is None for part in parts):
+        return values
+    return values | {RADCLIQ_NAMES[0]: rexrank.radcliq_v1(np.stack(parts, axis=1))}
+
+
+def summary(values: Values, weights: np.ndarray) -> dict[str, dict[str, Any]]:
+    """{"scores": {name: {"value", "interval", "better"}}, "notes": {name: text}}.
+
+    A score per study has its mean and interval. RadCliQ-v1 per study adds its inverse mean, by which ReXrank ranks, or
+    under `refused` why there is none.
+    """
+    scores: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            scores[name] = _interval(mean_statistics(value), weights) | {'better': direction(name)}
+            if name in RADCLIQ_NAMES:
+                scores[INVERSE] = _inverse(value, weights) | {'better': 'higher'}
+        elif isinstance(value, float):
+            scores[name] = {'value': value, 'better': 'higher'}  # RadEval's radcliq_v1 of a set is 1 over the mean
+    return {'scores': scores, 'notes': {name: value for name, value in values.items() if isinstance(value, str)}}
+
+
+def direction(name: str) -> str:
+    """Whether a score per study is better when it is higher or lower."""
+    part = name.lower().rsplit('/')[-1]
+    return 'lower' if part.startswith(DISTANCES) or part.endswith(tuple(f'{each}s' for each in DISTANCES)) else 'higher'
+
+
+def _interval(statistics: StudyStatistics, weights: np.ndarray) -> dict[str, Any]:
+    return {'value': statistics.value(), 'interval': bootstrap_interval(statistics, weights)}
+
+
+def _inverse(per_study: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+    try:
+        statistics = rexrank.inverse_mean(per_study)
+    except ValueError as error:
+        return {'refused': str(error)}
+    if (mean_statistics(per_study).resampled(weights) <= 0).any():
+        return {'value': statistics.value()}  # of a resample whose mean is not positive there is no inverse
+    return _interval(statistics, weights)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = read_json(path)
+    except ValueError as error:
+        raise ValueError(f'{path}: expected the scores that RadEval returned, as JSON ({error})') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: expected an object of scores by name, got {type(content).__name__}')
+    return content
+
+
+def _read_table(path: Path, studies: Studies) -> dict[str, Any]:
+    """The columns of numbers of a CSV with study_id; its numbers are those of `export_pairs`, where ours are none."""
+    header, rows = read_csv(path)
+    cells = [row for _, row in rows]
+    if NUMBERED not in header or any(len(row) != len(header) for row in cells):
+        raise ValueError(f'{path}: expected a CSV with the column {NUMBERED} and cells for every name in its header')
+    columns = dict(zip(header, zip(*cells, strict=True), strict=True))
+    ids = list(columns.pop(NUMBERED))
+    if set(ids) == {str(number) for number in range(len(studies.order))} != set(studies.order):
+        ids = [studies.order[int(number)] for number in ids]
+    numbers = {name: _floats(column) for name, column in columns.items() if name not in ('', 'index')}
+    return {IDS: ids} | {name: column for name, column in numbers.items() if column is not None}
+
+
+def _floats(cells: Sequence[str]) -> list[float] | None:
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError:
+        return None
+
+
+def _leaves(scores: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+    for name, value in scores.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f'{prefix}{name}/')
+        else:
+            yield prefix + name, value
+
+
+def _values(path: Path, name: str, value: Any, order: Sequence[int]) -> np.ndarray | float:
+    values = value if isinstance(value, list) else [value]
+    if wrong := [
+        each
+        for each in values
+        if isinstance(each, bool) or not isinstance(each, int | float) or not math.isfinite(each)
+    ]:
+        raise ValueError(
+            f'{path}: expected finite numbers under {name}, got {wrong[0]!r} ({len(wrong)} of '
+            f'{len(values)}); score those reports again, or leave {name} out.'
+        )
+    if not isinstance(value, list):
+        return float(value)
+    if len(values) != len(order):
+        raise ValueError(f'{path}: expected {len(order)} values under {name}, one per study, got {len(values)}.')
+    return np.array(values, np.float64)[order]

@@ -1,0 +1,83 @@
+"""ReXrank's inference with a reporter that needs no model."""
+
+import json
+import math
+import types
+
+import pytest
+
+from camanet_jax.generate import rexrank
+from camanet_jax.generate.generate import SOME_FAILED
+
+
+class Reporter:
+    """Reports the names of the films it is given; stops before a study named `stop`, cannot read one named `broken`."""
+
+    stops = True
+    config = types.SimpleNamespace(data=types.SimpleNamespace(views=2))
+
+    def stream(self, studies):
+        for study in studies:
+            if self.stops and study.id == 'stop':
+                raise KeyboardInterrupt
+            names = ' '.join(path.name for path in study.paths)
+            yield study, ValueError('no film') if study.id == 'broken' else types.SimpleNamespace(report=names)
+
+
+@pytest.fixture
+def predict(monkeypatch, tmp_path):
+    """Runs the inference over studies of films by name; those with an exclamation mark are not there."""
+    monkeypatch.setattr(rexrank, 'load', lambda workdir: Reporter())
+
+    def run(studies, **options):
+        content = {}
+        for name, films in studies.items():
+            paths = [film.strip('!') for film, _ in films]
+            content[name] = {
+                'image_path': paths,
+                'key_image_path': paths[-1],
+                'frontal_lateral': [side for _, side in films],
+                'section_findings': math.nan,
+                'section_impression': 'Normal.',
+            }
+            for film, _ in films:
+                if '!' not in film:
+                    (tmp_path / film).touch()
+        (tmp_path / 'in.json').write_text(json.dumps(content))
+        code = rexrank.predict(tmp_path / 'in.json', tmp_path / 'out.json', tmp_path, tmp_path, **options)
+        return code, json.loads((tmp_path / 'out.json').read_text())
+
+    return run
+
+
+FILMS = {
+    'two': [('a', 'Lateral'), ('b', 'Frontal')],
+    'four': [('c', 'Frontal'), ('d', 'Lateral'), ('e', 'Frontal'), ('f', 'Lateral')],
+    'one is missing': [('g!', 'Frontal'), ('h', 'Lateral')],
+}
+
+
+def test_frontal_and_key_films_come_first_and_missing_ones_are_passed_over(predict):
+    code, found = predict(FILMS)
+    predictions = {name: study['model_prediction'] for name, study in found.items()}
+    assert predictions == {'two': 'Findings: b a', 'four': 'Findings: c d', 'one is missing': 'Findings: h'}
+    assert code == 0 and math.isnan(found['two']['section_findings'])
+
+
+def test_studies_without_films_have_no_prediction(predict):
+    code, found = predict({'two': FILMS['two'], 'broken': FILMS['two'], 'nothing': [('x!', 'Frontal')]})
+    assert code == SOME_FAILED
+    assert [name for name, study in found.items() if 'model_prediction' in study] == ['two']
+
+
+def test_every_study_is_saved_and_a_second_call_goes_on(predict, tmp_path, monkeypatch):
+    studies = {'two': FILMS['two'], 'stop': FILMS['two']}
+    with pytest.raises(KeyboardInterrupt):
+        predict(studies)
+    saved = json.loads((tmp_path / 'out.json').read_text())
+    assert saved['two']['model_prediction'] == 'Findings: b a' and 'model_prediction' not in saved['stop']
+    monkeypatch.setattr(Reporter, 'stops', False)
+    assert predict(studies, write=str.upper)[1]['stop']['model_prediction'] == 'Findings: B A'
+    assert predict(studies)[1]['two']['model_prediction'] == 'Findings: b a', 'it was there before'
+    with pytest.raises(ValueError, match='expected studies of .*in.json, got others'):
+        predict({'later': FILMS['two']})
