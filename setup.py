@@ -49,6 +49,6 @@ setup(
         'dicom': ['python-gdcm>=3.2.2; platform_machine in "x86_64 AMD64 arm64"'],  # compressed films
         'torch': ['torch>=2.6', 'torchvision>=0.21'],  # for benchmark.py train --compare=torchvision alone
         'tpu': ['jax[tpu]'],
-        'test': ['camanet_jax[chexbert,dicom]', 'beartype>=0.20', 'pytest>=8', 'ruff>=0.12'],
+        'test': ['camanet_jax[chexbert,dicom]', 'beartype>=0.20', 'pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.12'],
     },
 )

@@ -22,7 +22,7 @@ def run_main(
 
     The path is bare: without Java there is no METEOR, whose start takes longer than a tiny run.
     """
-    surroundings = os.environ | {'PATH': os.path.dirname(sys.executable), 'PYTHONPATH': str(ROOT)}
+    surroundings = os.environ | {'PATH': os.path.dirname(sys.executable)}
     return subprocess.run(
         [sys.executable, *program, *arguments],
         cwd=ROOT,

@@ -43,7 +43,7 @@ def execute(folder, compile_cache):
             [{'python': sys.executable}[program], *arguments, *cache],
             cwd=folder,
             text=True,
-            env=os.environ | {'PYTHONPATH': str(ROOT), 'PATH': os.path.dirname(sys.executable)},
+            env=os.environ | {'PATH': os.path.dirname(sys.executable)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

@@ -30,7 +30,7 @@ def test_the_cells_run_in_order_and_reports_can_be_shown(tmp_path):
         cwd=tmp_path,
         text=True,
         check=False,
-        env=os.environ | {'PYTHONPATH': str(ROOT), 'PATH': os.path.dirname(sys.executable), 'TMPDIR': str(tmp_path)},
+        env=os.environ | {'PATH': os.path.dirname(sys.executable), 'TMPDIR': str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

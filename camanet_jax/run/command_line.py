@@ -49,6 +49,8 @@ def with_recipe(argv: list[str]) -> list[str]:
     if config is None:
         return argv
     file, colon, argument = config.partition(':')
+    if colon and Path(config).is_file():
+        sys.exit(f'Error: --config: expected a path without a colon, which ends it; got {config}. Rename the folder.')
     try:
         path = find_recipe(file)
     except ValueError as error:

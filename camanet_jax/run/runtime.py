@@ -28,7 +28,6 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
     if config.compile_cache != 'off':
         folder = workdir.absolute().parent / CACHE_FOLDER if config.compile_cache == 'auto' else config.compile_cache
         jax.config.update('jax_compilation_cache_dir', str(folder))
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 1.0)
     if config.dtype == 'float64':
         jax.config.update('jax_enable_x64', True)
     if distributed:

@@ -39,3 +39,10 @@ def test_both_ways_of_writing_the_flag_name_the_shipped_recipe(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     one, two = with_recipe(['main', '--config=configs/demo.py']), with_recipe(['main', '--config', 'demo'])
     assert one[1] == f'--config={two[2]}' and one[1].endswith('/demo.py')
+
+
+def test_a_colon_in_the_path_of_a_configuration_is_named(tmp_path):
+    (tmp_path / 'a:b').mkdir()
+    (file := tmp_path / 'a:b' / 'mine.py').touch()
+    with pytest.raises(SystemExit, match='expected a path without a colon.*a:b/mine.py'):
+        with_recipe(['main', f'--config={file}'])

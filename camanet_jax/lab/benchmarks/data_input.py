@@ -3,12 +3,12 @@
 python scripts/benchmark.py input --config=configs/demo.py --step_seconds=0.05
 """
 
-import os
 import time
 from typing import Any
 
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.lab.benchmarks.workload import Workload
+from camanet_jax.run.cores import usable_cores
 
 NOTES = (
     'Batches as training reads them: decoded, augmented, tokenised and batched, all cores of this machine free for it.',
@@ -30,7 +30,7 @@ def run(
     config = workload.config
     source = open_split(config, 'train')
     tokenizer = build_tokenizer(config, source)
-    workers = workers or worker_numbers(os.cpu_count() or 1)
+    workers = workers or worker_numbers(usable_cores())
     rows = []
     for number in workers:
         changed = config.copy_and_resolve_references()
@@ -43,7 +43,7 @@ def run(
             'image_size': config.data.image_size,
             'data': config.data.name,
             'training_studies': len(source),
-            'cores': os.cpu_count(),
+            'cores': usable_cores(),
         },
         'workers': rows,
         'notes': list(NOTES),

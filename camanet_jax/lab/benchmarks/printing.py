@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration
 from camanet_jax.reporting.tables import text_table
+from camanet_jax.run.cores import usable_cores
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'grain', 'numpy')
 SCALES = ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k'))
@@ -25,7 +26,7 @@ def provenance(config: ConfigDict) -> dict[str, Any]:
         'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
         'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
         'host': platform.machine(),
-        'cores': os.cpu_count(),
+        'cores': usable_cores(),
         'load_average': os.getloadavg()[0],
         'python': platform.python_version(),
         'versions': {name: importlib.metadata.version(name) for name in PACKAGES},

@@ -121,6 +121,8 @@ def shrink(config: ConfigDict) -> None:
     config.model.update(
         width=16, feed_forward=16, heads=2, encoder_layers=1, decoder_layers=1, dropout=0.0, projection_dropout=0.0
     )
-    config.model.backbone_options = ConfigDict(dict(blocks=(1, 1), growth=4, stem=8))
+    small = dict(blocks=(1, 1), growth=4, stem=8)
+    known = config.model.backbone_options.keys() & small.keys()  # a ResNet has no growth
+    config.model.backbone_options = ConfigDict({name: small[name] for name in known})
     if config.data.name == 'synthetic':
         config.data.options = ConfigDict(dict(image_size=40, train_studies=8, val_studies=1, test_studies=1))
