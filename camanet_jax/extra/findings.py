@@ -11,9 +11,10 @@ from jaxtyping import Array, Bool, Float
 from camanet_jax import losses
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
+from camanet_jax.metrics.classification import FINDINGS
 from camanet_jax.models.outputs import CamanetOutput
 
-IS_FINDING = np.array([name != 'No Finding' for name in OBSERVATIONS])
+IS_FINDING = np.isin(OBSERVATIONS, FINDINGS)
 MOST_STUDIES = 0.3  # a word in a larger share of the reports belongs to no observation
 FEWEST_TOGETHER = 4  # reports of the observation with the word
 LEAST_RATIO = 3.0  # how many times as often as by chance: the exponential of their pointwise mutual information
@@ -22,7 +23,7 @@ LEAST_RATIO = 3.0  # how many times as often as by chance: the exponential of th
 def tied_words(experiment: Experiment) -> Bool[np.ndarray, 'V Y']:
     """Finds the words of each finding by their pointwise mutual information with its pseudo-label in the train split.
 
-    No word belongs to No Finding, nor to itself end or padding (id 0). Unlabelled studies are left out.
+    Id 0, the end, belongs to none, and no word to No Finding. Unlabelled studies are left out.
     """
     source, length = open_split(experiment.config, 'train'), experiment.config.data.max_seq_length
     labelled = (source.labels >= 0).any(1)
