@@ -29,7 +29,7 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     """
     studies, dtype = workload.config.batch_size, workload.config.dtype
     batch = workload.batch(studies)
-    theirs, facts = torchvision_step(np.asarray(batch['images']), network_of(workload), dtype)
+    theirs, facts = torchvision_step(np.array(batch['images']), network_of(workload), dtype)
     timings = measure({'here': extractor_step(workload, batch['images']), 'torchvision': theirs}, repeats)
     films = studies * workload.views
     rows = [
