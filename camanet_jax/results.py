@@ -16,7 +16,7 @@ from camanet_jax.metrics.scores import in_order
 from camanet_jax.reporting import curves, run_report
 from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
-from camanet_jax.run.provenance import caption, code_version, package_versions, run_provenance
+from camanet_jax.run.provenance import caption, code_version, numerics, package_versions, run_provenance
 from camanet_jax.run.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None
     tokenizer = evaluator.experiment.tokenizer
     train = constant_baseline.train_texts(sources['train'].reports, tokenizer, config.data.max_seq_length)
-    entries: dict[str, Any] = {'provenance': provenance(config, step)}
+    entries: dict[str, Any] = {'provenance': provenance(config, step) | {'data': sources['test'].content}}
     written: list[Path] = []
     for split in ('val', 'test'):
         result = evaluator.run(variables, sources[split], f'Evaluating {split}')
@@ -97,6 +97,7 @@ def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
     return run_provenance(configuration.as_data(config), step) | {
         'versions': package_versions(),
         'code': code_version(),
+        'numerics': numerics(),
         'device': f'{jax.device_count()} x {device.device_kind} ({device.platform})',
     }
 

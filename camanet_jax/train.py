@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration, results, sharding
 from camanet_jax.data.pipeline import BatchIterator, steps_per_epoch
+from camanet_jax.data.schema import SPLITS, check_labels
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
@@ -40,7 +41,8 @@ def train(config: ConfigDict, workdir: Path) -> None:
     sharding.check_batch_size('evaluation.batch_size', config.evaluation.batch_size)
 
     # 1. Data and vocabulary. Everything is checked before the workdir is touched.
-    train_source, val_source = open_split(config, 'train'), open_split(config, 'val')
+    train_source, val_source, _ = (open_split(config, split) for split in SPLITS)
+    check_labels(train_source.studies, config.data_dir or config.data.name)
     experiment = Experiment(config, build_tokenizer(config, train_source))
     experiment.check()
     epoch_steps = steps_per_epoch(train_source, config.batch_size)
@@ -52,7 +54,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         epoch_steps,
     )
     weights = None if has_checkpoint(workdir) else read_initial_weights(experiment)
-    claim_workdir(workdir, experiment)
+    claim_workdir(workdir, experiment, train_source.content)
 
     with only_writer(workdir):
         fit(make_training(experiment, workdir, train_source, val_source, epoch_steps), workdir, weights)

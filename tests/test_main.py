@@ -36,7 +36,7 @@ def folder(tmp_path) -> Path:
     (tmp_path / 'data' / 'images').mkdir(parents=True)
     for study in sum(studies.values(), []):
         Image.fromarray(np.full((48, 48), 90, np.uint8)).save(tmp_path / 'data' / 'images' / study['image_path'][0])
-    labels = {study['id']: [0] * 8 + [1] + [0] * 5 for study in sum(studies.values(), [])}
+    labels = {study['id']: [0] * 8 + [int(study['id'][-1])] + [0] * 5 for study in sum(studies.values(), [])}
     write(tmp_path / 'data' / 'annotation.json', studies)
     write(tmp_path / 'data' / 'labels.json', labels)
     return tmp_path / 'data'
@@ -66,6 +66,14 @@ def missing_image(folder: Path) -> None:
     (folder / 'images' / 'test0.png').unlink()
 
 
+def no_test_split(folder: Path) -> None:
+    change(folder / 'annotation.json', lambda studies: studies.pop('test'))
+
+
+def labels_alike(folder: Path) -> None:
+    change(folder / 'labels.json', lambda labels: labels.update(dict.fromkeys(labels, [0] * 14)))
+
+
 def damaged_image(folder: Path) -> None:
     path = folder / 'images' / 'train1.png'
     path.write_bytes(path.read_bytes()[:60])
@@ -77,6 +85,8 @@ def damaged_image(folder: Path) -> None:
         (empty_report, ['val1', 'the report is empty']),
         (short_label_row, ['train1', 'expected 14 values', 'got 13']),
         (missing_image, ['test0.png', 'missing']),
+        (no_test_split, ["no studies in 'test'", 'a run needs all of']),
+        (labels_alike, ['all 2 studies have the same labels (none positive)']),
         (damaged_image, ['train1.png', 'train1:', "on_damaged_image='skip'"]),
     ],
 )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.run.files import read_json
+from camanet_jax.run.files import is_missing, read_json
 
 # The order of the Y classes everywhere: alphabetical, as in the label files.
 OBSERVATIONS = tuple(
@@ -120,8 +120,8 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
     if not _is_text(entry.get('id')):
         return [f'"id" must be a non-empty string, got {entry.get("id")!r}']
     problems = []
-    if not _is_text(entry.get('report')):
-        problems.append('the report is empty; write one or leave the study out')
+    if not _is_text(entry.get('report')) or is_missing(entry['report']):
+        problems.append(f'the report is empty ({entry.get("report")!r}); write one or leave the study out')
     paths = entry.get('image_path')
     if not (isinstance(paths, list) and paths and all(_is_text(path) for path in paths)):
         problems.append(f'"image_path" must be a list of file names, got {paths!r}')
@@ -173,6 +173,17 @@ def label_row(study_id: str, rows: Mapping[str, Any], *, open_i: bool = False) -
     """
     names = [study_id, '-'.join(study_id.split('-')[:2]), *([study_id.split('_')[0]] if open_i else [])]
     return next((rows[name] for name in names if name in rows), None)
+
+
+def check_labels(studies: Sequence[Study], source: object) -> None:
+    """Raises ValueError where several studies have labels that tell none of them from another."""
+    rows = {study.labels for study in studies}
+    if len(studies) > 1 and len(rows) == 1 and None not in rows:
+        positive = [name for name, value in zip(OBSERVATIONS, rows.pop(), strict=True) if value == 1]
+        raise ValueError(
+            f'{source}: all {len(studies):,} studies have the same labels ({", ".join(positive) or "none positive"}), '
+            'from which nothing can be learned; is it the table of these reports, with its columns in order?'
+        )
 
 
 def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> Study:

@@ -162,7 +162,7 @@ def open_source(
 
     # Read back, since this builder knows no splits where another run has prepared the data meanwhile.
     if split not in (splits := list(tfds.builder_from_directory(builder.data_dir).info.splits)):
-        raise ValueError(f'{data_dir} has no studies in {split!r}, only in {splits}')
+        raise ValueError(f'{data_dir} has no studies in {split!r}, only in {splits}; a run needs all of {list(SPLITS)}')
     records = Records(builder.data_dir, split, views)
     known = getattr(builder, 'studies', None)
     studies = records.read_studies() if known is None else known

@@ -11,6 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from camanet_jax.generate.output_folder import FAILED, REPORTS, Naming, ReportFiles, made_by
 from camanet_jax.generate.reporter import Reporter
 from camanet_jax.generate.study_list import ListedStudy, list_studies
+from camanet_jax.run.files import sole_writer
 from camanet_jax.run.progress import Progress
 from camanet_jax.run.workdir import open_trained
 
@@ -45,10 +46,12 @@ def generate(
     naming, studies = Naming(keep_identifiers), list_studies(images, config.data.views)
     LOG.info('%d studies; opening the checkpoint in %s', len(studies), workdir)
     try:
-        run = open_trained(workdir, config)
-        files = ReportFiles(output, naming, made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers))
-        unfinished = files.unfinished(studies)
-        write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
+        with sole_writer(output, 'writing reports'):
+            run = open_trained(workdir, config)
+            how = made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers)
+            files = ReportFiles(output, naming, how)
+            unfinished = files.unfinished(studies)
+            write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
     except KeyboardInterrupt:
         LOG.warning('Stopped; the same command resumes.')
         return STOPPED

@@ -10,6 +10,7 @@ overlays/       figures, numbered by lines of reports.jsonl
 
 import dataclasses
 import json
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -37,7 +38,8 @@ class Naming:
 
     def name(self, text: object) -> str:
         """A name that may be shown."""
-        return str(text) if self.keep_identifiers else hide_uids(str(text))
+        text = os.fsencode(str(text)).decode('utf-8', 'backslashreplace')  # names in other encodings become printable
+        return text if self.keep_identifiers else hide_uids(text)
 
     def key(self, study: ListedStudy) -> dict[str, Any]:
         """Identifies a study and the present state of its films."""

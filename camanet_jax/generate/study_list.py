@@ -1,7 +1,8 @@
 """Studies from the files, folders and CSVs that a user names.
 
 a.png,b.dcm   as many files for a study as the model reads views, frontal first
-DIR           films directly in DIR are studies of one film each; every folder below it with films is one study
+DIR           films directly in DIR are studies of one film each; every folder below it with films is one study,
+              linked ones too
 FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, separated by ';');
               paths are relative to the CSV, or to `images` beside it
 """
@@ -89,8 +90,13 @@ def _is_csv(path: Path) -> bool:
 
 
 def _in_folder(root: Path) -> list[ListedStudy]:
-    studies, others = [], 0
-    for folder, subfolders, names in os.walk(root):
+    studies, others, unreadable, entered = [], 0, [], set()
+    for folder, subfolders, names in os.walk(root, onerror=unreadable.append, followlinks=True):
+        here = os.stat(folder)
+        if (here.st_dev, here.st_ino) in entered:  # by a link that leads back
+            subfolders.clear()
+            continue
+        entered.add((here.st_dev, here.st_ino))
         subfolders.sort()
         films = [Path(folder) / name for name in sorted(names) if _is_film(Path(folder) / name)]
         others += len(names) - len(films)
@@ -98,6 +104,9 @@ def _in_folder(root: Path) -> list[ListedStudy]:
             studies += [ListedStudy(film.name, (film,)) for film in films]
         elif films:
             studies.append(ListedStudy(Path(folder).relative_to(root).as_posix(), _in_view_order(films)))
+    if unreadable:
+        shown = summarise([str(error.filename) for error in unreadable], 'folder', 'folders')
+        raise ValueError(f'{root}: may not be read: {shown}. Give yourself the right to, or leave them out.')
     if not studies:
         raise ValueError(f'{root}: no films in it. Read are {", ".join(SUFFIXES)}, and DICOM files of any name.')
     if others:
@@ -157,6 +166,8 @@ def _in_csv(path: Path) -> list[ListedStudy]:
             f'{path}: no id, no image path, or another number of cells than the header has: '
             f'{summarise(problems, "line", "lines")}'
         )
+    if not studies:
+        raise ValueError(f'{path}: expected a row for each study, got a header alone')
     return studies
 
 

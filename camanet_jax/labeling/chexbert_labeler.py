@@ -15,6 +15,7 @@ from camanet_jax.labeling.chexbert import ChexBert
 from camanet_jax.labeling.chexbert_weights import read_chexbert
 from camanet_jax.labeling.label_files import BLANK, FROM_CHEXBERT, NEGATIVE, POSITIVE, UNCERTAIN
 from camanet_jax.labeling.rule_labeler import Labeler
+from camanet_jax.run.files import read_text
 from camanet_jax.sharding import make_mesh, put_batch, put_replicated
 
 CLASS_VALUES = np.array([BLANK, POSITIVE, NEGATIVE, UNCERTAIN], np.int8)
@@ -118,7 +119,7 @@ class WordPieces:
 def read_vocabulary(path: str | Path, size: int) -> dict[str, int]:
     """{word piece: id}, ids being line numbers from 0."""
     try:
-        lines = Path(path).read_text(encoding='utf-8').split('\n')
+        lines = read_text(Path(path)).split('\n')
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'{path}: expected a text file with one word piece a line ({error})') from error
     pieces = {piece.rstrip('\r'): number for number, piece in enumerate(lines[:-1] if lines[-1] == '' else lines)}

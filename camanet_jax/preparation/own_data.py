@@ -16,7 +16,7 @@ from camanet_jax.labeling.label_files import VALUES, positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
 from camanet_jax.run.cores import usable_cores
-from camanet_jax.run.files import read_columns, write_json
+from camanet_jax.run.files import is_missing, read_columns, write_json
 from camanet_jax.run.progress import tracked
 
 LOG = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def find_problems(rows: Sequence[Row], images_dir: Path, patient_rule: str, deco
     """
     problems = {
         'malformed entries': [f'{row.where}: {fault}' for row in rows for fault in _malformations(row)],
-        'empty reports': [_name(row) for row in rows if not (row.report or row.fault)],
+        'empty reports': [_name(row) for row in rows if is_missing(row.report) and not row.fault],
         'duplicate ids': _duplicate_ids(rows),
         'patients in two splits': _split_patients(rows, patient_rule),
         'label rows of the wrong width or value': _label_faults(rows),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, label_row, summarise
+from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, check_labels, label_row, summarise
 from camanet_jax.labeling.label_files import IGNORED, Labels, positives, read_label_csv, read_label_json
 from camanet_jax.labeling.rule_labeler import label_reports
 from camanet_jax.preparation.folder import Collected, check_output, count_splits, write_study_folder
@@ -68,6 +68,7 @@ def label(collected: Collected, options: Namespace) -> Collected:
         studies = label_by_rules(collected.studies, options.uncertain)
     else:
         studies = label_from_file(collected.studies, Path(options.labels), options.uncertain)
+    check_labels(studies, options.labels)
     facts = collected.facts | {'labels': options.labels, 'uncertain_labels': options.uncertain}
     return dataclasses.replace(collected, studies=studies, facts=facts)
 
@@ -112,7 +113,13 @@ def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> lis
 def label_from_mimic_table(studies: Sequence[Study], path: Path, uncertain: str) -> list[Study]:
     """Adds the labels of MIMIC-CXR-JPG's CheXpert or NegBio table; studies not in it are unlabelled, and logged."""
     rows = _binary(read_label_csv(path, 'study_id'), uncertain)
+    rows = {name.removeprefix('s').removesuffix('.0'): row for name, row in rows.items()}  # s50..., 50....0: the same
     numbers = [study_number(study) for study in studies]
+    if rows.keys().isdisjoint(numbers):
+        raise ValueError(
+            f'{path}: none of its {len(rows):,} rows is of one of the {len(set(numbers)):,} studies; its study_id '
+            f'looks like {next(iter(rows), "nothing")}, theirs like {numbers[0]}'
+        )
     if missing := [number for number in dict.fromkeys(numbers) if number not in rows]:
         LOG.warning('%s has no row, so no label counts, for %s', path.name, summarise(missing, 'study', 'studies'))
     unlabelled = (IGNORED,) * len(OBSERVATIONS)

@@ -2,14 +2,26 @@
 
 import contextlib
 import csv
+import fcntl
 import gzip
 import io
 import json
+import logging
 import os
+import re
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+LOG = logging.getLogger(__name__)
+
+_GZIP = b'\x1f\x8b'
+_MARKS = {b'\xff\xfe\0\0': 'utf-32', b'\0\0\xfe\xff': 'utf-32', b'\xff\xfe': 'utf-16', b'\xfe\xff': 'utf-16'}
+_SEEN = 400  # bytes of which every other one tells UTF-16 without a mark
+_MISSING = ('', 'nan', 'none', 'null', 'n/a', '<na>')
+_SURROGATE = re.compile('[\ud800-\udfff]')
 
 CsvRow = tuple[int, list[str]]  # the number of the row's last line, and its cells
 
@@ -28,6 +40,29 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def sole_writer(folder: Path, doing: str) -> Iterator[None]:
+    """Keeps other processes from writing in the folder; the lock is released when this one exits, however it exits.
+
+    Args:
+      doing: what it does there, e.g. 'training'.
+
+    Raises:
+      ValueError: another process does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.lock').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f'{folder} is in use: another process is {doing} there. Wait for it to end, or choose another folder.'
+            ) from None
+        except OSError as error:
+            LOG.warning('%s cannot be locked (%s): start no second run there.', folder, error)
+        yield
+
+
 def write_text(path: Path, text: str) -> None:
     """Replaces a text file, without translating line ends."""
     with replacing(path) as temporary:
@@ -35,36 +70,57 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Reads a text file, gzipped where its name ends in .gz, without its byte order mark.
+    """Reads a text file, without its byte order mark.
 
     Raises:
-      ValueError: it is missing, not gzipped, or not UTF-8; the message names the line.
+      ValueError: it cannot be read, or is in doubt: in another encoding, cut short, or no text.
     """
     try:
         content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == '.gz' else content
-        return content.decode('utf-8-sig')
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f'{path}: expected a gzipped file, got another or a broken one ({error})') from error
+        content = gzip.decompress(content) if content.startswith(_GZIP) else content
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f'{path}: a gzipped file that was cut short or damaged ({error}); fetch it again') from error
     except OSError as error:
         raise ValueError(f'{path}: cannot be read ({error.strerror})') from error
+    encoding = _encoding(content)
+    try:
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b'\n') + 1
-        raise ValueError(f'{path}: expected UTF-8, got other bytes in line {line}; save the file as UTF-8.') from error
+        raise ValueError(
+            f'{path}: expected {encoding.removesuffix("-sig").upper()}, got other bytes in line {line}, as in '
+            f'Windows-1252, which Excel writes; convert it (iconv -f WINDOWS-1252 -t UTF-8), or save it as UTF-8'
+        ) from error
+    if '\0' in text:
+        line = text[: text.index('\0')].count('\n') + 1
+        raise ValueError(f'{path}: expected text, got a NUL character in line {line}; the file is damaged, or no text')
+    if path.suffix == '.gz' and text.lstrip().startswith('<'):
+        raise ValueError(f'{path}: expected a table, got a web page, such as one that asks to log in; fetch it again')
+    return text
+
+
+def _encoding(content: bytes) -> str:
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return encoding
+    even, odd = content[:_SEEN:2], content[1:_SEEN:2]
+    if odd and not any(odd) and all(even):
+        return 'utf-16-le'
+    return 'utf-16-be' if even and not any(even) and all(odd) else 'utf-8-sig'
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     """Replaces a JSON file."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + '\n')
+    write_text(path, _as_json(value, indent) + '\n')
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file; the ValueError for any other file names it."""
+    """Reads a JSON file; raises ValueError, which names it, where it cannot."""
     text = read_text(path)
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f'{path}: not valid JSON ({error})') from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: {"not valid JSON" if text.strip() else "the file is empty"} ({error})') from error
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
@@ -81,14 +137,26 @@ def append_json_lines(path: Path, values: Iterable[Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """Reads a value per line, except for a last line that a kill cut short."""
+    """Reads a value per line, except for a last line that a kill cut short; a broken one is named in the error."""
     *lines, _ = read_text(path).split('\n')
-    return [json.loads(line) for line in lines]
+    values = []
+    for number, line in enumerate(lines, 1):
+        try:
+            values.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(f'{path}: line {number} is not JSON ({error}); remove the line') from error
+    return values
 
 
 def as_json_lines(values: Iterable[Any]) -> str:
     """Text with a line per value."""
-    return ''.join(json.dumps(value, ensure_ascii=False) + '\n' for value in values)
+    return ''.join(_as_json(value) + '\n' for value in values)
+
+
+def _as_json(value: Any, indent: int | None = None) -> str:
+    """JSON as people read it, but escaped where UTF-8 has no letters for it, as for file names in other encodings."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, indent=indent)
 
 
 def drop_torn_line(path: Path) -> None:
@@ -104,15 +172,23 @@ def read_csv(path: Path) -> tuple[list[str], Iterator[CsvRow]]:
       ValueError: it cannot be read (`read_text`), or is no CSV.
     """
     csv.field_size_limit(sys.maxsize)  # the length of a report has no limit
-    rows = csv.reader(io.StringIO(read_text(path), newline=''))
+    rows = csv.reader(io.StringIO(read_text(path), newline=''), strict=True)  # else a lost quote swallows rows
 
     def numbered() -> Iterator[CsvRow]:
+        begin = rows.line_num + 1
         try:
-            yield from ((rows.line_num, cells) for cells in rows if cells)
+            for cells in rows:
+                if cells:
+                    yield rows.line_num, cells
+                begin = rows.line_num + 1
         except csv.Error as error:
-            raise ValueError(f'{path}: line {rows.line_num} is not CSV ({error})') from error
+            raise ValueError(
+                f'{path}: the row that begins in line {begin} is not CSV ({error}); a quote (") may be missing there, '
+                'and quotes inside quoted cells are doubled'
+            ) from error
 
-    return [name.strip() for name in next(rows, [])], numbered()
+    _, header = next(numbered(), (1, []))
+    return [name.strip() for name in header], numbered()
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -164,3 +240,8 @@ def as_csv(rows: Iterable[Sequence[Any]]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator='\n').writerows(rows)
     return file.getvalue()
+
+
+def is_missing(text: str) -> bool:
+    """Tells whether a text is empty, or what tables write into an empty cell: nan, None, null."""
+    return text.strip().lower() in _MISSING

@@ -5,11 +5,14 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import jax
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets', 'pycocoevalcap')
 
@@ -37,6 +40,15 @@ def code_version() -> dict[str, str]:
 def code_in_words(code: Mapping[str, str] | None) -> str:
     """A run's code (`code_version`) in words."""
     return ', '.join(f'{name} {value}' for name, value in code.items()) if code else 'code not recorded'
+
+
+def numerics() -> dict[str, str | None]:
+    """Settings of the environment, outside any configuration, that change a run's numbers."""
+    return {
+        'matmul_precision': jax.config.jax_default_matmul_precision,
+        'prng': jax.config.jax_default_prng_impl,
+        'tf32': os.environ.get('NVIDIA_TF32_OVERRIDE'),
+    }
 
 
 def run_provenance(config: Mapping[str, Any], step: int | None) -> dict[str, Any]:

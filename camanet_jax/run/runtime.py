@@ -28,8 +28,7 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
     if config.compile_cache != 'off':
         folder = workdir.absolute().parent / CACHE_FOLDER if config.compile_cache == 'auto' else config.compile_cache
         jax.config.update('jax_compilation_cache_dir', str(folder))
-    if config.dtype == 'float64':
-        jax.config.update('jax_enable_x64', True)
+    jax.config.update('jax_enable_x64', config.dtype == 'float64')  # whatever JAX_ENABLE_X64 says
     if distributed:
         jax.distributed.initialize(**processes_from_environment(), local_device_ids=own_cards())
 

@@ -1,12 +1,11 @@
 """The folder of a run: claimed by one configuration, written by one process at a time, opened again.
 
-config.json  vocabulary.json  metrics.jsonl  tensorboard/  checkpoints/  predictions/  figures/  scores.json
+config.json  vocabulary.json  origin.json  metrics.jsonl  tensorboard/  checkpoints/
+predictions/  figures/  scores.json
 """
 
 import contextlib
 import dataclasses
-import fcntl
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,24 @@ from ml_collections import ConfigDict
 from camanet_jax import configuration, sharding
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, check_path, has_checkpoint
-from camanet_jax.run.files import read_json, read_text, write_json, write_text
+from camanet_jax.run.files import read_json, read_text, sole_writer, write_json, write_text
+from camanet_jax.run.provenance import numerics
 
-LOG = logging.getLogger(__name__)
-
-LOCK = '.lock'
-CONFIG, VOCABULARY = 'config.json', 'vocabulary.json'
+CONFIG, VOCABULARY, ORIGIN = 'config.json', 'vocabulary.json', 'origin.json'
 # Only in a converted workdir: the arrays of the PyTorch checkpoint that the model does not use.
 TORCH_BUFFERS = 'torch_buffers.safetensors'
 
 
-def claim_workdir(workdir: Path, experiment: Experiment) -> None:
+def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = None) -> None:
     """Records configuration and vocabulary in the folder, or checks that they are those recorded.
 
+    Args:
+      content: stands for the films, reports and labels (`Source.content`).
+
     Raises:
-      ValueError: another configuration or vocabulary was used in it (the differing keys are named), or it holds a
-        converted checkpoint, which training would replace, or checkpoints cannot be read back from its path.
+      ValueError: another configuration, vocabulary, data or settings of the environment were used in it (the differing
+        keys are named), or it holds a converted checkpoint, which training would replace, or checkpoints cannot be read
+        back from its path.
     """
     check_path(workdir)
     if (workdir / TORCH_BUFFERS).exists():
@@ -53,7 +54,14 @@ def claim_workdir(workdir: Path, experiment: Experiment) -> None:
             f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
             'Use another --workdir.'
         )
+    origin = {'data': content, **numerics()}
+    if (workdir / ORIGIN).exists() and (changed := configuration.differences(read_json(workdir / ORIGIN), origin)):
+        raise ValueError(
+            f'{workdir} was made of other films, reports or labels (data), or under other settings of the environment:'
+            '\n  ' + '\n  '.join(changed) + '\nUse another --workdir, or bring the old ones back.'
+        )
     if jax.process_index() == 0:
+        write_json(workdir / ORIGIN, origin)
         write_text(workdir / VOCABULARY, vocabulary)
         write_json(workdir / CONFIG, config)
     if jax.process_count() > 1:
@@ -67,18 +75,7 @@ def only_writer(workdir: Path) -> Iterator[None]:
     Raises:
       ValueError: another process is training there.
     """
-    if jax.process_index() != 0:
-        yield
-        return
-    with (workdir / LOCK).open('w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f'{workdir} is in use: another process is training there. Wait for it to end, or use another --workdir.'
-            ) from None
-        except OSError as error:
-            LOG.warning('%s cannot be locked (%s): start no second run there.', workdir, error)
+    with sole_writer(workdir, 'training') if jax.process_index() == 0 else contextlib.nullcontext():
         yield
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from camanet_jax.data.rexrank import SECTIONS, prediction, read_rexrank, reference
 from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
-from camanet_jax.run.files import read_csv, read_parquet, read_text
+from camanet_jax.run.files import is_missing, read_csv, read_parquet, read_text
 
 Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order
 
@@ -84,6 +84,11 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
             f'{path}: expected text under {" or ".join(names)} in every row (an empty report is ""), got '
             f'none in {summarise(without, "row", "rows")}.'
         )
+    if blank := [study_id for study_id, text in found.items() if text.strip() and is_missing(text)]:
+        raise ValueError(
+            f'{path}: expected reports, got what tables write into empty cells (such as {found[blank[0]]!r}) in '
+            f'{summarise(blank, "row", "rows")}; an empty report is "".'
+        )
     return found
 
 
@@ -99,7 +104,7 @@ def _id(value: Any) -> str:
 
 
 def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.split('\n'), 1):
+    for number, line in enumerate(re.split('\r\n?|\n', text), 1):
         if not line.strip():
             continue
         try:

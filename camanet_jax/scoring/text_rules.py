@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
-from camanet_jax.run.files import read_json
+from camanet_jax.run.files import read_json, read_text
 from camanet_jax.scoring.report_rows import DataFolder
 
 
@@ -72,7 +72,7 @@ def choose_rules(
 
 
 def _rules_of_run(run: Path) -> TextRules:
-    tokenizer = Tokenizer.from_json((run / 'vocabulary.json').read_text(encoding='utf-8'))
+    tokenizer = Tokenizer.from_json(read_text(run / 'vocabulary.json'))
     data = read_json(run / 'config.json')['data']
     return _rules(tokenizer, data['threshold'], data['max_seq_length'])
 

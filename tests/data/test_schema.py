@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from camanet_jax.data.schema import OBSERVATIONS, read_annotation
+from camanet_jax.data.schema import OBSERVATIONS, Study, check_labels, read_annotation
 
 
 def write_folder(folder, *, labels=True, **changes):
@@ -79,3 +79,14 @@ def test_real_annotations(shared_dir):
     train = [study for study in iu_xray if study.split == 'train']
     assert sum(study.labels[OBSERVATIONS.index('No Finding')] for study in train) == 1442
     assert len(read_annotation(shared_dir / 'data/nih_sample')) == 621
+
+
+def test_labels_that_tell_no_study_from_another_are_refused():
+    def study(name, labels):
+        return Study(name, 'train', 'Clear.', labels, ('a.png',))
+
+    same = [study('a', (0,) * 8 + (1,) + (0,) * 5), study('b', (0,) * 8 + (1,) + (0,) * 5)]
+    with pytest.raises(ValueError, match='table.csv: all 2 studies have the same labels .No Finding.'):
+        check_labels(same, 'table.csv')
+    check_labels([*same, study('c', (0,) * 14)], 'table.csv')
+    check_labels([study('a', None), study('b', None)], 'table.csv')

@@ -1,6 +1,7 @@
 """Studies of files, folders and CSVs."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,29 @@ def test_a_path_that_is_there_may_hold_commas(tmp_path, monkeypatch):
     assert split_sources('a, b') == ['a, b']
     assert split_sources('a.png,b.png') == ['a.png', 'b.png']
     assert split_sources('') == []
+
+
+def test_linked_studies_are_studies_and_links_that_lead_back_end(make, tmp_path):
+    root = make('tree/a/film.png', 'store/film.png', 'store/side.png') / 'tree'
+    (root / 'b').symlink_to('../store')
+    (root / 'a' / 'again').symlink_to('..')
+    found = {study.id: len(study.paths) for study in list_studies([root], 2)}
+    assert found == {'a': 1, 'b': 2}
+
+
+def test_folders_that_may_not_be_read_are_named(make, monkeypatch):
+    root, scandir = make('a/film.png', 'b/film.png'), os.scandir
+
+    def refuse(path):
+        if str(path).endswith('b'):
+            raise PermissionError(13, 'Permission denied', path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    with pytest.raises(ValueError, match='may not be read: 1 folder: .*/b'):
+        list_studies([root], 1)
+
+
+def test_a_header_alone_is_no_list(make):
+    with pytest.raises(ValueError, match='list.csv: expected a row for each study'):
+        list_studies([make(**{'list.csv': b'id,image_path\n'}) / 'list.csv'], 1)

@@ -1,4 +1,6 @@
+import gzip
 import json
+import re
 import zipfile
 
 import pytest
@@ -75,6 +77,19 @@ def test_shipped_labels_are_put_to_samples(mimic_cxr, uncertain, last):
     assert labels['aa-01'] == labels['aa-03'] == (1,) + (0,) * 12 + (last,)
     assert labels['cc-01'] == (0,) * 8 + (1,) + (0,) * 5
     assert labels['dd-01'] == (UNLABELLED,) * 14  # a study without row
+
+
+def test_label_tables_of_other_studies_are_refused_and_other_spellings_read(mimic_cxr):
+    studies = collect_mimic_cxr(mimic_cxr).studies
+    table = find_table(mimic_cxr, 'chexpert')
+    whole = gzip.decompress(table.read_bytes()).decode()
+    expected = label_from_mimic_table(studies, table, 'negative')
+    for spelling in ('s50', '50'):
+        table.write_bytes(gzip.compress(re.sub(r',50(\d+)', rf',{spelling}\1', whole).encode()))
+        assert label_from_mimic_table(studies, table, 'negative') == expected
+    table.write_bytes(gzip.compress(whole.replace(',50', ',90').encode()))
+    with pytest.raises(ValueError, match='none of its . rows is of one of the . studies; its study_id looks like 90'):
+        label_from_mimic_table(studies, table, 'negative')
 
 
 def test_missing_parts_are_named(mimic_cxr, tmp_path):

@@ -9,13 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from front_door import ROOT, checkpoint_steps
+from ml_collections import ConfigDict
 
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, Selection, has_checkpoint
 from camanet_jax.run.workdir import claim_workdir, open_trained
 
 SAVE_AND_DIE = """
 import os, signal, sys
 import jax.numpy as jnp
+from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.run.checkpoint import Checkpoints
 checkpoints = Checkpoints(sys.argv[1])
 checkpoints.save(1, {'weights': jnp.full(3, 1.0)}, {'place': 1})
@@ -106,3 +110,14 @@ def test_a_workdir_whose_checkpoints_could_not_be_read_back_is_refused_before_an
         with pytest.raises(ValueError, match='without the characters'):
             open_workdir(tmp_path / name / 'run')
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_belongs_to_its_data_and_to_the_settings_that_change_numbers(tmp_path, monkeypatch):
+    run = Experiment(ConfigDict({'seed': 0}), Tokenizer(('<unk>',), 'iu_xray'))
+    claim_workdir(tmp_path, run, 'films')
+    claim_workdir(tmp_path, run, 'films')
+    with pytest.raises(ValueError, match="data: 'films' in the workdir, 'negatives' now"):
+        claim_workdir(tmp_path, run, 'negatives')
+    monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', '0')
+    with pytest.raises(ValueError, match="tf32: None in the workdir, '0' now"):
+        claim_workdir(tmp_path, run, 'films')

@@ -1,7 +1,10 @@
 """Files are replaced whole; what a kill left of one is no trouble."""
 
+import os
+
 import pytest
 
+from camanet_jax.run import files
 from camanet_jax.run.files import append_json_lines, drop_torn_line, read_csv, read_json_lines, replacing, write_text
 
 
@@ -35,3 +38,25 @@ def test_rows_of_a_csv_know_the_line_they_end_on(tmp_path):
     header, rows = read_csv(tmp_path / 'a.csv')
     assert header == ['id', 'report']
     assert list(rows) == [(4, ['a', 'two\nlines']), (5, ['b', 'x'])]
+
+
+def test_one_process_writes_in_a_folder(tmp_path):
+    with files.sole_writer(tmp_path / 'out', 'writing reports'):
+        with pytest.raises(ValueError, match='out is in use: another process is writing reports there'):
+            with files.sole_writer(tmp_path / 'out', 'writing reports'):
+                pass
+    with files.sole_writer(tmp_path / 'out', 'writing reports'):  # the lock went with its holder
+        pass
+
+
+def test_names_in_other_encodings_survive(tmp_path):
+    names = [os.fsdecode(b'caf\xe9.png'), 'café 肺.png']
+    files.write_json_lines(tmp_path / 'a.jsonl', names)
+    assert files.read_json_lines(tmp_path / 'a.jsonl') == names
+    assert '肺' in (tmp_path / 'a.jsonl').read_text(encoding='utf-8')
+
+
+def test_a_broken_line_is_named(tmp_path):
+    (tmp_path / 'a.jsonl').write_text('{}\n{"a"\n{}\n')
+    with pytest.raises(ValueError, match='a.jsonl: line 2 is not JSON'):
+        files.read_json_lines(tmp_path / 'a.jsonl')

@@ -51,7 +51,7 @@ def test_the_whole_reference_comes_before_the_cut_one(tmp_path):
         ('x.csv', b'id,report\na,b,c\n', 'expected 2 cells, got 3 in line 2'),
         ('x.csv', b'id,report\n,x\n ,y\n', '2 problems: line 2 has no id; line 3 has no id'),
         ('x.csv', 'id,report\na,größe\n'.encode('latin-1'), 'expected UTF-8, got other bytes in line 2'),
-        ('x.csv.gz', b'id,report\n', 'expected a gzipped file'),
+        ('x.csv.gz', gzip.compress(b'id,report\n')[:-9], 'cut short or damaged'),
         ('x.jsonl', b'{"id": "a", "report": "x"}\n{"id": "a"}\n', 'line 2 repeats id a'),
         ('x.jsonl', b'{"id": true}\n{"id": null}\n{}\n', '3 problems: line 1 has no id'),
         ('x.jsonl', b'{"id": "a"}\n{"id": \n', 'line 2 is not JSON'),
@@ -68,3 +68,10 @@ def test_faults(tmp_path, name, content, message):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match='no such file'):
         read_rows(tmp_path / 'x.csv')
+
+
+def test_the_mark_of_an_empty_cell_is_no_report(tmp_path):
+    path = tmp_path / 'x.csv'
+    path.write_text('id,report\na,\nb,nan\n')
+    with pytest.raises(ValueError, match="what tables write into empty cells .*'nan'.* 1 row: b"):
+        texts(read_rows(path), path, REPORT)

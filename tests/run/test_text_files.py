@@ -1,0 +1,62 @@
+"""Text files in the encodings they come in, and what is said of the others."""
+
+import gzip
+
+import pytest
+
+from camanet_jax.data.tokenizer import CLEANERS
+from camanet_jax.run.files import is_missing, read_csv, read_json, read_text
+
+TEXT = '{"report": "No épanchement."}'
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'])
+@pytest.mark.parametrize('packed', [False, True])
+def test_what_leaves_no_doubt_is_read(tmp_path, encoding, packed):
+    content = TEXT.encode(encoding)
+    for name in ('a.json', 'a.json.gz'):
+        (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+        assert read_text(tmp_path / name) == TEXT
+        assert read_json(tmp_path / name) == {'report': 'No épanchement.'}
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'words'),
+    [
+        ('a.csv', 'id\ncafé\n'.encode('cp1252'), 'expected UTF-8, got other bytes in line 2, as in Windows-1252'),
+        ('a.csv', b'id\na\0b\n', 'a NUL character in line 2'),
+        ('a.csv.gz', gzip.compress(b'id\n' * 99)[:20], 'cut short or damaged'),
+        ('a.csv.gz', b'<!DOCTYPE html>', 'got a web page'),
+        ('a.json', b'', 'the file is empty'),
+        ('a.json', b'[' * 100_000, 'not valid JSON'),
+    ],
+)
+def test_doubt_is_said_in_one_line(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('line_end', ['\n', '\r\n', '\r'])
+def test_a_lost_quote_swallows_no_rows(tmp_path, line_end):
+    path = tmp_path / 'a.csv'
+    lines = ['id,report', '"a","one"', '"b","two', '"c","three"', '"d","four"', '']
+    path.write_text(line_end.join(lines), newline='')
+    with pytest.raises(ValueError, match='row that begins in line 3 is not CSV'):
+        list(read_csv(path)[1])
+    path.write_text(line_end.join([*lines[:2], '"b","two"', *lines[3:]]), newline='')
+    assert [cells for _, cells in read_csv(path)[1]][1] == ['b', 'two']
+
+
+@pytest.mark.parametrize('cleaner', CLEANERS)
+def test_line_ends_change_no_token(cleaner):
+    words = 'The heart is big. The lungs are clear.  No effusion. 2. Seen.'.split(' ')
+    expected = CLEANERS[cleaner](' '.join(words)).split()
+    for end in ('\n', '\r\n', '\r', '\u2028', '\t'):
+        assert CLEANERS[cleaner](end.join(words)).split() == expected
+
+
+def test_the_word_nan_is_no_report():
+    assert is_missing(' NaN ') and is_missing('') and not is_missing('Nan is well.')
