@@ -18,7 +18,7 @@ from front_door import ROOT
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')), *sorted((ROOT / 'third_party').rglob('*.md'))]
 NOT_RUN = {  # pattern of a command: why it is not run here
     r'^python3 -m venv \.venv': 'installs everything; the environments below are made by the same steps',
-    r'radeval/bin/': 'downloads RadEval and its models',
+    r'^python third_party/radeval': 'downloads RadEval and its models',
     r'^(srun|gcloud) ': 'needs a cluster',
     r'--device=gpu|^CAMANET_TEST_DEVICE|--step_only|py profile': 'needs a GPU',
     r'\w\.py:|(quick|vit_run|table_run|make_table)\.py|=runs/loss': 'test_extend_docs.py runs it',

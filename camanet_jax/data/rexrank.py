@@ -13,6 +13,8 @@ from camanet_jax.data.schema import read_json_object, summarise
 
 PREDICTION = 'model_prediction'
 SECTIONS = ('findings', 'both')
+CONTEXT_NAMES = 'Age|Gender|Indication|Comparison'
+CONTEXT = re.compile(rf'\b({CONTEXT_NAMES}):\s*(.*?)\s*(?=(?:{CONTEXT_NAMES}):|$)', re.S)
 FINDINGS = re.compile(r'\s*Findings:\s*(.*?)\s*(?:Impression:.*)?', re.I | re.S)
 
 
@@ -55,6 +57,12 @@ def prediction(study: Mapping[str, Any], section: str) -> str | None:
     if section == 'findings' and isinstance(written, str) and (findings := FINDINGS.fullmatch(written)):
         return findings[1]
     return written
+
+
+def patient_context(study: Mapping[str, Any]) -> dict[str, str] | None:
+    """Age and indication from a study's context, as CRIMSON takes them; None where neither is given."""
+    found = {name: value.rstrip(' .') for name, value in CONTEXT.findall(study.get('context') or '')}
+    return {name: found[name] for name in ('Age', 'Indication') if found.get(name)} or None
 
 
 def _text(section: Any) -> str | None:

@@ -36,8 +36,12 @@ def predict(source: Path, output: Path, images: Path, workdir: Path, write: Call
     if waiting:
         reporter = load(workdir)
         listed = [ListedStudy(name, films(studies[name], images, reporter.config.data.views)) for name in waiting]
+        for study in listed:
+            if not study.paths:
+                LOG.warning('Study %s has no prediction: none of its films is in %s', study.id, images)
+        listed = [study for study in listed if study.paths]
         with Progress('Writing reports', len(listed)) as bar:
-            for study, report in reporter.stream([study for study in listed if study.paths]):
+            for study, report in reporter.stream(listed):
                 if isinstance(report, ValueError):
                     LOG.warning('Study %s has no prediction: %s', study.id, report)
                 else:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,15 +19,28 @@ INVERSE = '1/RadCliQ-v1'
 # Names of RadCliQ-v1's parts, and of itself per study, in what CXR-Report-Metric and the bridge to RadEval write.
 PART_NAMES = {'radgraph_combined': 'radgraph_radcliq', 'bertscore': 'bertscore_distilroberta'}
 RADCLIQ_NAMES = ('RadCliQ-v1', 'radcliq_v1')
-DISTANCES = ('radcliq', 'error')  # names that begin or end so are lower where reports are better, study by study
+ERRORS = tuple(f'crimson_{kind}' for kind in ('false_findings', 'missing_findings', 'attribute_errors'))
 
-Values = dict[str, Any]  # name -> [B] in the order of the studies, a number of the whole set, or a text
+PASSES = ('per_study/', 'set/')  # of the bridge: scores by study, and of the whole set under the same names
+
+
+class OtherScores(NamedTuple):
+    """Scores that another program computed, each by name.
+
+    Attributes:
+      per_study: [B], in the order of the studies. whole: of the whole set. notes: texts, such as a version.
+    """
+
+    per_study: dict[str, np.ndarray]
+    whole: dict[str, float]
+    notes: dict[str, str]
 
 
 def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) -> None:
     """Writes the compared strings as the path's name asks.
 
-    x.json             RadEval's layout, {"references": [..], "hypotheses": [..]}, with ids
+    x.json             for third_party/radeval: {"ids", "protocol", "references", "hypotheses"}, and "contexts" (age and
+                       indication, or null) where a ReXrank file gives them
     x.csv, x.parquet   sample_id, reference, hypothesis
     a folder           gt_reports.csv and predicted_reports.csv of ReXrank's scorer: study_id, report. Its ids are
                        integers: studies count from 0 in the order of the predictions file, and `read_scores` maps back.
@@ -37,7 +50,9 @@ def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) ->
     if path.suffix in ('.csv', '.parquet'):
         write_columns(path, {'sample_id': ids, 'reference': references, 'hypothesis': hypotheses})
     elif path.suffix == '.json':
-        write_json(path, {IDS: ids, 'protocol': protocol, 'references': references, 'hypotheses': hypotheses})
+        contexts = {'contexts': [studies.contexts[study_id] for study_id in ids]} if studies.contexts else {}
+        texts = {'references': references, 'hypotheses': hypotheses}
+        write_json(path, {IDS: ids, 'protocol': protocol, **texts, **contexts})
     elif path.suffix == '':
         for name, texts in (('gt', references), ('predicted', hypotheses)):
             by_id = dict(zip(ids, texts, strict=True))
@@ -47,11 +62,11 @@ def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) ->
         raise ValueError(f'{path}: expected a name that ends in .json, .csv or .parquet, or a folder')
 
 
-def read_scores(path: Path, studies: Studies, protocol: str) -> Values:
-    """Scores by name from what another program wrote: JSON of RadEval, or the CSV of ReXrank's scorer.
+def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
+    """Scores from what another program wrote: JSON of third_party/radeval, or the CSV of ReXrank's scorer.
 
-    A number is a score of the whole set. A list is a score per study, in the order of "ids" or else of the export.
-    Parts of a score get the names `whole/part`. Texts are notes, such as a version.
+    In JSON a number is a score of the whole set, and a list a score per study, in the order of "ids" or else of the
+    export. Parts of a score get the names `whole/part`. Texts are notes.
 
     Raises:
       ValueError: it is no such file, or its scores are of another protocol, of other studies or not finite.
@@ -66,43 +81,50 @@ def read_scores(path: Path, studies: Studies, protocol: str) -> Values:
     same_studies(studies.ids, theirs, 'the predictions', str(path))
     place = {study_id: i for i, study_id in enumerate(theirs)}
     order = [place[study_id] for study_id in studies.ids]
-    return {
-        name: value if isinstance(value, str) else _values(path, name, value, order) for name, value in _leaves(content)
-    }
+    found = OtherScores({}, {}, {})
+    for name, value in _leaves(content):
+        for prefix in PASSES:
+            name = name.removeprefix(prefix)
+        if isinstance(value, str):
+            found.notes[name] = value
+        elif isinstance(value, list):
+            found.per_study[name] = _per_study(path, name, value, order)
+        else:
+            (found.whole[name],) = _numbers(path, name, [value])
+    return found
 
 
-def add_radcliq(values: Values, own: Mapping[str, np.ndarray]) -> Values:
-    """The scores with RadCliQ-v1 per study, where it is there or its parts are; `own` are scores computed here."""
-    if any(isinstance(values.get(name), np.ndarray) for name in RADCLIQ_NAMES):
-        return values
-    per_study = {name: value for name, value in {**values, **own}.items() if isinstance(value, np.ndarray)}
+def with_radcliq(scores: OtherScores, own: Mapping[str, np.ndarray]) -> OtherScores:
+    """The scores with RadCliQ-v1 by study, where it is there or its parts are; `own` are scores computed here."""
+    per_study = {**scores.per_study, **own}
     parts = [per_study.get(name, per_study.get(PART_NAMES.get(name))) for name in rexrank.PARTS]
-    if any(part is None for part in parts):
-        return values
-    return values | {RADCLIQ_NAMES[0]: rexrank.radcliq_v1(np.stack(parts, axis=1))}
+    if any(name in per_study for name in RADCLIQ_NAMES) or any(part is None for part in parts):
+        return scores
+    radcliq = {RADCLIQ_NAMES[0]: rexrank.radcliq_v1(np.stack(parts, axis=1))}
+    return scores._replace(per_study=scores.per_study | radcliq)
 
 
-def summary(values: Values, weights: np.ndarray) -> dict[str, dict[str, Any]]:
-    """{"scores": {name: {"value", "interval", "better"}}, "notes": {name: text}}.
+def summary(found: OtherScores, weights: np.ndarray) -> dict[str, dict[str, Any]]:
+    """{"scores": {name: {"value", "interval", "better"}}, "set": {name: {"value", "better"}}, "notes": {name: text}}.
 
-    A score per study has its mean and interval. RadCliQ-v1 per study adds its inverse mean, by which ReXrank ranks, or
-    under `refused` why there is none.
+    `scores` are means over studies. RadCliQ-v1 adds its inverse mean, by which ReXrank ranks, or under `refused` why
+    there is none; so does RadEval's radcliq_v1 of the set, which is that inverse.
     """
     scores: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        if isinstance(value, np.ndarray):
-            scores[name] = _interval(mean_statistics(value), weights) | {'better': direction(name)}
-            if name in RADCLIQ_NAMES:
-                scores[INVERSE] = _inverse(value, weights) | {'better': 'higher'}
-        elif isinstance(value, float):
-            scores[name] = {'value': value, 'better': 'higher'}  # RadEval's radcliq_v1 of a set is 1 over the mean
-    return {'scores': scores, 'notes': {name: value for name, value in values.items() if isinstance(value, str)}}
+    for name, values in found.per_study.items():
+        scores[name] = _interval(mean_statistics(values), weights) | {'better': direction(name)}
+        if name in RADCLIQ_NAMES:
+            scores[INVERSE] = _inverse(values, weights) | {'better': 'higher'}
+    whole = {name: {'value': value, 'better': direction(name, whole=True)} for name, value in found.whole.items()}
+    if (radcliq := whole.get(RADCLIQ_NAMES[1], {'value': 1}))['value'] <= 0:
+        radcliq |= {'value': None, 'refused': f'{RADCLIQ_NAMES[1]} of the set is 1 over a mean that is not positive.'}
+    return {'scores': scores, 'set': whole, 'notes': found.notes}
 
 
-def direction(name: str) -> str:
-    """Whether a score per study is better when it is higher or lower."""
+def direction(name: str, *, whole: bool = False) -> str:
+    """Whether a score is better higher or lower: RadCliQ is a distance by study, and an inverse distance of a set."""
     part = name.lower().rsplit('/')[-1]
-    return 'lower' if part.startswith(DISTANCES) or part.endswith(tuple(f'{each}s' for each in DISTANCES)) else 'higher'
+    return 'lower' if part.startswith(ERRORS) or (part.startswith('radcliq') and not whole) else 'higher'
 
 
 def _interval(statistics: StudyStatistics, weights: np.ndarray) -> dict[str, Any]:
@@ -158,8 +180,13 @@ def _leaves(scores: dict[str, Any], prefix: str = '') -> Iterator[tuple[str, Any
             yield prefix + name, value
 
 
-def _values(path: Path, name: str, value: Any, order: Sequence[int]) -> np.ndarray | float:
-    values = value if isinstance(value, list) else [value]
+def _per_study(path: Path, name: str, values: list[Any], order: Sequence[int]) -> np.ndarray:
+    if len(values) != len(order):
+        raise ValueError(f'{path}: expected {len(order)} values under {name}, one per study, got {len(values)}.')
+    return np.array(_numbers(path, name, values), np.float64)[order]
+
+
+def _numbers(path: Path, name: str, values: list[Any]) -> list[float]:
     if wrong := [
         each
         for each in values
@@ -169,8 +196,4 @@ def _values(path: Path, name: str, value: Any, order: Sequence[int]) -> np.ndarr
             f'{path}: expected finite numbers under {name}, got {wrong[0]!r} ({len(wrong)} of '
             f'{len(values)}); score those reports again, or leave {name} out.'
         )
-    if not isinstance(value, list):
-        return float(value)
-    if len(values) != len(order):
-        raise ValueError(f'{path}: expected {len(order)} values under {name}, one per study, got {len(values)}.')
-    return np.array(values, np.float64)[order]
+    return list(map(float, values))

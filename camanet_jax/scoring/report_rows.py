@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from camanet_jax.data.rexrank import SECTIONS, prediction, read_rexrank, reference
+from camanet_jax.data.rexrank import SECTIONS, patient_context, prediction, read_rexrank, reference
 from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
 from camanet_jax.run.files import is_missing, read_csv, read_parquet, read_text
 
@@ -49,7 +49,12 @@ def read_rows(path: Path, section: str = SECTIONS[0]) -> Rows:
 def _rexrank_rows(path: Path, section: str) -> Rows:
     """A reference that is '' has none of the sections; a report that was not written is None."""
     return {
-        study_id: {'id': study_id, 'reference_raw': reference(study, section), 'report': prediction(study, section)}
+        study_id: {
+            'id': study_id,
+            'reference_raw': reference(study, section),
+            'report': prediction(study, section),
+            'context': patient_context(study),
+        }
         for study_id, study in read_rexrank(path).items()
     }
 

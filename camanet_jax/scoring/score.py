@@ -115,10 +115,9 @@ def score(options: Options) -> dict[str, Any]:
     entry = split_entry(studies.predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
     values = own.nlg[options.protocol].per_study
     if options.merge:
-        merged = exchange.add_radcliq(exchange.read_scores(options.merge, studies, options.protocol), values)
+        merged = exchange.with_radcliq(exchange.read_scores(options.merge, studies, options.protocol), values)
         entry['merged'] = file_facts(options.merge) | exchange.summary(merged, weights)
-        theirs = {name: value for name, value in merged.items() if isinstance(value, np.ndarray)}
-        values = theirs | values
+        values = merged.per_study | values
     if options.compare or options.board:
         names = system_names([options.predictions, *options.compare])
         systems = {names[options.predictions]: make_system(studies.reports, own, scorer, train)}

@@ -35,6 +35,7 @@ class Studies(NamedTuple):
       references: where they come from.
       order: ids in the order of the predictions file.
       left_out: ids of studies whose report, in a ReXrank file, has none of the sections that are compared.
+      contexts: age and indication by id, from a ReXrank file.
     """
 
     predictions: list[dict[str, Any]]
@@ -42,6 +43,7 @@ class Studies(NamedTuple):
     references: str
     order: list[str]
     left_out: list[str]
+    contexts: dict[str, dict[str, str] | None]
 
     @property
     def ids(self) -> list[str]:
@@ -87,7 +89,9 @@ def pair_studies(
         {'id': study_id, 'report': reports[study_id], **dict.fromkeys(names, reference)}
         for study_id, reference in expected.items()
     ]
-    return Studies(in_order(predictions), split or split_of(expected, path, folder), source, list(rows), left_out)
+    contexts = {name: row['context'] for name, row in theirs.items()} if of.suffix == '.json' else {}
+    split = split or split_of(expected, path, folder)
+    return Studies(in_order(predictions), split, source, list(rows), left_out, contexts)
 
 
 def find_references(

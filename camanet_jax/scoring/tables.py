@@ -92,14 +92,22 @@ def policy_of(clinical: Mapping[str, Any]) -> str:
 
 def merged_table(merged: Mapping[str, Any]) -> str:
     """Scores that another program computed; what was refused, in words."""
+    found = [(name, 'of the set', values) for name, values in merged['set'].items()]
+    found += [(name, 'mean over studies', values) for name, values in merged['scores'].items()]
     rows = [
-        [name, f'{values["value"]:.4f}', interval(values['interval']) if 'interval' in values else '', values['better']]
-        for name, values in merged['scores'].items()
-        if 'value' in values
+        [
+            name,
+            kind,
+            f'{values["value"]:.4f}',
+            interval(values['interval']) if 'interval' in values else '',
+            values['better'],
+        ]
+        for name, kind, values in found
+        if values.get('value') is not None
     ]
     notes = ''.join(f', {name} {text}' for name, text in merged['notes'].items())
-    refused = [f'\n\n{values["refused"]}' for values in merged['scores'].values() if 'refused' in values]
-    table = markdown_table(['score', 'value', '95% interval', 'better'], rows)
+    refused = [f'\n\n{values["refused"]}' for _, _, values in found if 'refused' in values]
+    table = markdown_table(['score', '', 'value', '95% interval', 'better'], rows, left=2)
     return f'From {merged["file"]}{notes}:\n\n{table}' + ''.join(refused)
 
 
