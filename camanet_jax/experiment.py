@@ -28,6 +28,7 @@ LOG = logging.getLogger(__name__)
 # From the rows of a predictions file to numbers by name.
 Metric = Callable[[list[dict[str, Any]]], Mapping[str, float]]
 SELECTIONS = ('bleu', 'bleu_4', 'last')  # how the epoch is chosen
+MATMUL_PRECISIONS = 'default', 'high', 'highest'
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
 
 
@@ -57,6 +58,7 @@ class Experiment:
             cam_classes=classes,
             topk=self.config.loss.topk,
             tdm_count=self.config.loss.tdm_count,
+            matmul_precision=matmul_precision(self.config.matmul_precision),
             dtype=dtype(self.config.dtype),
             param_dtype=param_dtype(self.config.dtype),
             **fields,
@@ -167,6 +169,13 @@ def dtype(name: str) -> Any:
     if name not in DTYPES:
         raise ValueError(f'Expected dtype to be one of {sorted(DTYPES)}, got {name!r}.')
     return DTYPES[name]
+
+
+def matmul_precision(name: str) -> str:
+    """The precision of float32 products, by JAX's name."""
+    if name not in MATMUL_PRECISIONS:
+        raise ValueError(f'Expected matmul_precision to be one of {MATMUL_PRECISIONS}, got {name!r}.')
+    return name
 
 
 def param_dtype(name: str) -> Any:

@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax import sharding
-from camanet_jax.models.layers import widened
+from camanet_jax.models.layers import EXACT, widened
 from camanet_jax.models.outputs import CamanetOutput
 
 Batch = Mapping[str, Array]
@@ -79,7 +79,7 @@ def contrastive(image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Fl
     images, texts = (rearrange(sharding.gather(x), 'devices b d -> (devices b) d') for x in (image, text))
     pairs = sharding.study_numbers(len(image))
     both = [
-        optax.softmax_cross_entropy_with_integer_labels(scale * one @ other.T, pairs)
+        optax.softmax_cross_entropy_with_integer_labels(jnp.matmul(scale * one, other.T, precision=EXACT), pairs)
         for one, other in ((image, texts), (text, images))
     ]
     return sum(both) / 2

@@ -28,6 +28,8 @@ def get_config() -> ConfigDict:
     config.batch_size = 64
     config.accumulate = 1  # parts that a batch is cut into to save memory
     config.dtype = 'float32'  # or 'bfloat16': of the computation; parameters, losses and statistics stay float32
+    # Of float32 products: 'default' (TF32 on GPU, bfloat16 on TPU), 'high' or 'highest' (float32). CPUs have one.
+    config.matmul_precision = 'default'
     config.deterministic = False  # True: bit-identical runs on GPU too, slower
     config.checkpoint_every_minutes = 10.0  # beside once an epoch
     config.backbone_weights = ''  # a file to start from: torchvision's ImageNet weights, or CheXNet-style ones

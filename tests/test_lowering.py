@@ -1,4 +1,4 @@
-"""What the compiler is given for GPU and TPU, read without either: programs lower, and feature maps stay bfloat16.
+"""What the compiler is given for GPU and TPU, read without either: precision of products, and bfloat16 feature maps.
 
 A feature map is an array whose two axes before the last are equal and at least 4: height and width. In StableHLO a
 float32 map may pass through elementwise operations and sums, which XLA fuses; anything else would write it to memory.
@@ -82,6 +82,39 @@ def test_every_program_lowers_for_an_accelerator(traced, program, platform):
     assert 'stablehlo.dot_general' in traced[program].lower(lowering_platforms=(platform,)).as_text()
 
 
+def products(traced: jax.stages.Traced, platform: str) -> Counter:
+    """Precision of both operands and shape of the result of every matrix product and convolution."""
+    lines = traced.lower(lowering_platforms=(platform,)).as_text().splitlines()
+    return Counter(
+        (*re.findall(r'HIGHEST|HIGH|DEFAULT', line), TENSOR.findall(line)[-1][0].rstrip('x'))
+        for line in lines
+        if re.search(r'stablehlo\.(dot_general|convolution)\b', line)
+    )
+
+
+@pytest.mark.parametrize('platform', PLATFORMS)
+def test_classes_maps_and_words_are_chosen_in_float32_whatever_the_setting(traced, platform):
+    found = {program: products(traced[program], platform) for program in PROGRAMS}
+    exact = {
+        program: Counter({shape: count for (one, other, shape), count in rows.items() if one == other == 'HIGHEST'})
+        for program, rows in found.items()
+    }
+    classifier, maps, representation, cosine = '8x14', '14x8x32', '8x10', '8x15'  # 8 studies, 32 places, 15 words
+    assert exact['search'] == Counter()
+    assert exact['encode'] == Counter([classifier, maps, representation])
+    gradients = ['14x10', '8x10', '8x10x32', '8x15x16', '8x16']  # of the classifier, r' and the cosine; maps have none
+    assert exact['train_step'] == Counter([classifier, maps, representation, cosine, *gradients])
+    assert all(set(row[:-1]) <= {'HIGHEST', 'DEFAULT'} for rows in found.values() for row in rows)
+
+
+def test_a_stated_precision_is_that_of_every_product_and_gradient():
+    small = read_workload(CONFIGS / 'demo.py', small=True, matmul_precision='highest')
+    program = startup.programs(small)['train_step']()
+    for platform in PLATFORMS:
+        found = products(program, platform)
+        assert found.total() > 100 and {row[:-1] for row in found} == {('HIGHEST', 'HIGHEST')}
+
+
 @pytest.mark.parametrize('platform', PLATFORMS)
 def test_feature_maps_stay_bfloat16_and_in_place(traced, platform):
     found = operations(traced['train_step'], platform)
@@ -112,7 +145,7 @@ def test_no_float32_map_is_saved_and_logits_are_saved_once(workload):
     maps = [leaf for leaf in kept if is_map(leaf.shape)]
     assert {leaf.dtype.name for leaf in maps} == {'bfloat16'}
     logits = [leaf for leaf in kept if leaf.shape == (8, 15, workload.vocabulary_size)]
-    assert [leaf.dtype.name for leaf in logits] == ['bfloat16']
+    assert [leaf.dtype.name for leaf in logits] == ['float32']
 
 
 def test_remat_keeps_less_and_repeats_no_product(workload):

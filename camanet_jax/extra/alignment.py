@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from camanet_jax import losses
 from camanet_jax.experiment import Experiment
 from camanet_jax.extra.findings import of_own_findings, tied_words
+from camanet_jax.models.layers import EXACT
 from camanet_jax.models.outputs import CamanetOutput
 
 SMALLEST = 1e-6  # of a share of attention
@@ -35,7 +36,7 @@ def mass(output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
     """
     del batch
     weights = output.selection * jax.nn.relu(output.word_similarity)  # of input words; row j - 1 predicts word j
-    attention = jnp.einsum('bl,blp->bp', weights[:, 1:], output.predicting_attention[:, :-1])
+    attention = jnp.einsum('bl,blp->bp', weights[:, 1:], output.predicting_attention[:, :-1], precision=EXACT)
     return divergence(output.encoding.vdm, attention)
 
 
@@ -53,5 +54,6 @@ class ClassWords:
         cams = output.encoding.cams
         maps = cams / jnp.maximum(cams.sum(-1, keepdims=True), SMALLEST)  # each class's map weighs the same
         own = of_own_findings(self.tied, batch) & (batch['token_mask'][:, 1:] > 0)[..., None]
-        found = divergence(jnp.einsum('bly,byp->blp', own.astype(maps.dtype), maps), output.predicting_attention)
+        wanted = jnp.einsum('bly,byp->blp', own.astype(maps.dtype), maps, precision=EXACT)
+        found = divergence(wanted, output.predicting_attention)
         return found.sum(-1) / jnp.maximum(own.any(-1).sum(-1), 1)

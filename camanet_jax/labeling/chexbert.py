@@ -47,11 +47,12 @@ class ChexBert(nn.Module):
 
     def __call__(self, ids: Int[Array, 'B L'], mask: Bool[Array, 'B L']) -> ChexBertOutput:
         """Reads padded reports; `mask` is True on tokens, False on padding."""
-        x = self.embeddings(ids)
-        for layer in self.layer:
-            x = layer(x, mask)
-        first = x[:, 0]
-        logits = [head(first) for head in self.linear_heads]
+        with jax.default_matmul_precision('highest'):  # elsewhere than on a CPU, JAX's default could tip a label
+            x = self.embeddings(ids)
+            for layer in self.layer:
+                x = layer(x, mask)
+            first = x[:, 0]
+            logits = [head(first) for head in self.linear_heads]
         widest = max(HEAD_CLASSES)
         padded = [jnp.pad(each, ((0, 0), (0, widest - each.shape[1])), constant_values=-jnp.inf) for each in logits]
         return ChexBertOutput(first, jnp.stack(padded, axis=1))

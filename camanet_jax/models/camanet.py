@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Int
 from camanet_jax.models.decoder import Decoder, DecoderCache
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.encoder import Encoder
-from camanet_jax.models.layers import Dropout, LayerNorm, linear, widened, xavier_uniform
+from camanet_jax.models.layers import EXACT, Dropout, LayerNorm, at_own_precision, linear, widened, xavier_uniform
 from camanet_jax.models.outputs import CamanetOutput, Encoding
 from camanet_jax.models.relational_memory import RelationalMemory
 from camanet_jax.models.vdm import class_activation_maps, visual_discriminative_map
@@ -87,7 +87,11 @@ class Camanet(nn.Module):
       tdm_selection: of the words that make the TDM: 'rank', 'soft' with `tdm_temperature`, or 'straight_through': the
         TDM by rank, with the gradient of the soft one.
       topk: k, the share of a report's words that VTAC selects; `tdm_count`: how it is rounded.
-      dtype: of the computation; `param_dtype`: of the parameters.
+      matmul_precision: of float32 products on GPU and TPU, by JAX's names: 'default' is the platform's fastest,
+        'highest' float32; None leaves it to `jax.default_matmul_precision`. Products that make class logits, maps and
+        similarities are 'highest' whatever it says.
+      dtype: of the computation. param_dtype: of the parameters, and, whatever the dtype, of sums over words, the
+        memory, attention probabilities and logits.
     """
 
     vocabulary_size: int
@@ -121,6 +125,7 @@ class Camanet(nn.Module):
     vdm_bias: bool = False
     topk: float = 0.3
     tdm_count: Literal['words', 'official'] = 'words'
+    matmul_precision: str | None = None
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
@@ -134,11 +139,11 @@ class Camanet(nn.Module):
         super().__post_init__()
 
     def setup(self):
-        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        dtypes, wide = (dict(dtype=dtype, param_dtype=self.param_dtype) for dtype in (self.dtype, self.param_dtype))
         self.backbone = self.visual_extractor(**self.backbone_options, **dtypes)
         channels = self.backbone.channels
         if self.vdmae:
-            self.classifier = linear(channels, self.observations, **dtypes)
+            self.classifier = linear(channels, self.observations, precision=EXACT, **wide)
             self.discriminative_norm = LayerNorm(**dtypes)
             # Official checkpoints hold a second, unused norm; it is kept so that they round-trip.
             self.unused_background_norm = self.param('unused_background_norm', unused_norm, channels, self.param_dtype)
@@ -147,17 +152,18 @@ class Camanet(nn.Module):
         sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **dtypes)
         self.encoder = Encoder(layers=self.encoder_layers, **sizes)
         self.decoder = Decoder(layers=self.decoder_layers, map_bias=self.vdm_bias, **sizes)
-        self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **dtypes)
-        self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **dtypes)
+        self.memory = RelationalMemory(self.width, self.heads, self.memory_slots, self.dropout, **wide)
+        self.embedding = nn.Embed(self.vocabulary_size, self.width, embedding_init=xavier_uniform, **wide)
         self.embedding_drop = Dropout(self.dropout)
-        self.vocabulary_head = linear(self.width, self.vocabulary_size, **dtypes)
+        self.vocabulary_head = linear(self.width, self.vocabulary_size, **wide)
         if self.contrastive:
-            self.image_head = linear(self.width, self.width, **dtypes)
-            self.text_head = linear(self.width, self.width, **dtypes)
+            self.image_head = linear(self.width, self.width, **wide)
+            self.text_head = linear(self.width, self.width, **wide)
             self.contrastive_log_scale = self.param(
                 'contrastive_log_scale', nn.initializers.constant(math.log(1 / 0.07)), (), self.param_dtype
             )
 
+    @at_own_precision
     def encode(self, images: Array, *, labels: Array | None = None, train: bool = False) -> Encoding:
         """Films [B, I, height, width], uint8 grey, to all activations of the visual side (equations 1, 2, 5 to 12).
 
@@ -167,7 +173,7 @@ class Camanet(nn.Module):
         features, *scores = features if isinstance(features, tuple) else (features,)
         tokens = rearrange(features, 'b i h w c -> b (i h w) c')
         scores = [rearrange(maps, 'b i h w -> b (i h w)') for maps in scores]
-        pooled = tokens.mean(1)  # equation 5
+        pooled = widened(tokens).mean(1)  # equation 5
         visual = self.discriminate(tokens, pooled, labels, *scores, train=train) if self.vdmae else {}
         inputs = tokens
         if self.vdmae:
@@ -176,15 +182,16 @@ class Camanet(nn.Module):
         projected = self.projection_drop(projected, deterministic=not train)
         return Encoding(tokens, pooled, projected, self.encoder(projected, train=train), **visual)
 
+    @at_own_precision
     def discriminate(self, tokens, pooled, labels, *scores, train: bool) -> dict[str, Array]:
         """Classifier, CAMs, VDM and discriminative representation (equations 6 to 11)."""
         class_logits = self.classifier(pooled)
-        kernel = self.classifier.variables['params']['kernel']
-        cams = jax.lax.stop_gradient(self.class_maps(tokens, kernel.astype(tokens.dtype), *scores))
+        kernel, tokens = widened(self.classifier.variables['params']['kernel']), widened(tokens)
+        cams = jax.lax.stop_gradient(self.class_maps(tokens, kernel, *scores))
         cams = jnp.broadcast_to(cams, (len(cams), self.observations, cams.shape[-1]))
         present = self.present_classes(class_logits, labels, train=train)
         vdm = visual_discriminative_map(cams, present, self.vdm_norm)
-        representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens))
+        representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens, precision=EXACT))
         return dict(
             class_logits=class_logits, cams=cams, present=present, vdm=vdm, discriminative_representation=representation
         )
@@ -202,11 +209,12 @@ class Camanet(nn.Module):
 
     def embed(self, tokens: Array, position: Array | int = 0, *, train: bool = False) -> Array:
         """Embeds `tokens` [B, L] from `position`: word times sqrt(D) plus position code, with dropout (equation 3)."""
-        code = jnp.asarray(sinusoid(self.max_positions, self.width), self.dtype)
+        code = jnp.asarray(sinusoid(self.max_positions, self.width), self.param_dtype)
         code = jax.lax.dynamic_slice_in_dim(code, position, tokens.shape[-1])
-        embedded = self.embedding(tokens) * jnp.asarray(math.sqrt(self.width), self.dtype) + code
-        return self.embedding_drop(embedded, deterministic=not train)
+        embedded = self.embedding(tokens) * jnp.asarray(math.sqrt(self.width), self.param_dtype) + code
+        return self.embedding_drop(embedded.astype(self.dtype), deterministic=not train)
 
+    @at_own_precision
     def decode(
         self,
         encoding: Encoding,
@@ -245,7 +253,7 @@ class Camanet(nn.Module):
         selected = number_selected(counts, candidates, width)
         hard = (ranks(similarity, candidates) < selected[:, None]).astype(similarity.dtype)
         soft = soft_selection(similarity, candidates, selected, self.tdm_temperature)
-        rows = widened(attention.mean(1))
+        rows = attention.mean(1)
         if self.tdm_row == 'predicting':
             rows = jnp.roll(rows, 1, axis=1)  # the row before a word's own predicted it
         make = partial(textual_discriminative_map, rows, similarity, norm=self.tdm_norm, weight=self.tdm_weight)
@@ -255,10 +263,13 @@ class Camanet(nn.Module):
             tdm = straight_through(tdm, make(soft))
         return dict(word_similarity=similarity * candidates, word_attention=rows, selection=selection, tdm=tdm)
 
+    @at_own_precision
     def contrast(self, encoding, decoded, valid) -> dict[str, Array]:
         """The CLIP ablation's embeddings (paper section IV-G)."""
-        image = self.image_head(encoding.projected.mean(1))
-        text = jnp.einsum('bld,bl->bd', decoded, valid.astype(decoded.dtype)) / valid.sum(1, keepdims=True)
+        image = self.image_head(widened(encoding.projected).mean(1))
+        decoded = widened(decoded)
+        text = jnp.einsum('bld,bl->bd', decoded, valid.astype(decoded.dtype), precision=EXACT)
+        text /= valid.sum(1, keepdims=True)
         return dict(
             image_embedding=image,
             text_embedding=self.text_head(text),
@@ -278,6 +289,7 @@ class Camanet(nn.Module):
         encoding = self.encode(images, labels=labels, train=train)
         return self.decode(encoding, tokens, batch_width, train=train)
 
+    @at_own_precision
     def cross_projections(self, encoding: Encoding):
         """Cross-attention keys and values of every decoder layer, computed once per study."""
         return self.decoder.cross_projections(encoding.decoder_input, encoding.vdm)
@@ -288,6 +300,7 @@ class Camanet(nn.Module):
         keys = tuple(jnp.zeros(shape, self.dtype) for _ in range(self.decoder_layers))
         return DecoderCache(keys, keys, jnp.full((batch, beams, length), -1), self.memory.initial(batch, beams))
 
+    @at_own_precision
     def decode_step(self, tokens: Int[Array, 'B N'], position: Int[Array, ''], cache: DecoderCache, cross):
         """Reads one token per beam (equation 4).
 

@@ -29,6 +29,8 @@ def conv_general_dilated(
     **options: Any,
 ) -> Float[Array, 'B rows columns O']:
     """`lax.conv_general_dilated` as `nn.Conv` calls it: undilated, with strides and padding alike on all sides."""
+    # That of the forward pass, as its context may be gone when gradients are made.
+    options['precision'] = options.get('precision') or jax.config.jax_default_matmul_precision
     plain = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
 
     def forward(x, kernel):

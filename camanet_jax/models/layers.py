@@ -3,6 +3,7 @@
 B studies, L report tokens (any sequence here), D width, F feed-forward, H heads, K head size.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from camanet_jax import sharding
 LAYER_NORM_EPSILON = 1e-6  # added to the standard deviation, not to the variance
 MASKED_SCORE = -1e9
 xavier_uniform = nn.initializers.xavier_uniform()
+EXACT = jax.lax.Precision.HIGHEST  # of products that choose words, classes or maps, whatever the model's setting
 
 
 def symmetric_uniform(bound: float) -> Callable:
@@ -28,15 +30,44 @@ def symmetric_uniform(bound: float) -> Callable:
     return init
 
 
-def linear(fan_in: int, features: int, *, kernel_init=None, bias_init=None, **kwargs) -> nn.Dense:
-    """Dense layer with PyTorch's default initialisation, U(+-1/sqrt(fan_in)), where none is given."""
-    default = symmetric_uniform(fan_in**-0.5)
-    return nn.Dense(features, kernel_init=kernel_init or default, bias_init=bias_init or default, **kwargs)
-
-
 def widened(x: Array) -> Array:
     """Casts to at least float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def at_own_precision(method: Callable) -> Callable:
+    """Lets a module's `matmul_precision`, where it has one, hold for a method's products and their gradients."""
+
+    @functools.wraps(method)
+    def run(self, *args, **kwargs):
+        with jax.default_matmul_precision(self.matmul_precision or jax.config.jax_default_matmul_precision):
+            return method(self, *args, **kwargs)
+
+    return run
+
+
+class Linear(nn.Module):
+    """x W + b. The bias is added, and its gradient summed, in at least float32: a sum in bfloat16 stops growing."""
+
+    features: int
+    kernel_init: Callable
+    bias_init: Callable
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    precision: Any = None
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features), self.param_dtype)
+        bias = self.param('bias', self.bias_init, (self.features,), self.param_dtype)
+        product = jnp.matmul(x.astype(self.dtype), kernel.astype(self.dtype), precision=self.precision)
+        return (widened(product) + bias).astype(self.dtype)
+
+
+def linear(fan_in: int, features: int, *, kernel_init=None, bias_init=None, **kwargs) -> Linear:
+    """Linear layer with PyTorch's default initialisation, U(+-1/sqrt(fan_in)), where none is given."""
+    default = symmetric_uniform(fan_in**-0.5)
+    return Linear(features, kernel_init or default, bias_init or default, **kwargs)
 
 
 def standardise(x: Float[Array, '... D']) -> Float[Array, '... D']:
@@ -105,7 +136,7 @@ class MultiHeadAttention(nn.Module):
 
         `bias` broadcasts to [..., H, Q, L] and is added to the scores; `mask` to [..., Q, L], True where attention is
         allowed.
-        Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout.
+        Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout, in at least float32.
         """
         queries = self.split(self.query(x))
         scores = jnp.einsum('...hqk,...hlk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
@@ -114,9 +145,8 @@ class MultiHeadAttention(nn.Module):
             scores = scores + bias
         if mask is not None:
             scores = jnp.where(jnp.expand_dims(mask, -3), scores, MASKED_SCORE)
-        probabilities = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
-        probabilities = self.attention_dropout(probabilities, deterministic=not train)
-        mixed = jnp.einsum('...hql,...hlk->...hqk', probabilities, values)
+        probabilities = self.attention_dropout(jax.nn.softmax(scores, axis=-1), deterministic=not train)
+        mixed = jnp.einsum('...hql,...hlk->...hqk', probabilities.astype(self.dtype), values)
         return self.out(rearrange(mixed, '... H Q K -> ... Q (H K)')), probabilities
 
     def __call__(self, x, context, mask=None, *, train: bool):

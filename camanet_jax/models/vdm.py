@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from camanet_jax.models.layers import EXACT
+
 VdmNorm = Literal['class', 'map']
 SMALLEST_RANGE = 1e-12
 
@@ -21,7 +23,7 @@ def min_max(maps: Float[Array, '... P']) -> Float[Array, '... P']:
 
 def class_activation_maps(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Float[Array, 'B Y P']:
     """ReLU(tokens . W_c), without the classifier's bias: m^i of equation 8."""
-    return nn.relu(jnp.einsum('bpc,cy->byp', tokens, kernel))
+    return nn.relu(jnp.einsum('bpc,cy->byp', tokens, kernel, precision=EXACT))
 
 
 def layercam(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Float[Array, 'B Y P']:
@@ -30,7 +32,7 @@ def layercam(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Floa
     The classifier is linear in the mean token: the gradient of logit y at every token is kernel[:, y] / P.
     """
     gradient = kernel / tokens.shape[1]
-    return nn.relu(jnp.einsum('bpc,cy->byp', tokens, nn.relu(gradient)))
+    return nn.relu(jnp.einsum('bpc,cy->byp', tokens, nn.relu(gradient), precision=EXACT))
 
 
 def visual_discriminative_map(

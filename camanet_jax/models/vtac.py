@@ -15,6 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from camanet_jax.models.layers import EXACT
 from camanet_jax.models.vdm import min_max
 
 TdmCount = Literal['words', 'official']
@@ -68,7 +69,7 @@ def cosine_similarity(words: Float[Array, 'B L D'], query: Float[Array, 'B D']) 
         squared = jnp.square(x).sum(-1, keepdims=True)
         return x / jnp.sqrt(jnp.maximum(squared, SMALLEST_NORM**2))
 
-    return jnp.einsum('bld,bd->bl', unit(words), unit(query))
+    return jnp.einsum('bld,bd->bl', unit(words), unit(query), precision=EXACT)
 
 
 def same_for_same_word(similarity: Float[Array, 'B L'], tokens: Int[Array, 'B L']) -> Float[Array, 'B L']:

@@ -24,7 +24,6 @@ TRAIN_VALUES, ENCODE_VALUES = 515e6, 95e6
 COUNTED_LEAST = least_values((6, 12, 24, 16), 32, 64, 4, 224)
 # Rows of D values that a layer of encoder or decoder reads and writes per token between its products, counted by hand.
 LAYER_ROWS = 80
-READ_EVERY_ROUND = 'decoder', 'memory', 'vocabulary_head'
 
 
 def count_work(workload: Workload) -> Work:
@@ -33,10 +32,11 @@ def count_work(workload: Workload) -> Work:
     sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in parameters.items()}
     backbone = backbone_of(workload)
     scale = least_bytes(workload) / COUNTED_LEAST
+    wide = jnp.dtype(workload.experiment.model().param_dtype).itemsize  # of the memory and the logits, at any dtype
     return Work(
         train_bytes=scale * TRAIN_VALUES + 3 * sequence_bytes(workload),
         encode_bytes=scale * ENCODE_VALUES,
-        weight_bytes=value_bytes(workload) * sum(sizes[name] for name in READ_EVERY_ROUND),
+        weight_bytes=value_bytes(workload) * sizes['decoder'] + wide * (sizes['memory'] + sizes['vocabulary_head']),
         films=workload.views,
         rounds=config.data.max_seq_length,
         decoder_layers=config.model.decoder_layers,

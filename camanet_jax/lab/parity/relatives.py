@@ -71,7 +71,8 @@ def read_case(folder: Path, settings: Mapping[str, Any], arrays: Arrays, method:
         settings.get('aliases', {}),
         settings.get('scaling', ()),
     )
-    return Case(settings, batch, weights, experiment.model()), experiment.loss_weights()
+    network = experiment.model().clone(matmul_precision=None)  # by the method
+    return Case(settings, batch, weights, network), experiment.loss_weights()
 
 
 def all_checks(
