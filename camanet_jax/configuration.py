@@ -1,7 +1,7 @@
-"""Configurations: recipes, the two variants that fill them, and configurations as data, written with a run.
+"""Configurations: recipes, the two variants that complete them, and their form as data, recorded with a run.
 
-The variants are what the paper says, and what the authors' program does where it differs. A variant only fills fields
-that a configuration left as None, so that each can be set alone; docs/method.md has a row for each.
+One variant follows the paper, the other the authors' program where it differs. A variant only fills fields that a
+configuration leaves as None, so that each can be set alone; docs/method.md has a row for each.
 """
 
 import json
@@ -53,7 +53,7 @@ RECIPES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[1] / 'config
 
 PATHS = 'data_dir', 'cache_dir', 'init_from', 'backbone_weights', 'compile_cache'  # a leading ~ is the user's home
 
-# Fields that say where and how fast a run works, not what it computes.
+# Fields that do not change the results of a run, only where its files are and how fast it is.
 FREE = (
     'data_dir',
     'cache_dir',
@@ -68,18 +68,18 @@ FREE = (
 
 
 class UnknownField(KeyError):
-    """A field that a configuration does not have; the message lists those it has."""
+    """A field that a configuration does not have; the message lists its fields."""
 
 
 class Config(ConfigDict):
-    """A `ConfigDict` that answers an unknown field with the fields there are: the whole, or a section of it."""
+    """A `ConfigDict`, whole or a section, whose error for an unknown field lists the existing ones."""
 
     def _generate_did_you_mean_message(self, request, message=''):  # called for every field that is not there
         raise UnknownField(f'the configuration has no field {request!r} here; there are {", ".join(self)}.')
 
 
 def fill_variant(config: ConfigDict) -> ConfigDict:
-    """Returns a locked copy of `config` whose empty fields hold what its variant says."""
+    """Returns a locked copy of `config` whose empty fields have the values of its variant."""
     if config.variant not in VARIANTS:
         raise ValueError(f'Expected variant to be one of {sorted(VARIANTS)}, got {config.variant!r}.')
     filled = config.copy_and_resolve_references()
@@ -126,13 +126,13 @@ def recipe(name: str | Path) -> ConfigDict:
 
 
 def add_folder(path: Path) -> None:
-    """Makes what lies beside a configuration file importable from it, as Python does for a script."""
+    """Makes the modules beside a configuration file importable, as Python does for a script."""
     if (folder := str(path.resolve().parent)) not in sys.path:
         sys.path.append(folder)
 
 
 def as_data(config: ConfigDict) -> dict[str, Any]:
-    """The configuration as JSON holds it: nested dicts, lists for tuples."""
+    """The configuration in the form of JSON: nested dicts, lists for tuples."""
     return json.loads(json.dumps(config.to_dict()))
 
 
@@ -150,7 +150,7 @@ def from_data(data: dict[str, Any]) -> ConfigDict:
 
 
 def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    """{'model.width': 512, ...}."""
+    """Nested dicts as one, by dotted path: {'model.width': 512, ...}."""
     flat = {}
     for key, value in data.items():
         flat |= flatten(value, f'{prefix}{key}.') if isinstance(value, dict) and value else {prefix + key: value}
@@ -158,7 +158,7 @@ def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line for every field that decides results and is not the same in both."""
+    """A line for every field that affects results and differs."""
     old, new = flatten(old), flatten(new)
     absent = '(absent)'
     keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)

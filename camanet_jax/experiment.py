@@ -34,14 +34,14 @@ DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A resolved configuration with its vocabulary; every method makes one part of the run."""
+    """A resolved configuration with its vocabulary; every method makes a part of the run."""
 
     config: ConfigDict
     tokenizer: Tokenizer
 
     @classmethod
     def from_run(cls, config: ConfigDict, run: dict[str, Any]) -> 'Experiment':
-        """Makes one with the vocabulary that a checkpoint's `run` part holds."""
+        """Makes one with the vocabulary in a checkpoint's `run` part."""
         return cls(config, Tokenizer.from_json(run['vocabulary']))
 
     def model(self) -> Camanet:
@@ -154,7 +154,7 @@ def processes() -> dict[str, int]:
 
 
 def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Raises ValueError where a visual extractor does not take the options that the configuration has for it."""
+    """Raises ValueError where a visual extractor does not accept the options of the configuration."""
     try:
         inspect.signature(extractor).bind(**options, dtype=None, param_dtype=None)
     except TypeError as error:
@@ -214,12 +214,11 @@ def open_split(config: ConfigDict, split: str) -> Source:
 
 @functools.cache  # once a run, not once a split
 def warn_of_small_films(data_dir: str, reason: str) -> None:
-    """Images then differ from those of the originals: measured on five IU X-Ray films of 224 pixels."""
+    """Warns of the difference to images of the originals, measured on five IU X-Ray films of 224 pixels."""
     LOG.warning(
         '%s holds small films where this run wants originals: %s. Images will differ by about 0.6 of 255 grey '
         'levels on average, 40 at most; scripts/prepare_data.py --store=original keeps the films as they are.',
-        data_dir,
-        reason,
+        *(data_dir, reason),
     )
 
 

@@ -1,7 +1,7 @@
-"""Your own functions and classes that a configuration names; docs/extend.md has a recipe for each.
+"""Your own functions and classes, named by a configuration; docs/extend.md has a recipe for each.
 
 A name is 'package.module:name', or 'file.py:name' for a file by its path from the current folder. The configuration,
-and with it the workdir, holds the name alone: a run is resumed and opened where the same name can be found again.
+and with it the workdir, records the name alone: it must be found again where a run is resumed or opened.
 """
 
 import functools
@@ -40,12 +40,12 @@ def find(field: str, name: str) -> Callable[..., Any]:
 
 
 def find_all(field: str, names: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """Finds several, keyed by the part of each name behind the colon."""
+    """Finds several, keyed by the part of each name after the colon."""
     return {called: find(field, name) for called, name in by_call(field, names).items()}
 
 
 def by_call(field: str, names: Iterable[str]) -> dict[str, str]:
-    """{'entropy': 'my_loss.py:entropy'}; refuses two of one name, since both would be logged under it."""
+    """Maps the part after the colon to the whole name; refuses duplicates, since both would be logged alike."""
     called = {}
     for name in names:
         if (last := name.rpartition(':')[2]) in called:

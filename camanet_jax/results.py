@@ -1,4 +1,4 @@
-"""The files that an evaluated run leaves: predictions, scores.json, figures, report.html."""
+"""The files of an evaluated run: predictions, scores.json, figures, report.html."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 
 def evaluate_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any]:
-    """`--mode=evaluate`: the best checkpoint of a run, on val and test."""
+    """Evaluates the best checkpoint of a run on val and test (`--mode=evaluate`)."""
     sharding.log_devices()
     sharding.check_batch_size('evaluation.batch_size', config.evaluation.batch_size)
     trained = open_trained(workdir, config)
@@ -57,14 +57,9 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
 
 def constant_report(evaluator: Evaluator, sources: dict[str, Source]) -> constant_baseline.ConstantReport:
     """The best single report for every study, chosen on the validation split."""
-    experiment = evaluator.experiment
-    return constant_baseline.select_constant_report(
-        sources['train'].reports,
-        sources['val'].reports,
-        experiment.tokenizer,
-        experiment.config.data.max_seq_length,
-        seed=experiment.config.seed,
-    )
+    config, tokenizer = evaluator.experiment.config, evaluator.experiment.tokenizer
+    reports = sources['train'].reports, sources['val'].reports
+    return constant_baseline.select_constant_report(*reports, tokenizer, config.data.max_seq_length, seed=config.seed)
 
 
 def split_scores(
@@ -73,16 +68,13 @@ def split_scores(
     constant: constant_baseline.ConstantReport | None,
     train: constant_baseline.TrainTexts,
 ) -> dict[str, Any]:
-    """One split's entry in scores.json."""
+    """A split's entry in scores.json."""
     tokenizer, config = evaluator.experiment.tokenizer, evaluator.experiment.config
     length = config.data.max_seq_length
     rows = in_order(result.rows)
     entry = scores.score_predictions(rows, tokenizer, length, constant=constant, train=train)
-    entry |= {
-        'classification': evaluate.class_scores(result),
-        'losses': result.losses,
-        'skipped_studies': result.skipped,
-    }
+    entry |= {'classification': evaluate.class_scores(result), 'losses': result.losses}
+    entry['skipped_studies'] = result.skipped
     if config.evaluation.metrics:
         entry['metrics'] = evaluator.extra_scores(rows)
     if config.evaluation.shuffled_control:
@@ -103,21 +95,15 @@ def provenance(config: ConfigDict, step: int) -> dict[str, Any]:
 
 
 def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> None:
-    """Logs the main scores beside the constant report's, as one table, with what they depend on."""
+    """Logs a table of the main scores beside the constant report's, with its provenance."""
     names = list(entry['cut'])
     rows = {'model': entry['cut']}
     if 'constant_baseline' in entry:
         rows['constant'] = entry['constant_baseline']
     cells = [[title, *(f'{scores[name]:.4f}' for name in names)] for title, scores in rows.items()]
-    LOG.info(
-        '%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:\n%s\n%s',
-        split,
-        entry['studies'],
-        entry['distinct_reports'],
-        100 * entry['copied_from_train']['cut'],
-        '\n'.join(text_table([['', *names], *cells])),
-        caption(made_by),
-    )
+    counts = entry['studies'], entry['distinct_reports'], 100 * entry['copied_from_train']['cut']
+    LOG.info('%s, %d studies, %d distinct reports, %.1f%% copied from train, protocol cut:', split, *counts)
+    LOG.info('%s\n%s', '\n'.join(text_table([['', *names], *cells])), caption(made_by))
     if 'metrics' in entry:
         LOG.info('%s, %s', split, ', '.join(f'{name} {value:.4f}' for name, value in entry['metrics'].items()))
     for other in ('constant_baseline', 'shuffled_images'):
@@ -128,14 +114,5 @@ def log_scores(split: str, entry: dict[str, Any], made_by: dict[str, Any]) -> No
 def log_differences(split: str, other: str, difference: dict[str, Any]) -> None:
     """Logs the model's lead over a baseline, with 95% bootstrap intervals."""
     for group, name in (('cut', 'CIDEr'), ('clinical', 'micro_F1'), ('clinical', 'findings_macro_F1')):
-        interval = difference[group][name]
-        LOG.info(
-            '%s, %s %s above %s: %.4f [%.4f, %.4f]',
-            split,
-            group,
-            name,
-            other.replace('_', ' '),
-            interval['difference'],
-            interval['low'],
-            interval['high'],
-        )
+        numbers = (difference[group][name][key] for key in ('difference', 'low', 'high'))
+        LOG.info('%s, %s %s above %s: %.4f [%.4f, %.4f]', split, group, name, other.replace('_', ' '), *numbers)

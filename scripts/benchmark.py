@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> dict:
     result = {'benchmark': options.benchmark, **found, 'provenance': printing.provenance(workload.config)}
     print(printing.as_text(result))
     if options.json:
-        printing.write_json(result, options.json)
+        write_json(options.json, result)
         print(f'Written: {options.json}')
     return result
 

@@ -20,6 +20,8 @@ from camanet_jax.models.cpu import conv_general_dilated, max_pool
 KEPT = jax.checkpoint_policies.save_only_these_names('kept')
 kept = partial(checkpoint_name, name='kept')
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
+conv = partial(nn.Conv, use_bias=False, kernel_init=conv_init, conv_general_dilated=conv_general_dilated)
+dense = partial(nn.Dense, use_bias=False, kernel_init=conv_init)
 
 
 class DenseLayer(nn.Module):
@@ -32,17 +34,14 @@ class DenseLayer(nn.Module):
 
     @nn.compact
     def __call__(self, maps, maps_moments, train: bool):
-        """`maps`: those made so far, and `maps_moments` their statistics; both are joined along channels here."""
-        options = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
+        """Reads all `maps` so far and `maps_moments`, their statistics; both are joined along channels here."""
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         x, x_moments = jnp.concatenate(maps, -1), jnp.concatenate(maps_moments, -1) if train else None
         x = relu(BatchNorm(self.param_dtype, name='norm1')(x, x_moments, train=train))
         # A 1x1 convolution is a matrix product; XLA's CPU backend runs it faster written as one.
-        x = nn.Dense(self.bottleneck * self.growth, name='conv1', **options)(x)
-        x = kept(x)
+        x = kept(dense(self.bottleneck * self.growth, name='conv1', **dtypes)(x))
         x = relu(BatchNorm(self.param_dtype, name='norm2')(x, kept(moments(x)) if train else None, train=train))
-        return nn.Conv(
-            self.growth, (3, 3), padding=1, name='conv2', conv_general_dilated=conv_general_dilated, **options
-        )(x)
+        return conv(self.growth, (3, 3), padding=1, name='conv2', **dtypes)(x)
 
 
 class DenseBlock(nn.Module):
@@ -75,30 +74,22 @@ class Transition(nn.Module):
 
     @nn.compact
     def __call__(self, x, x_moments, *, train: bool):
-        channels = x.shape[-1] // 2
         x = relu(BatchNorm(self.param_dtype, name='norm')(x, x_moments, train=train))
         x = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        return nn.Dense(
-            channels, use_bias=False, kernel_init=conv_init, name='conv', dtype=self.dtype, param_dtype=self.param_dtype
-        )(x)
+        return dense(x.shape[-1] // 2, name='conv', dtype=self.dtype, param_dtype=self.param_dtype)(x)
 
 
 class DenseNet(nn.Module):
     """DenseNet features with a final ReLU; the defaults are DenseNet-121 (32-fold smaller maps, 1024 channels).
 
-    Attributes:
-      blocks: layers of each dense block.
-      growth: channels that each layer adds.
-      stem: channels of the first convolution.
-      bottleneck: width of the 1x1 convolutions, in units of `growth`.
-      remat: keeps each map once for the backward pass, which joins and normalises maps a second time (Pleiss et al.,
-        2017, memory-efficient DenseNets); no convolution or product is repeated. XLA's CPU backend undoes it.
+    With `remat`, each map is kept once for the backward pass, which joins and normalises maps a second time (Pleiss et
+    al., 2017, memory-efficient DenseNets); no convolution or product is repeated. XLA's CPU backend undoes it.
     """
 
-    blocks: Sequence[int] = (6, 12, 24, 16)
-    growth: int = 32
-    stem: int = 64
-    bottleneck: int = 4
+    blocks: Sequence[int] = (6, 12, 24, 16)  # layers of each dense block
+    growth: int = 32  # channels that each layer adds
+    stem: int = 64  # channels of the first convolution
+    bottleneck: int = 4  # width of the 1x1 convolutions, in units of `growth`
     remat: bool = False
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
@@ -114,18 +105,8 @@ class DenseNet(nn.Module):
     @nn.compact
     def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
         """Returns features [B, I, height / 32, width / 32, C] (with four blocks)."""
-        x = nn.Conv(
-            self.stem,
-            (7, 7),
-            strides=2,
-            padding=3,
-            use_bias=False,
-            kernel_init=conv_init,
-            name='conv0',
-            conv_general_dilated=conv_general_dilated,
-            dtype=self.dtype,
-            param_dtype=self.param_dtype,
-        )(images)
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        x = conv(self.stem, (7, 7), strides=2, padding=3, name='conv0', **dtypes)(images)
         x = relu(BatchNorm(self.param_dtype, name='norm0')(x, moments(x) if train else None, train=train))
         x = max_pool(x)
         for i, layers in enumerate(self.blocks):

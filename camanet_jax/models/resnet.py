@@ -5,6 +5,7 @@ convolution of a bottleneck, up to and without the pooling.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,59 +17,43 @@ from camanet_jax.models.cpu import conv_general_dilated, max_pool
 
 EXPANSION = 4  # a bottleneck's output is so many times as wide as its 3x3 convolution
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+conv = partial(nn.Conv, use_bias=False, kernel_init=conv_init, conv_general_dilated=conv_general_dilated)
+dense = partial(nn.Dense, use_bias=False, kernel_init=conv_init)
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolution, each with BatchNorm, and the shortcut.
+    """1x1, 3x3 and 1x1 convolution, each with BatchNorm, and the shortcut."""
 
-    Attributes:
-      width: channels of the 3x3 convolution.
-      stride: of the 3x3 convolution. project: whether a 1x1 convolution fits the shortcut to the output.
-    """
-
-    width: int
-    stride: int
-    project: bool
+    width: int  # channels of the 3x3 convolution
+    stride: int  # of the 3x3 convolution
+    project: bool  # whether a 1x1 convolution fits the shortcut to the output
     dtype: Any
     param_dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, 'B I height width C_in'], *, train: bool):
         """Returns [B, I, height / stride, width / stride, 4 * width]."""
-        options = dict(use_bias=False, kernel_init=conv_init, dtype=self.dtype, param_dtype=self.param_dtype)
+        dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
 
         def norm(x, name):
             return BatchNorm(self.param_dtype, name=name)(x, moments(x) if train else None, train=train)
 
         # 1x1 convolutions are matrix products; XLA's CPU backend runs them faster written as such.
-        y = relu(norm(nn.Dense(self.width, name='conv1', **options)(x), 'bn1'))
-        y = nn.Conv(
-            self.width,
-            (3, 3),
-            strides=self.stride,
-            padding=1,
-            name='conv2',
-            conv_general_dilated=conv_general_dilated,
-            **options,
-        )(y)
+        y = relu(norm(dense(self.width, name='conv1', **dtypes)(x), 'bn1'))
+        y = conv(self.width, (3, 3), strides=self.stride, padding=1, name='conv2', **dtypes)(y)
         y = relu(norm(y, 'bn2'))
-        y = norm(nn.Dense(EXPANSION * self.width, name='conv3', **options)(y), 'bn3')
+        y = norm(dense(EXPANSION * self.width, name='conv3', **dtypes)(y), 'bn3')
         if self.project:
             x = x[:, :, :: self.stride, :: self.stride]
-            x = norm(nn.Dense(EXPANSION * self.width, name='downsample_conv', **options)(x), 'downsample_bn')
+            x = norm(dense(EXPANSION * self.width, name='downsample_conv', **dtypes)(x), 'downsample_bn')
         return relu(x + y)
 
 
 class ResNet(nn.Module):
-    """ResNet features; the defaults are ResNet-101 (32-fold smaller maps, 2048 channels).
+    """ResNet features; the defaults are ResNet-101 (32-fold smaller maps, 2048 channels)."""
 
-    Attributes:
-      blocks: bottlenecks of each stage.
-      stem: channels of the first convolution, and width of the first stage; each later stage doubles it.
-    """
-
-    blocks: Sequence[int] = (3, 4, 23, 3)
-    stem: int = 64
+    blocks: Sequence[int] = (3, 4, 23, 3)  # bottlenecks of each stage
+    stem: int = 64  # channels of the first convolution, and width of the first stage; each later stage doubles it
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
 
@@ -81,22 +66,11 @@ class ResNet(nn.Module):
     def __call__(self, images: Float[Array, 'B I height width 3'], *, train: bool):
         """Returns features [B, I, height / 32, width / 32, C] (with four stages)."""
         dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        x = nn.Conv(
-            self.stem,
-            (7, 7),
-            strides=2,
-            padding=3,
-            use_bias=False,
-            kernel_init=conv_init,
-            name='conv1',
-            conv_general_dilated=conv_general_dilated,
-            **dtypes,
-        )(images)
+        x = conv(self.stem, (7, 7), strides=2, padding=3, name='conv1', **dtypes)(images)
         x = max_pool(relu(BatchNorm(self.param_dtype, name='bn1')(x, moments(x) if train else None, train=train)))
         for stage, units in enumerate(self.blocks):
             for unit in range(units):
                 stride = 2 if stage and unit == 0 else 1  # the first stage follows the pooling
-                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=f'stage{stage + 1}_unit{unit}', **dtypes)(
-                    x, train=train
-                )
+                name = f'stage{stage + 1}_unit{unit}'
+                x = Bottleneck(self.stem * 2**stage, stride, unit == 0, name=name, **dtypes)(x, train=train)
         return x

@@ -1,4 +1,4 @@
-"""How far labels agree with others of the same reports, as a Markdown table."""
+"""The agreement of labels with others of the same reports, as a Markdown table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,16 +18,15 @@ def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Se
 
     Reports without another label are left out. An observation that the others ignore everywhere has no row.
     """
-    pairs = [
-        (row, other) for name, row in labels.items() if (other := label_row(name, others, open_i=True)) is not None
-    ]
+    pairs = [(row, label_row(name, others, open_i=True)) for name, row in labels.items()]
+    pairs = [(row, other) for row, other in pairs if other is not None]
     if not pairs:
         raise ValueError('none of the reports has a label to compare with; are the ids those of the same data set?')
     ours, theirs = (np.array(side) for side in zip(*pairs, strict=True))
-    places = np.flatnonzero((theirs != IGNORED).any(0))
-    compared = [OBSERVATIONS[place] for place in places]
+    columns = np.flatnonzero((theirs != IGNORED).any(0))
+    compared = [OBSERVATIONS[column] for column in columns]
     both = without_ignored(positives(ours, uncertain), theirs)
-    scores = classification_scores(*(side[:, places] for side in both), compared)
+    scores = classification_scores(*(side[:, columns] for side in both), compared)
     rows = [table_row(name, scores['per_class'][name]) for name in compared]
     rows += [table_row(f'**{average}**', scores[average]) for average in ('micro', 'macro')]
     table = markdown_table(('observation', 'positive', *NUMBERS), rows, padded=False)

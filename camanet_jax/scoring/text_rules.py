@@ -1,4 +1,4 @@
-"""Cleaner, vocabulary and length by which texts are compared: a run's own, or the data set's published ones."""
+"""The cleaner, vocabulary and length with which texts are compared: a run's own, or those published for a data set."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,31 +9,25 @@ from camanet_jax.scoring.report_rows import DataFolder
 
 
 class Recipe(NamedTuple):
-    """The recipe of a published data set: occurrences in train that make a word, and ids to a report."""
+    """The published settings of a data set."""
 
-    threshold: int
-    max_seq_length: int
+    threshold: int  # occurrences in train from which a word is in the vocabulary
+    max_seq_length: int  # ids per report
 
 
 RECIPES = {'iu_xray': Recipe(3, 60), 'mimic_cxr': Recipe(10, 100)}
 
 
 class TextRules(NamedTuple):
-    """Rules that turn a report into a compared string.
+    """The rules that turn a report into a compared string."""
 
-    Attributes:
-      tokenizer: cleaner and train vocabulary; without data, no words but <unk>.
-      max_seq_length: where `cut` cuts, in ids.
-      facts: what stands with the scores.
-    """
-
-    tokenizer: Tokenizer
-    max_seq_length: int
-    facts: dict[str, Any]
+    tokenizer: Tokenizer  # cleaner and train vocabulary; without data, no words but <unk>
+    max_seq_length: int  # of `cut`, in ids
+    facts: dict[str, Any]  # recorded with the scores
 
 
 def run_folder(predictions: Path) -> Path | None:
-    """The workdir whose predictions file this is."""
+    """The workdir that a predictions file belongs to, or None."""
     folder = predictions.absolute().parents[1]
     is_run = predictions.absolute().parent.name == 'predictions' and (folder / 'config.json').is_file()
     return folder if is_run and (folder / 'vocabulary.json').is_file() else None
@@ -78,13 +72,5 @@ def _rules_of_run(run: Path) -> TextRules:
 
 
 def _rules(tokenizer: Tokenizer, threshold: int, max_seq_length: int) -> TextRules:
-    return TextRules(
-        tokenizer,
-        max_seq_length,
-        {
-            'cleaner': tokenizer.cleaner,
-            'threshold': threshold,
-            'vocabulary': len(tokenizer),
-            'max_seq_length': max_seq_length,
-        },
-    )
+    facts = {'cleaner': tokenizer.cleaner, 'threshold': threshold, 'vocabulary': len(tokenizer)}
+    return TextRules(tokenizer, max_seq_length, facts | {'max_seq_length': max_seq_length})

@@ -1,11 +1,9 @@
-"""A benchmark's result as a table for people and as JSON with what the numbers depend on."""
+"""A benchmark's result as text, and everything that its numbers depend on."""
 
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,14 +33,9 @@ def provenance(config: ConfigDict) -> dict[str, Any]:
     }
 
 
-def write_json(result: dict[str, Any], path: Path) -> None:
-    """The whole result, the configuration included."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + '\n', encoding='utf8')
-
 
 def as_text(result: dict[str, Any]) -> str:
-    """All but the configuration: a heading per section, a line per number, a table per list."""
+    """The result without the configuration: a heading per section, a line per number, a table per list."""
     blocks = []
     for name, value in result.items():
         if name == 'provenance':

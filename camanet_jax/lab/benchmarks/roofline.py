@@ -1,15 +1,15 @@
 """A roofline model of a step on other hardware, pure arithmetic (docs/scaling.md explains it).
 
-Seconds of a step are the sum of what its kinds of work take: matrix products at a share of the matrix peak, passes over
+The seconds of a step are the sum over its kinds of work: matrix products at a share of the matrix peak, passes over
 maps at a share of the copy peak, rounds of a recurrence at the latency of their operations, collectives. Input is made
-meanwhile: the slower of the two sets the pace. B studies, L report tokens, D width, N beams.
+at the same time; the slower of the two sets the pace. B studies, L report tokens, D width, N beams.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
 UPDATE_VALUES = 9  # AMSGrad reads parameter, gradient and three moments, and writes the parameter and the moments
-ROUND_OPERATIONS = 12  # of the memory, each waiting for the one before: eight products and what lies between them
+ROUND_OPERATIONS = 12  # of the memory, each waiting for the one before: eight products and the work between them
 BACKWARD_OPERATIONS = 2 * ROUND_OPERATIONS
 LAYER_OPERATIONS = 24  # of a decoder layer that reads one token
 SEARCH_OPERATIONS = 12  # embedding, vocabulary, choice and reordering of beams
@@ -17,52 +17,37 @@ SEARCH_OPERATIONS = 12  # embedding, vocabulary, choice and reordering of beams
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
-    """One kind of device, and the hosts that feed it. Rates are per second and device, public peaks unless measured.
-
-    Attributes:
-      matrix: operations of matrix products in the run's precision. copy: bytes read and written.
-      matrix_share, copy_share: what programs reach of them.
-      operation_seconds: shortest time of an operation that waits for the one before.
-      link: bytes that leave a device in a collective. collective_seconds: a small collective over all devices.
-      cores: of a host, which loads films for `devices_per_host` devices.
-      source: where the numbers are from.
-    """
+    """A kind of device and its hosts. Rates are per second and device, public peaks unless measured."""
 
     name: str
-    matrix: float
-    copy: float
-    matrix_share: float
-    copy_share: float
-    operation_seconds: float
-    link: float
-    collective_seconds: float
+    matrix: float  # operations of matrix products in the run's precision
+    copy: float  # bytes read and written
+    matrix_share: float  # of the matrix peak that programs reach
+    copy_share: float  # of the copy peak that programs reach
+    operation_seconds: float  # shortest time of an operation that waits for the one before
+    link: float  # bytes that leave a device in a collective
+    collective_seconds: float  # of a small collective over all devices
     devices_per_host: int
-    cores: int
-    source: str
+    cores: int  # of a host
+    source: str  # of the numbers
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """The cost of one study, and the fixed cost of a step. `bytes` are those of passes over maps and sequences.
+    """The cost of one study, and the fixed cost of a step. `bytes` are those of passes over maps and sequences."""
 
-    Attributes:
-      train_flops, train_bytes: of a training step. encode_flops, encode_bytes: of encoding.
-      round_flops, round_bytes: of one token of all beams; `weight_bytes`: read in every round, whatever the batch.
-      films: per study. rounds: tokens of a report. parameters: of the model. statistics: collectives of BatchNorm.
-    """
-
-    train_flops: float
+    train_flops: float  # of a training step
     train_bytes: float
     encode_flops: float
     encode_bytes: float
-    round_flops: float
+    round_flops: float  # of one token of all beams
     round_bytes: float
-    weight_bytes: float
-    films: int
-    rounds: int
+    weight_bytes: float  # read in every round, whatever the batch
+    films: int  # per study
+    rounds: int  # tokens of a report
     decoder_layers: int
     parameters: int
-    statistics: int
+    statistics: int  # collectives of BatchNorm
 
 
 def train_parts(work: Work, device: Hardware, studies: int, devices: int = 1) -> dict[str, float]:

@@ -4,7 +4,6 @@ python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 -
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from camanet_jax.lab.benchmarks import roofline
 from camanet_jax.lab.benchmarks.roofline import Hardware, Work
 from camanet_jax.lab.benchmarks.study_work import count_work, least_bytes
 from camanet_jax.lab.benchmarks.workload import Workload
+from camanet_jax.run.files import read_json
 
 DEVICES = 1, 8, 64
 FILMS_PER_CORE = 367.0  # a second: NIH's JPEG films of 320 squared pixels, decoded and augmented, measured on a CPU
-# Matrix and copy peaks are the makers' (dense bfloat16; NVIDIA's H200 data sheet, Google Cloud's pages on TPU v5e and
-# v5p). The shares of them, and all latencies, are assumptions until somebody measures them.
+# Matrix and copy peaks are the manufacturers' (dense bfloat16; NVIDIA's H200 data sheet, Google Cloud's pages on TPU
+# v5e and v5p). The shares of them, and all latencies, are assumptions until they are measured.
 HARDWARE = (
     Hardware('H200', 989e12, 4.8e12, 0.4, 0.7, 4e-6, 50e9, 30e-6, 8, 112, 'data sheet; 400 Gb/s a GPU between hosts'),
     Hardware('TPU v5e', 197e12, 819e9, 0.5, 0.7, 2e-6, 100e9, 10e-6, 8, 112, 'cloud.google.com/tpu/docs/v5e'),
@@ -37,34 +37,29 @@ def run(workload: Workload, hardware: Path | None = None, films_per_core: float 
       hardware: a JSON list of objects with the fields of `Hardware`, instead of the built-in ones.
       films_per_core: films a second that one core loads, from the `input` benchmark.
     """
-    found = HARDWARE if hardware is None else read_hardware(hardware)
+    kinds = HARDWARE if hardware is None else read_hardware(hardware)
+    pairs = [(device, devices) for device in kinds for devices in DEVICES]
     work, least = count_work(workload), least_bytes(workload)
     studies, searched = workload.config.batch_size, workload.config.evaluation.batch_size
-    training = [
-        train_row(work, least, device, studies, devices, films_per_core) for device in found for devices in DEVICES
-    ]
-    decoding = [decode_row(work, device, searched, devices, films_per_core) for device in found for devices in DEVICES]
+    train_parts = {device.name: roofline.train_parts(work, device, studies, 64) for device in kinds}
+    decode_parts = {device.name: roofline.decode_parts(work, device, searched) for device in kinds}
     return {
         'workload': workload.describe(studies),
         'one_study': dataclasses.asdict(work),
-        'training': training,
-        'training_split': [
-            {'device': device.name, **seconds(roofline.train_parts(work, device, studies, 64))} for device in found
-        ],
-        'decoding': decoding,
-        'decoding_split': [
-            {'device': device.name, **seconds(roofline.decode_parts(work, device, searched))} for device in found
-        ],
-        'sources': {device.name: device.source for device in found},
+        'training': [train_row(work, least, *pair, studies, films_per_core) for pair in pairs],
+        'training_split': [{'device': name, **seconds(parts)} for name, parts in train_parts.items()],
+        'decoding': [decode_row(work, *pair, searched, films_per_core) for pair in pairs],
+        'decoding_split': [{'device': name, **seconds(parts)} for name, parts in decode_parts.items()],
+        'sources': {device.name: device.source for device in kinds},
         'notes': list(NOTES),
     }
 
 
 def read_hardware(path: Path) -> tuple[Hardware, ...]:
-    """The devices that a JSON file describes."""
+    """Reads the devices that a JSON file describes."""
     try:
-        return tuple(Hardware(**fields) for fields in json.loads(path.read_text(encoding='utf8')))
-    except (OSError, TypeError, json.JSONDecodeError) as error:
+        return tuple(Hardware(**fields) for fields in read_json(path))
+    except (ValueError, TypeError) as error:
         names = ', '.join(field.name for field in dataclasses.fields(Hardware))
         raise ValueError(
             f'Expected --hardware to name a JSON list of objects with the fields {names}; {path}: {error}.'
@@ -77,9 +72,9 @@ def seconds(parts: dict[str, float]) -> dict[str, float]:
 
 
 def train_row(
-    work: Work, least: float, device: Hardware, studies: int, devices: int, films_per_core: float
+    work: Work, least: float, device: Hardware, devices: int, studies: int, films_per_core: float
 ) -> dict[str, Any]:
-    """One line of the training table."""
+    """A row of the training table."""
     loading = roofline.input_seconds(work, device, studies, devices, films_per_core)
     parts = roofline.train_parts(work, device, studies, devices)
     step, bound = roofline.pace(parts, loading)
@@ -96,8 +91,8 @@ def train_row(
     }
 
 
-def decode_row(work: Work, device: Hardware, studies: int, devices: int, films_per_core: float) -> dict[str, Any]:
-    """One line of the decoding table."""
+def decode_row(work: Work, device: Hardware, devices: int, studies: int, films_per_core: float) -> dict[str, Any]:
+    """A row of the decoding table."""
     loading = roofline.input_seconds(work, device, studies, devices, films_per_core)
     batch, bound = roofline.pace(roofline.decode_parts(work, device, studies), loading)
     return {

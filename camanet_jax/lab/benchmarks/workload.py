@@ -1,4 +1,4 @@
-"""The configured model on made studies of the configured shapes, to be measured. No data set is needed."""
+"""The configured model on made studies of the configured shapes, for measurements without a data set."""
 
 import dataclasses
 import functools
@@ -62,14 +62,12 @@ class Workload:
         return sharding.put_batch(made, self.mesh)
 
     def variables(self) -> dict[str, Any]:
-        """Made parameters and statistics on every device. Initialising the model would compile for longer."""
-        model, example = self.experiment.model(), self.experiment.example_batch()
-        shapes = jax.eval_shape(model.init, jax.random.key(0), example['images'], example['tokens'][:, :-1])
-        rng = np.random.default_rng(0)
+        """Made parameters and statistics on every device; initialising the model would compile for longer."""
+        shapes, rng = self.experiment.state_shapes().variables, np.random.default_rng(0)
         return sharding.put_replicated(jax.tree.map(lambda leaf: made_leaf(leaf, rng), shapes), self.mesh)
 
     def describe(self, studies: int) -> dict[str, Any]:
-        """The shapes that decide how much work there is."""
+        """The shapes that determine the amount of work."""
         data = self.config.data
         return {
             'studies': studies,
@@ -99,8 +97,8 @@ def read_workload(
       path: a file with `get_config`, e.g. configs/iu_xray.py.
       batch_size: studies in a batch, of training and of decoding.
       max_seq_length: ids per report, BOS counted.
-      small: everything as small as it goes, to try the benchmark itself.
-      **changes: of top-level fields.
+      small: makes everything as small as possible, to test the benchmark itself.
+      **changes: values of top-level fields.
     """
     config = recipe(path)
     if small:
