@@ -22,6 +22,7 @@ from camanet_jax.lab.benchmarks import comparison, data_input, decode, printing,
 from camanet_jax.lab.benchmarks.workload import read_workload
 from camanet_jax.run import runtime
 from camanet_jax.run.command_line import expand_home
+from camanet_jax.run.files import write_json
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

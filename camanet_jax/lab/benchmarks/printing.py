@@ -33,7 +33,6 @@ def provenance(config: ConfigDict) -> dict[str, Any]:
     }
 
 
-
 def as_text(result: dict[str, Any]) -> str:
     """The result without the configuration: a heading per section, a line per number, a table per list."""
     blocks = []
