@@ -25,12 +25,18 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     """Times both.
 
     Raises:
-      ValueError: torchvision is not installed, or has no such network.
+      ValueError: torchvision is not installed, or has no such network, or one of another size.
     """
     studies, dtype = workload.config.batch_size, workload.config.dtype
     batch = workload.batch(studies)
     theirs, facts = torchvision_step(np.array(batch['images']), network_of(workload), dtype)
-    timings = measure({'here': extractor_step(workload, batch['images']), 'torchvision': theirs}, repeats)
+    ours, parameters = extractor_step(workload, batch['images'])
+    if parameters != facts['parameters']:
+        raise ValueError(
+            f"Expected the visual extractor at torchvision's size, {facts['parameters']:,} parameters; the "
+            f'configuration has {parameters:,}. Give one of full size, without --small.'
+        )
+    timings = measure({'here': ours, 'torchvision': theirs}, repeats)
     films = studies * workload.views
     rows = [
         {'program': name, **timing.as_dict(), 'films_per_second': films / timing.median}
@@ -53,8 +59,8 @@ def network_of(workload: Workload) -> str:
     return NETWORKS[called]
 
 
-def extractor_step(workload: Workload, images: jax.Array) -> Callable[[], Any]:
-    """A compiled program that gives the gradients of all the visual extractor's weights."""
+def extractor_step(workload: Workload, images: jax.Array) -> tuple[Callable[[], Any], int]:
+    """A compiled program that gives the gradients of all the visual extractor's weights, and the number of those."""
     model, variables = workload.experiment.model(), workload.variables()
     extractor = model.visual_extractor(**model.backbone_options, dtype=model.dtype, param_dtype=model.param_dtype)
     params, statistics = (variables[name]['backbone'] for name in ('params', 'batch_stats'))
@@ -66,7 +72,7 @@ def extractor_step(workload: Workload, images: jax.Array) -> Callable[[], Any]:
         return maps.astype(jnp.float32).mean()
 
     program = jax.jit(jax.grad(loss)).lower(params, statistics, images).compile()
-    return lambda: program(params, statistics, images)
+    return lambda: program(params, statistics, images), sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def torchvision_step(films: np.ndarray, network: str, dtype: str) -> tuple[Callable[[], None], dict[str, Any]]:
@@ -97,5 +103,10 @@ def torchvision_step(films: np.ndarray, network: str, dtype: str) -> tuple[Calla
         if device == 'cuda':
             torch.cuda.synchronize()
 
-    facts = {'network': network, 'torch': torch.__version__, 'device': device, 'threads': torch.get_num_threads()}
-    return step, facts
+    return step, {
+        'network': network,
+        'parameters': sum(weights.numel() for weights in features.parameters()),
+        'torch': torch.__version__,
+        'device': device,
+        'threads': torch.get_num_threads(),
+    }

@@ -113,7 +113,9 @@ def test_a_comparison_without_pytorch_says_what_to_install(monkeypatch):
 def test_a_comparison_needs_a_network_that_torchvision_has():
     assert comparison.network_of(read_workload(ROOT / 'configs' / 'resnet101.py')) == 'resnet101'
     workload = read_workload(DEMO, small=True)
-    gradients = comparison.extractor_step(workload, workload.batch(2)['images'])()
+    program, parameters = comparison.extractor_step(workload, workload.batch(2)['images'])
+    gradients = program()
+    assert parameters == sum(leaf.size for leaf in jax.tree.leaves(gradients))
     assert {'conv0', 'norm0'} <= set(gradients) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
@@ -204,3 +206,10 @@ def test_numbers_are_shown_with_units():
 def test_a_missing_configuration_is_named(tmp_path):
     with pytest.raises(ValueError, match='one of the recipes ablation, .*got .*none.py'):
         read_workload(tmp_path / 'none.py')
+
+
+def test_a_network_of_another_size_is_not_compared(benchmark, monkeypatch):
+    facts = {'parameters': 6_953_856}
+    monkeypatch.setattr(comparison, 'torchvision_step', lambda *given: (lambda: None, facts))
+    with pytest.raises(SystemExit, match='6,953,856 parameters; the configuration has'):
+        benchmark('train', '--compare=torchvision')

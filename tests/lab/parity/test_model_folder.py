@@ -177,6 +177,16 @@ def test_a_folder_is_read_back_in_float32_and_a_changed_label_shows(tiny_folder,
 
 
 @pytest.mark.slow
+def test_the_rounding_of_float32_lies_within_the_limits_of_conditioning(tiny_folder):
+    folder, _, _ = tiny_folder
+    report = Report()
+    check_model_folder(folder, 'tiny', report, Method(conditioning=True), SIZES)
+    assert report.ok, [str(line) for line in report.lines if not line.ok]
+    compared = [line for line in report.lines if line.tolerance]
+    assert all(line.moved > 0 and line.tolerance < 0.1 for line in compared if line.name.endswith('losses'))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('x64', [False, True])
 def test_the_repositorys_folders_agree(golden, x64):
     assert check_parity([golden], Method(x64))
