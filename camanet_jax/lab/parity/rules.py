@@ -132,7 +132,8 @@ class Tolerances(NamedTuple):
     inputs lie within rounding of zero), and Adam's first update keeps little more than signs. Measured on IU X-Ray:
     cross-entropy at step 2 is off by 1.3e-4, by 0.9e-4 to 1.7e-4 when the studies of the batch are reordered; the VTAC
     loss of the reference itself moves by 4e-3 between its precisions. So step 2 is judged to 1e-3 of the largest loss,
-    and later steps and updates only bound gross errors. Float64 judges all of it to 1e-7.
+    and later steps and updates only bound gross errors. Float64 judges all of it to 1e-7. Gradients in float32: moving
+    the weights by one unit in the last place moves norms by 1.1e-4 and projections by 3.9e-4 (MIMIC-CXR's reference).
 
     Attributes:
       forward: of activations, relative to the array's largest value, and of losses, each relative to itself.
@@ -156,7 +157,7 @@ class Tolerances(NamedTuple):
     update_projection: float
 
 
-SINGLE = Tolerances(1e-4, 1e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 1e-2, 0.3, 2.5)
+SINGLE = Tolerances(1e-4, 2e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 1e-2, 0.3, 2.5)
 DOUBLE = Tolerances(1e-7, 1e-7, 1e-7, 1e-12, 1e-7, own_value, *[1e-7] * 4)
 RUNNING_STATISTICS = 1e-5
 BEAM_SCORES = Close(1e-2, unit)  # absolute, in nats
