@@ -2,12 +2,16 @@
 
     python -m camanet_jax.main --config=configs/iu_xray_small.py --config.data_dir=/data/iu_xray
 
-A network of 0.8 million parameters, untrained at the start. What was tried before stands in docs/experiments.md. Seven
-of ten train studies have no finding: left to itself, so small a model writes one normal report for everybody. Words
-that name a study's findings therefore count six times in the report's NLL, and positive findings four times in the
-classifier's loss (camanet_jax/extra/findings.py). The search is greedy, since normal reports are worded alike and the
-likeliest whole report is one of them long before the likeliest next word is. The last epoch is scored, since BLEU would
-select one whose reports are all normal.
+Eight minutes on two quiet CPU cores (940 s of CPU time; 2026-11-27, seed 0). Test: macro F1 over the 13 findings 0.045
+(the best constant report 0; lead 0.027 to 0.065, over its own reports shuffled 0.021 to 0.062), micro F1 over 14
+observations 0.741 (constant 0.747), BLEU-4 0.093 (constant 0.147), CIDEr 0.351 (constant 0.315); 12 distinct reports of
+590, 90% copied from train. All scores: docs/results.md; what was tried before: docs/experiments.md.
+
+A network of 0.8 million parameters, untrained at the start. Seven of ten train studies have no finding, and tries
+without weights wrote one normal report for everybody. Words that name a study's findings therefore count six times in
+the report's NLL, and positive findings four times in the classifier's loss (camanet_jax/extra/findings.py). The search
+is greedy: beams of 3 were no better at the end of training, and named findings later. The last epoch is scored, since
+BLEU would select one whose reports are all normal.
 """
 
 from ml_collections import ConfigDict
