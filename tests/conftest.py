@@ -60,8 +60,8 @@ def compile_cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def tiny_arguments(tmp_path_factory, compile_cache) -> list[str]:
-    """The command's arguments for the tiny run, all but --workdir; its data are made once."""
-    data_dir = tmp_path_factory.mktemp('data')
+    """The command's arguments for the tiny run, all but --workdir; its data are made once, below an odd path."""
+    data_dir = tmp_path_factory.mktemp('données: a b')
     return [f'--config={TINY}', f'--config.data_dir={data_dir}', f'--config.compile_cache={compile_cache}']
 
 
@@ -80,8 +80,11 @@ def make_config(tiny_arguments):
 
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory, tiny_arguments) -> Path:
-    """The workdir of a finished, unbroken tiny run. Tests read it; those that write take a copy."""
-    workdir = tmp_path_factory.mktemp('runs') / 'unbroken'
-    output = succeed(f'--workdir={workdir}', *tiny_arguments)
+    """The workdir of a finished, unbroken tiny run. Tests read it; those that write take a copy.
+
+    It lies at an odd path, and its data were prepared and the run trained without the folder that TMPDIR names.
+    """
+    workdir = tmp_path_factory.mktemp('runs') / 'unbroken: é 1'
+    output = succeed(f'--workdir={workdir}', *tiny_arguments, environment={'TMPDIR': str(workdir / 'none')})
     (workdir.parent / 'unbroken.log').write_text(output)
     return workdir

@@ -119,7 +119,7 @@ def test_an_unknown_field_on_the_command_line_lists_those_there_are(tmp_path, ar
 
 def test_an_unknown_field_in_a_file_names_its_line_and_lists_those_there_are(tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONDONTWRITEBYTECODE', '1')  # else Python itself writes beside the file
-    file = tmp_path / 'mine.py'
+    file = tmp_path / 'mon été.py'
     file.write_text(
         'from camanet_jax.configuration import recipe\n\n\ndef get_config():\n    config = recipe("demo")\n'
         '    config.data.image_sice = 3\n    return config\n'

@@ -56,7 +56,7 @@ def test_labels_are_those_of_the_study(studies, trained):
 def test_the_page_names_the_run_and_holds_scores_and_curves(trained):
     page = (trained / 'report.html').read_text()
     scores = json.loads((trained / 'scores.json').read_text())
-    assert '<title>unbroken: CAMANet run</title>' in page
+    assert f'<title>{trained.name}: CAMANet run</title>' in page
     assert f'variant paper, seed 0, step {best_step(trained)}' in page
     assert f'{scores["test"]["cut"]["BLEU_1"]:.3f} <small>[' in page and 'Report NLL per word' in page
     assert 'Not for clinical use' in page
