@@ -26,6 +26,7 @@ def main() -> int:
         parser.add_argument(name, dest=f'{place}_by_name', type=Path, metavar='PATH', help=argparse.SUPPRESS)
     parser.add_argument('--workdir', required=True, type=Path, help='of a trained run')
     parser.add_argument('--recase', action='store_true', help='capitals and full stops for the reports')
+    parser.add_argument('--radfact', type=Path, metavar='FILE', help="RadFact's sentences, with boxes, as JSON")
     options = parser.parse_args(expand_home(sys.argv[1:]))
     names = ('input_json', 'output_json', 'img_root')
     paths = [getattr(options, name) or getattr(options, f'{name}_by_name') for name in names]
@@ -37,7 +38,7 @@ def main() -> int:
 
     runtime.set_up_logging()
     with runtime.errors_for_people():
-        return predict(*paths, options.workdir, Recaser() if options.recase else None)
+        return predict(*paths, options.workdir, Recaser() if options.recase else None, options.radfact)
 
 
 if __name__ == '__main__':

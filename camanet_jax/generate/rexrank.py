@@ -5,21 +5,31 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.data.rexrank import PREDICTION, read_rexrank
+from camanet_jax.data.image_files import read_grey
+from camanet_jax.data.rexrank import PREDICTION, read_rexrank, reference
 from camanet_jax.generate.generate import SOME_FAILED
+from camanet_jax.generate.radfact import grounded_sentences, plain_sentences
 from camanet_jax.generate.reporter import load
 from camanet_jax.generate.study_list import ListedStudy
-from camanet_jax.run.files import write_json
+from camanet_jax.run.files import read_json, write_json
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
 
 
-def predict(source: Path, output: Path, images: Path, workdir: Path, write: Callable[[str], str] | None = None) -> int:
+def predict(
+    source: Path,
+    output: Path,
+    images: Path,
+    workdir: Path,
+    write: Callable[[str], str] | None = None,
+    radfact: Path | None = None,
+) -> int:
     """Writes the predictions of the studies that have none in `output`; a second call goes on where one was stopped.
 
     Args:
       write: what becomes of a report, such as a `Recaser`; by default it stays as the model writes it, cleaned.
+      radfact: where RadFact's sentences go, with boxes from the words' attention; those of the findings have none.
 
     Returns:
       The exit code: 0, or 1 where studies have no prediction, since none of their films is there or can be read.
@@ -31,6 +41,9 @@ def predict(source: Path, output: Path, images: Path, workdir: Path, write: Call
     for name, study in done.items():
         if PREDICTION in study:
             studies[name][PREDICTION] = study[PREDICTION]
+    grounded = {entry['example_id']: entry for entry in read_json(radfact)} if radfact and radfact.exists() else {}
+    if radfact and (without := [name for name in done if PREDICTION in done[name] and name not in grounded]):
+        raise ValueError(f'{radfact}: lacks {len(without)} studies of {output}, which were predicted without it.')
     waiting = [name for name, study in studies.items() if PREDICTION not in study]
     failed = 0
     if waiting:
@@ -47,6 +60,17 @@ def predict(source: Path, output: Path, images: Path, workdir: Path, write: Call
                 else:
                     text = write(report.report) if write else report.report
                     studies[study.id][PREDICTION] = f'Findings: {text}'
+                    if radfact:
+                        size, attention = (
+                            read_grey(study.paths[0], study.id).size,
+                            report.explanation.predicting_attention,
+                        )
+                        grounded[study.id] = {
+                            'example_id': study.id,
+                            'prediction': grounded_sentences(report.words, attention, size, reporter.config.data),
+                            'target': plain_sentences(reference(studies[study.id], 'findings')),
+                        }
+                        write_json(radfact, list(grounded.values()))
                     write_json(output, studies)
                 bar.advance()
         failed = sum(PREDICTION not in study for study in studies.values())

@@ -4,7 +4,9 @@ import json
 import math
 import types
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from camanet_jax.generate import rexrank
 from camanet_jax.generate.generate import SOME_FAILED
@@ -14,14 +16,16 @@ class Reporter:
     """Reports the names of the films it is given; stops before a study named `stop`, cannot read one named `broken`."""
 
     stops = True
-    config = types.SimpleNamespace(data=types.SimpleNamespace(views=2))
+    config = types.SimpleNamespace(data=types.SimpleNamespace(views=2, eval_transform='official'))
 
     def stream(self, studies):
         for study in studies:
             if self.stops and study.id == 'stop':
                 raise KeyboardInterrupt
             names = ' '.join(path.name for path in study.paths)
-            yield study, ValueError('no film') if study.id == 'broken' else types.SimpleNamespace(report=names)
+            look = types.SimpleNamespace(predicting_attention=np.ones((1, 2, 4, 4)))
+            report = types.SimpleNamespace(report=names, words=['seen'], explanation=look)
+            yield study, ValueError('no film') if study.id == 'broken' else report
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def predict(monkeypatch, tmp_path):
             }
             for film, _ in films:
                 if '!' not in film:
-                    (tmp_path / film).touch()
+                    Image.new('L', (8, 8)).save(tmp_path / film, 'PNG')
         (tmp_path / 'in.json').write_text(json.dumps(content))
         code = rexrank.predict(tmp_path / 'in.json', tmp_path / 'out.json', tmp_path, tmp_path, **options)
         return code, json.loads((tmp_path / 'out.json').read_text())
@@ -81,3 +85,16 @@ def test_every_study_is_saved_and_a_second_call_goes_on(predict, tmp_path, monke
     assert predict(studies)[1]['two']['model_prediction'] == 'Findings: b a', 'it was there before'
     with pytest.raises(ValueError, match='expected studies of .*in.json, got others'):
         predict({'later': FILMS['two']})
+
+
+def test_sentences_for_radfact(predict, tmp_path):
+    path = tmp_path / 'radfact.json'
+    predict({'two': FILMS['two']}, radfact=path)
+    predict({'two': FILMS['two'], 'later': FILMS['two']}, radfact=path)
+    sentence = {'text': 'seen.', 'boxes': None}
+    assert json.loads(path.read_text()) == [
+        {'example_id': name, 'prediction': [sentence], 'target': []} for name in ('two', 'later')
+    ]
+    path.unlink()
+    with pytest.raises(ValueError, match='radfact.json: lacks 2 studies of .*out.json'):
+        predict(FILMS | {'later': FILMS['two']}, radfact=path)
