@@ -16,6 +16,7 @@ def get_config():
     config = recipe('demo')
     config.epochs = 2
     config.batch_size = 8
+    config.matmul_precision = 'highest'  # tests compare with exact products on any device
     config.data.update(max_seq_length=16, image_size=32, resize_size=36, threshold=2)
     config.data.options = ConfigDict(dict(image_size=40, train_studies=TRAIN, val_studies=VAL, test_studies=TEST))
     config.model.update(width=16, feed_forward=16, heads=2)
