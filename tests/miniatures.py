@@ -40,10 +40,15 @@ def shrink_recipes(folder: Path) -> None:
 def make_inputs(folder: Path) -> None:
     """Writes the files that the pages name, `/data` among them, into the folder that the commands run in."""
     data = folder / 'data'
-    for name, views in (('iu_xray', 2), ('mimic_cxr', 1), ('nih_sample', 1), ('mine', 2)):
+    for name, views in (('iu_xray', 2), ('iu_xray_256', 2), ('mimic_cxr', 1), ('nih_sample', 1), ('mine', 2)):
         write_study_folder(data / name, COUNTS, views)
     write_whole_open_i(data / 'open_i')
     write_mimic_cxr(data / 'mimic_jpg')
+    with (data / 'iu_xray_256' / 'annotation.json').open(encoding='utf-8') as file:
+        films = [
+            (study['id'], view, '', '') for split in json.load(file).values() for study in split for view in (0, 1)
+        ]
+    write_csv(folder / 'films.csv', 'study', 'view_index', 'dicom_columns', 'dicom_rows', rows=films)
     (folder / 'films').mkdir()
     (folder / 'films' / 'a.png').write_bytes(film())
     studies = json.loads((data / 'iu_xray' / 'annotation.json').read_text())['test']

@@ -49,8 +49,8 @@ SHORTENED = {  # in a command: what is put there, for the time it takes and for 
 }
 # Compiled for a CPU, and quickly: all else that the commands' shell knows.
 SURROUNDINGS = {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
-QUICK = r'configs/iu_xray|=runs/iu_xray|to_torch|label_reports|protocol=cut|prepare_data.py folder'
-QUICK_WHEEL = r'configs/iu_xray'
+QUICK = r'configs/iu_xray\.py|workdir=runs/iu_xray|to_torch|label_reports|protocol=cut|prepare_data.py folder'
+QUICK_WHEEL = r'configs/iu_xray\.py'
 
 
 def commands() -> list[str]:

@@ -34,7 +34,9 @@ def code_version() -> dict[str, str]:
         command = ['git', '-C', str(package), 'rev-parse', '--short=12', 'HEAD']
         with contextlib.suppress(OSError, subprocess.CalledProcessError):  # no git here, or another user's checkout
             return {'commit': subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()} | sources
-    return {'version': importlib.metadata.version('camanet_jax')} | sources
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # run where it lies, without an installation
+        return {'version': importlib.metadata.version('camanet_jax')} | sources
+    return sources
 
 
 def code_in_words(code: Mapping[str, str] | None) -> str:
