@@ -91,19 +91,19 @@ class ReportWriter:
         key = jax.random.fold_in(jax.random.key(self._config.seed), number)
         return self._search(self._run.variables, filled, key, beam_size=beam_size)
 
-    def _finish(self, batch: list[Loaded], found: Any) -> Iterator[Loaded]:
-        found, row = jax.device_get(found), 0
+    def _finish(self, batch: list[Loaded], result: Any) -> Iterator[Loaded]:
+        result, row = jax.device_get(result), 0
         for item, films in batch:
             if isinstance(films, ValueError):
                 yield item, films
             else:
-                yield item, self._report(row, films, *found)
+                yield item, self._report(row, films, *result)
                 row += 1
 
-    def _report(self, i: int, films: Films, found: decoding.Reports, output: CamanetOutput) -> GeneratedReport:
-        texts = [self._run.experiment.tokenizer.decode(tokens) for tokens in found.tokens[i]]
-        scores = [float(score) for score in found.scores[i]]
-        explanation = explain_study(output, i, found.tokens[i, 0], len(films))
+    def _report(self, i: int, films: Films, reports: decoding.Reports, output: CamanetOutput) -> GeneratedReport:
+        texts = [self._run.experiment.tokenizer.decode(tokens) for tokens in reports.tokens[i]]
+        scores = [float(score) for score in reports.scores[i]]
+        explanation = explain_study(output, i, reports.tokens[i, 0], len(films))
         probabilities = explanation.class_probabilities
         named = {} if probabilities is None else dict(zip(OBSERVATIONS, map(float, probabilities), strict=True))
         others = [Alternative(*pair) for pair in zip(texts[1:], scores[1:], strict=True) if np.isfinite(pair[1])]

@@ -57,8 +57,8 @@ class ChexBertLabeler:
             indices = longest_first[start : start + self._batch_size]
             ids, mask = self._pieces.padded([rows[index] for index in indices], self._batch_size)
             batch = put_batch({'ids': ids, 'mask': mask}, self._mesh)
-            found = jax.device_get(self._read(self._variables, **batch))
-            first[indices], classes[indices] = (side[: len(indices)] for side in found)
+            outputs = jax.device_get(self._read(self._variables, **batch))
+            first[indices], classes[indices] = (side[: len(indices)] for side in outputs)
         return first, classes
 
 

@@ -91,15 +91,15 @@ def conventions(clinical: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], l
     Args:
       clinical: the clinical scores of each system, empty where it has none.
     """
-    found = {name: scores['conventions'] for name, scores in clinical.items() if scores}
-    columns = [(text, policy) for text, policies in next(iter(found.values())).items() for policy in policies]
+    by_system = {name: scores['conventions'] for name, scores in clinical.items() if scores}
+    columns = [(text, policy) for text, policies in next(iter(by_system.values())).items() for policy in policies]
     titles = [f'{text}, {policy.replace("_", " ")}' for text, policy in columns]
     rows = [
         [classes, average + ' *' * ((classes, average) == ('14', 'micro')), name]
         + [f'{scores[text][policy][classes][average]["F1"]:.4f}' for text, policy in columns]
         for classes in CLASS_SETS
         for average in AVERAGES
-        for name, scores in found.items()
+        for name, scores in by_system.items()
     ]
     return ['classes', 'average', 'system', f'{titles[0]} *', *titles[1:]], rows
 

@@ -69,8 +69,8 @@ def _by_id(path: Path, lines: Iterable[tuple[int, Mapping[str, Any]]]) -> Rows:
             problems.append(f'line {line} repeats id {study_id}')
         rows[study_id] = row
     if problems or not rows:
-        found = summarise(problems, 'problem', 'problems') if problems else 'no rows'
-        raise ValueError(f'{path}: expected one row per study, each with an id of its own; got {found}.')
+        faults = summarise(problems, 'problem', 'problems') if problems else 'no rows'
+        raise ValueError(f'{path}: expected one row per study, each with an id of its own; got {faults}.')
     return rows
 
 
@@ -80,21 +80,21 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
     Raises:
       ValueError: rows have none of the fields, or something else than text in it; they are listed.
     """
-    found = {
+    text_of = {
         study_id: next((row[name] for name in names if row.get(name) is not None), None)
         for study_id, row in rows.items()
     }
-    if without := [study_id for study_id, text in found.items() if not isinstance(text, str)]:
+    if without := [study_id for study_id, text in text_of.items() if not isinstance(text, str)]:
         raise ValueError(
             f'{path}: expected text under {" or ".join(names)} in every row (an empty report is ""), got '
             f'none in {summarise(without, "row", "rows")}.'
         )
-    if blank := [study_id for study_id, text in found.items() if text.strip() and is_missing(text)]:
+    if blank := [study_id for study_id, text in text_of.items() if text.strip() and is_missing(text)]:
         raise ValueError(
-            f'{path}: expected reports, got what tables write into empty cells (such as {found[blank[0]]!r}) in '
+            f'{path}: expected reports, got what tables write into empty cells (such as {text_of[blank[0]]!r}) in '
             f'{summarise(blank, "row", "rows")}; an empty report is "".'
         )
-    return found
+    return text_of
 
 
 def as_written(rows: Rows) -> bool:
@@ -153,14 +153,14 @@ class DataFolder(NamedTuple):
 
     def by_id(self, split: str) -> dict[str, str]:
         """The reports of a split by study."""
-        found: dict[str, str] = {}
+        report_of: dict[str, str] = {}
         for study_id, report in self.reports[split]:
-            if found.setdefault(study_id, report) != report:
+            if report_of.setdefault(study_id, report) != report:
                 raise ValueError(
                     f'{self.path}: {study_id} has two different reports in {split}; which one is the '
                     'reference? Give --references.'
                 )
-        return found
+        return report_of
 
     def split_of(self, ids: set[str]) -> str:
         """The split that most of these studies are in.

@@ -155,5 +155,4 @@ def read_labels(path: Path | None, ids: Sequence[str]) -> ReportLabels | None:
 
 def _id_column(path: Path) -> str:
     header, _ = read_csv(path)
-    found = [name for name in IDS if name in header]
-    return found[0] if found else IDS[0]
+    return next((name for name in IDS if name in header), IDS[0])

@@ -92,8 +92,8 @@ def policy_of(clinical: Mapping[str, Any]) -> str:
 
 def merged_table(merged: Mapping[str, Any]) -> str:
     """Scores that another program computed; what was refused, in words."""
-    found = [(name, 'of the set', values) for name, values in merged['set'].items()]
-    found += [(name, 'mean over studies', values) for name, values in merged['scores'].items()]
+    entries = [(name, 'of the set', values) for name, values in merged['set'].items()]
+    entries += [(name, 'mean over studies', values) for name, values in merged['scores'].items()]
     rows = [
         [
             name,
@@ -102,11 +102,11 @@ def merged_table(merged: Mapping[str, Any]) -> str:
             interval(values['interval']) if 'interval' in values else '',
             values['better'],
         ]
-        for name, kind, values in found
+        for name, kind, values in entries
         if values.get('value') is not None
     ]
     notes = ''.join(f', {name} {text}' for name, text in merged['notes'].items())
-    refused = [f'\n\n{values["refused"]}' for _, _, values in found if 'refused' in values]
+    refused = [f'\n\n{values["refused"]}' for _, _, values in entries if 'refused' in values]
     table = markdown_table(['score', '', 'value', '95% interval', 'better'], rows, left=2)
     return f'From {merged["file"]}{notes}:\n\n{table}' + ''.join(refused)
 

@@ -58,8 +58,8 @@ def draw_comparisons(workdirs: list[Path], folder: Path, studies: int) -> list[P
     for i, position in enumerate(positions):
         study = source.studies[position]
         systems = [
-            System(workdir.name, found[i].words, found[i].explanation)
-            for workdir, found in zip(workdirs, reports, strict=True)
+            System(workdir.name, of_run[i].words, of_run[i].explanation)
+            for workdir, of_run in zip(workdirs, reports, strict=True)
         ]
         path = folder / f'{study.id.replace("/", "_")}.png'
         written.append(draw_comparison(path, films[i], systems, study_id=study.id, reference=study.report))

@@ -59,15 +59,15 @@ def row(experiment: Experiment, source, workers: int, repeats: int, step_seconds
     """One number of workers."""
     config = experiment.config
     seconds = seconds_per_batch(experiment, source, workers, repeats)
-    found = {
+    numbers = {
         'workers': workers,
         'images_per_second': config.batch_size * config.data.views / seconds,
         'studies_per_second': config.batch_size / seconds,
         'shortest_step_seconds': seconds,
     }
     if step_seconds is not None:
-        found |= {'starves': seconds > step_seconds, 'device_share_busy': min(1.0, step_seconds / seconds)}
-    return found
+        numbers |= {'starves': seconds > step_seconds, 'device_share_busy': min(1.0, step_seconds / seconds)}
+    return numbers
 
 
 def seconds_per_batch(experiment: Experiment, source, workers: int, repeats: int) -> float:
