@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from camanet_jax import sharding
 from camanet_jax.models.camanet import Camanet
 from camanet_jax.models.layers import widened
 from camanet_jax.models.outputs import Encoding
@@ -138,6 +139,12 @@ def restrict(
     return jnp.where(tempered >= jnp.maximum(floor, nucleus)[..., None], tempered, -jnp.inf)
 
 
+@partial(jax.vmap, in_axes=(0, None, 0))
+def draw(key: Array, position: Int[Array, ''], log_probs: Float[Array, 'N V']) -> Int[Array, ' N']:
+    """A study's words at `position`, one a beam."""
+    return jax.random.categorical(jax.random.fold_in(key, position), log_probs)
+
+
 def sample(
     step: Step,
     cache: Any,
@@ -153,14 +160,15 @@ def sample(
 ) -> Reports:
     """Draws `beam_size` reports per study, word by word; scores are the model's own log-probabilities.
 
-    `top_k=0` and `top_p=1` keep the whole distribution.
+    `top_k=0` and `top_p=1` keep the whole distribution. A study's words do not depend on how devices share the batch.
     """
+    keys = sharding.study_keys(key, batch)
 
     def body(carry):
         position, reports, alive, cache = carry
         log_probs, cache = read_last(step, reports.tokens, position, cache)
         choices = restrict(log_probs, temperature=temperature, top_k=top_k, top_p=top_p)
-        words = jnp.where(alive, jax.random.categorical(jax.random.fold_in(key, position), choices), END)
+        words = jnp.where(alive, draw(keys, position, choices), END)
         gained = jnp.take_along_axis(log_probs, words[..., None], -1)[..., 0]
         reports = Reports(
             reports.tokens.at[:, :, position].set(words), reports.scores + jnp.where(alive, gained, 0).astype(dtype)

@@ -17,14 +17,14 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
-from camanet_jax import decoding, losses
+from camanet_jax import decoding, losses, sharding
 from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment
 from camanet_jax.metrics import classification, nlg, protocol
-from camanet_jax.models.camanet import Camanet, input_mask
+from camanet_jax.models.camanet import Camanet
 from camanet_jax.run.files import write_columns, write_json_lines
 from camanet_jax.run.progress import tracked
-from camanet_jax.sharding import put_batch, replicated
+from camanet_jax.train_step import WholeBatch
 
 
 @dataclasses.dataclass
@@ -55,24 +55,31 @@ def evaluate_step(
     model: Camanet,
     decoding_options: dict[str, Any],
     table: losses.Losses = losses.LOSSES,
+    mesh: Mesh | None = None,
 ) -> dict[str, Any]:
-    """Reports, class probabilities and loss sums of one batch."""
+    """Reports, class probabilities and loss sums of one batch; every device of `mesh` searches its own studies."""
+    whole = WholeBatch.of(batch, table)
+    own = partial(own_results, model=model, decoding_options=decoding_options, table=table)
+    over_devices = sharding.over_devices(own, mesh, (sharding.BY_STUDY, sharding.EVERYWHERE))
+    results, sums = over_devices(batch, variables, key, whole.width)
+    return results | {'losses': (sums, whole.denominators)}
+
+
+def own_results(batch, variables, key, width, *, model: Camanet, decoding_options, table):
+    """Results by study of this device's share of a batch, and the losses' sums over all devices."""
     encoding = model.apply(variables, batch['images'], method='encode')
     reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
-    inputs = batch['tokens'][:, :-1]
-    width = input_mask(inputs).sum(1).max()
-    output = model.apply(variables, encoding, inputs, width, method='decode')
+    output = model.apply(variables, encoding, batch['tokens'][:, :-1], width, method='decode')
     results = {
         'tokens': reports.tokens[:, 0],
         'scores': reports.scores[:, 0],
         'valid': batch['valid'],
         'index': batch['index'],
         'labels': batch['labels'],
-        'losses': (losses.sums(output, batch, table), losses.denominators(batch, table)),
     }
     if encoding.class_logits is not None:
         results['class_probabilities'] = jax.nn.sigmoid(encoding.class_logits)
-    return results
+    return results, sharding.sum_over_devices(losses.sums(output, batch, table))
 
 
 class Evaluator:
@@ -86,15 +93,16 @@ class Evaluator:
             model=experiment.model(),
             decoding_options=experiment.decoding_options(),
             table=experiment.loss_table(),
+            mesh=mesh,
         )
-        self._step = jax.jit(step, out_shardings=replicated(mesh))
+        self.step_function = jax.jit(step, out_shardings=sharding.replicated(mesh))
 
     def run(self, variables: Any, source: Source, description: str) -> SplitResult:
         """Reports and losses of a whole split; every process gets them all."""
         batches = self.experiment.eval_batches(source)
         key = jax.random.key(self.experiment.config.seed)
         running = (
-            self._step(variables, put_batch(batch, self.mesh), jax.random.fold_in(key, i))
+            self.step_function(variables, sharding.put_batch(batch, self.mesh), jax.random.fold_in(key, i))
             for i, batch in enumerate(batches)
         )
         parts, rows = [], []
@@ -191,10 +199,10 @@ def class_scores(result: SplitResult) -> dict[str, Any]:
     return classification.presence_scores(np.array([row['class_probabilities'] for row in result.rows]), result.labels)
 
 
-def write_predictions(workdir: Path, split: str, result: SplitResult) -> Path:
-    """`workdir`/predictions/`split`.jsonl, and the forms that other harnesses read, with references as written."""
+def write_predictions(workdir: Path, split: str, result: SplitResult, made_by: dict[str, Any]) -> Path:
+    """`workdir`/predictions/`split`.jsonl, whose lines name the run, and the forms that other harnesses read."""
     path = workdir / 'predictions' / f'{split}.jsonl'
-    write_json_lines(path, result.rows)
+    write_json_lines(path, [row | {'made_by': made_by} for row in result.rows])
     ids, reports, references = ([row[name] for row in result.rows] for name in ('id', 'report', 'reference_raw'))
     write_columns(path.with_name(f'{split}.findings.csv'), {'study_id': ids, 'findings': reports})
     pairs = {'sample_id': ids, 'reference': references, 'hypothesis': reports}

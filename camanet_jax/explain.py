@@ -4,7 +4,7 @@ I views, Y observations, L words of the text; maps keep the backbone's height an
 """
 
 import dataclasses
-from functools import partial
+import functools
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Array, Float, Int
 
+from camanet_jax import sharding
 from camanet_jax.models import Camanet, CamanetOutput
 
 
@@ -42,20 +43,28 @@ class Explanation:
     selected: list[int] | None = None
 
 
-@partial(jax.jit, static_argnames='model')
-def teacher_forced(variables: Any, images: Array, tokens: Array, *, model: Camanet):
-    """One evaluation-mode pass; see `Camanet.__call__`."""
-    return model.apply(variables, images, tokens)
+def teacher_forced(variables: Any, images: np.ndarray, tokens: np.ndarray, *, model: Camanet) -> CamanetOutput:
+    """One evaluation-mode pass over this process's devices (see `Camanet.__call__`); rows beyond the batch fill up."""
+    return jax.device_get(_teacher_forced(model)((images, tokens), variables))
 
 
-def explain(variables: Any, images: Array, tokens: Int[Array, 'B L'], *, model: Camanet) -> list[Explanation]:
+@functools.cache
+def _teacher_forced(model: Camanet):
+    return sharding.by_study(lambda batch, variables: by_study_alone(model.apply(variables, *batch)))
+
+
+def by_study_alone(output: CamanetOutput) -> CamanetOutput:
+    """The activations that have a row for each study: all but the contrastive scale."""
+    return output.replace(contrastive_scale=None)
+
+
+def explain(variables: Any, images: np.ndarray, tokens: Int[np.ndarray, 'B L'], *, model: Camanet) -> list[Explanation]:
     """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width]."""
-    tokens = np.asarray(tokens)
-    output = jax.device_get(teacher_forced(variables, images, as_read(tokens), model=model))
+    output = teacher_forced(variables, images, as_read(tokens), model=model)
     return [explain_study(output, i, tokens[i], images.shape[1]) for i in range(len(tokens))]
 
 
-def as_read(tokens: Int[Array, 'B L']) -> Int[Array, 'B L+1']:
+def as_read(tokens: Int[Array, 'B L'] | Int[np.ndarray, 'B L']) -> Int[Array, 'B L+1']:
     """The input that explains a text: BOS first, and one position more, so that the last word is read too."""
     return jnp.pad(tokens, ((0, 0), (1, 0)))
 

@@ -6,20 +6,22 @@ from typing import Any
 
 import jax
 from ml_collections import ConfigDict
+from orbax.checkpoint import multihost
 
 from camanet_jax import configuration, evaluate, sharding
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
-from camanet_jax.experiment import open_split
+from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.metrics import constant_baseline, scores
 from camanet_jax.metrics.scores import in_order
 from camanet_jax.reporting import curves, run_report
 from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
-from camanet_jax.run.provenance import caption, code_version, numerics, package_versions, run_provenance
+from camanet_jax.run.provenance import caption, code_version, in_rows, numerics, package_versions, run_provenance
 from camanet_jax.run.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
+LONGEST_WAIT_MS = 24 * 3600 * 1000  # for process 0, which writes all files
 
 
 def evaluate_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -43,16 +45,27 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
         result = evaluator.run(variables, sources[split], f'Evaluating {split}')
         entries[split] = split_scores(evaluator, result, constant, train)
         if jax.process_index() == 0:
-            written.append(evaluate.write_predictions(workdir, split, result))
+            written.append(evaluate.write_predictions(workdir, split, result, in_rows(entries['provenance'])))
             log_scores(split, entries[split], entries['provenance'])
     if jax.process_index() == 0:
         write_json(workdir / 'scores.json', entries)
         written.append(workdir / 'scores.json')
         if (workdir / 'metrics.jsonl').exists():
             written += curves.draw_curves(workdir / 'metrics.jsonl', workdir / 'figures')
-        written += run_report.write_report(workdir, evaluator.experiment, variables, sources['test'])
+    written += write_pages(workdir, evaluator.experiment, variables, sources['test'])
+    if jax.process_index() == 0:
         LOG.info('Files written:\n  %s', '\n  '.join(str(path) for path in written))
     return entries
+
+
+def write_pages(workdir: Path, experiment: Experiment, variables: dict[str, Any], test: Source) -> list[Path]:
+    """Draws figures/ and writes report.html: process 0, on its own devices. The others wait and run no program."""
+    written = []
+    if jax.process_index() == 0:
+        own = sharding.put_replicated(jax.device_get(variables), sharding.own_mesh())
+        written = run_report.write_report(workdir, experiment, own, test)
+    multihost.get_barrier_sync_fn()(key='pages written', timeout_ms=LONGEST_WAIT_MS)
+    return written
 
 
 def constant_report(evaluator: Evaluator, sources: dict[str, Source]) -> constant_baseline.ConstantReport:

@@ -18,11 +18,18 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 LOG = logging.getLogger(__name__)
 
 STUDIES = 'studies'
+BY_STUDY = PartitionSpec(STUDIES)
+EVERYWHERE = PartitionSpec()
 
 
 def make_mesh() -> Mesh:
     """All devices in a row."""
     return Mesh(np.array(in_process_order(jax.devices())), (STUDIES,))
+
+
+def own_mesh() -> Mesh:
+    """This process's devices: for work that the other processes take no part in."""
+    return Mesh(np.array(in_process_order(jax.local_devices())), (STUDIES,))
 
 
 def in_process_order(devices: Iterable[jax.Device]) -> list[jax.Device]:
@@ -35,12 +42,12 @@ def in_process_order(devices: Iterable[jax.Device]) -> list[jax.Device]:
 
 def replicated(mesh: Mesh) -> NamedSharding:
     """The sharding under which every device holds the whole array."""
-    return NamedSharding(mesh, PartitionSpec())
+    return NamedSharding(mesh, EVERYWHERE)
 
 
 def sharded(mesh: Mesh) -> NamedSharding:
     """The sharding that spreads the first axis, studies, over the devices."""
-    return NamedSharding(mesh, PartitionSpec(STUDIES))
+    return NamedSharding(mesh, BY_STUDY)
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
@@ -58,23 +65,41 @@ def on_devices(shapes: Any, mesh: Mesh) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), shapes)
 
 
-def over_devices(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
-    """Runs `function(batch, *shared)` on every device with its own studies; results must be the same on all of them.
+def over_devices(function: Callable[..., Any], mesh: Mesh | None, results: Any = EVERYWHERE) -> Callable[..., Any]:
+    """Runs `function(batch, *shared)` on every device with its own studies.
 
     Collectives are then where the function writes them. Left to itself the compiler sums the gradient of a weight that
-    a loop uses over devices in every round of the loop. One device, or None, needs no collectives.
+    a loop uses over devices in every round of the loop, and gathers a search's scores at every word. One device, or
+    None, needs no collectives.
+
+    Args:
+      results: EVERYWHERE where the function makes the same on all devices, BY_STUDY where a row is a study's, or a tree
+        of both.
     """
     if mesh is None or mesh.size == 1:
         return function
 
     def mapped(batch, *shared):
-        specs = (PartitionSpec(STUDIES), *(PartitionSpec() for _ in shared))
+        specs = (BY_STUDY, *(EVERYWHERE for _ in shared))
         # check_vma would sum gradients by itself, in every round of a loop again.
-        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False)(
-            batch, *shared
-        )
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=results, check_vma=False)(batch, *shared)
 
     return mapped
+
+
+def by_study(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs `function(batch, *shared)`, jitted, over this process's devices; rows of batch and results are studies.
+
+    A batch that the devices cannot share evenly gets its last study again; callers leave the results' last rows unread.
+    """
+    mesh = own_mesh()
+    run = jax.jit(over_devices(function, mesh, BY_STUDY))
+
+    def fill(x):
+        missing = -len(x) % mesh.size
+        return np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x
+
+    return lambda batch, *shared: run(put_batch(jax.tree.map(fill, batch), mesh), *shared)
 
 
 def inside() -> bool:
@@ -101,6 +126,11 @@ def study_numbers(studies: int) -> jax.Array:
     """Indices in the global batch of this device's studies."""
     first = lax.axis_index(STUDIES) * studies if inside() else 0
     return first + jnp.arange(studies)
+
+
+def study_keys(key: jax.Array, studies: int) -> jax.Array:
+    """A key for each of this device's studies, by its index in the global batch."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, study_numbers(studies))
 
 
 def check_batch_size(name: str, size: int, parts: int = 1) -> None:

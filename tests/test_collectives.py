@@ -1,6 +1,7 @@
-"""What eight devices tell each other in a training step: gradients once, after the last part; statistics; scalars."""
+"""What eight devices tell each other: in training gradients once, statistics and scalars; in evaluation results."""
 
 import json
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -40,10 +41,15 @@ def matrices(shapes: Counter) -> dict[tuple[int, ...], int]:
     return {shape: count for shape, count in shapes.items() if len(shape) > 1}
 
 
+def compiled(step: str, compile_cache: Path) -> list[str]:
+    """The parameters' shapes, and a program's text."""
+    environment = EIGHT | {'JAX_COMPILATION_CACHE_DIR': str(compile_cache)}
+    return succeed(step, program=(STEP,), environment=environment).split('\n', 1)
+
+
 @pytest.mark.parametrize('parts', [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_gradients_cross_once_and_the_rest_is_statistics_and_scalars(parts, compile_cache):
-    output = succeed(str(parts), program=(STEP,), environment=EIGHT | {'JAX_COMPILATION_CACHE_DIR': str(compile_cache)})
-    parameters, program = output.split('\n', 1)
+    parameters, program = compiled(str(parts), compile_cache)
     found = collectives(program)
     large = [one for one in found if one.kind == 'all-reduce' and any(one.shapes)]
     assert len(large) == 1 and large[0].once
@@ -60,3 +66,13 @@ def test_gradients_cross_once_and_the_rest_is_statistics_and_scalars(parts, comp
     # The stem's two, one before each dense layer, one inside it, one of what it adds: each there and back.
     assert len(statistics) == 2 * (1 + 3 * LAYERS)
     assert all(one.once == (parts == 1) for one in statistics)
+
+
+def test_devices_search_by_themselves(compile_cache):
+    _, program = compiled('evaluate', compile_cache)
+    found = collectives(program)
+    assert ' while(' in program and all(one.once for one in found)
+    shapes = {shape for one in found for shape in one.shapes}
+    studies, length = 16, 16  # each device's rows of the results, and scalars
+    assert (studies, length) in shapes or (studies, length - 1) in shapes
+    assert all(not shape or shape[0] == studies and math.prod(shape) <= studies * length for shape in shapes), shapes

@@ -13,6 +13,7 @@ from camanet_jax import evaluate, results, sharding
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.metrics.protocol import CLEANED
+from camanet_jax.run.provenance import run_in_words
 from camanet_jax.run.workdir import open_trained
 from camanet_jax.scoring.report_rows import read_rows
 from camanet_jax.scoring.score import Options, score
@@ -40,7 +41,7 @@ def test_predictions_hold_every_study_in_order(trained, run):
         assert [row['id'] for row in rows] == [study.id for study in studies] and len(rows) == count
         for row, study in zip(rows, studies, strict=True):
             references = {'reference', 'reference_full', 'reference_raw'}
-            assert row.keys() == {'id', 'report', 'log_prob', 'class_probabilities'} | references
+            assert row.keys() == {'id', 'report', 'log_prob', 'class_probabilities', 'made_by'} | references
             assert len(row['reference'].split()) <= 15 < len(row['reference_full'].split())
             assert row['reference_full'] == run.experiment.tokenizer.clean(study.report)
             assert row['reference_raw'] == study.report
@@ -93,6 +94,14 @@ def test_scores_follow_from_the_predictions(trained, tmp_path):
             assert {name: found['provenance'][name] for name in ('config', 'variant', 'seed', 'step')} == {
                 name: made_by[name] for name in ('config', 'variant', 'seed', 'step')
             }
+
+
+def test_copied_predictions_still_say_what_made_them(trained, tmp_path):
+    copied = shutil.copy(trained / 'predictions' / 'test.jsonl', tmp_path / 'copied.jsonl')
+    found = score(Options(predictions=copied, protocol='full', labeler='none', resamples=20))['provenance']
+    made_by = scores(trained)['provenance']
+    assert run_in_words(found) == run_in_words(made_by)
+    assert found['step'] == best_step(trained) and 'configuration' in run_in_words(found)
 
 
 def test_the_final_scores_are_those_of_the_selected_epoch(trained):

@@ -1,10 +1,14 @@
 """Two processes over loopback make the run of one: batches, losses, checkpoints and evaluation are shared out."""
 
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from front_door import checkpoint_steps, records, succeed
+
+ALONE = str(Path(__file__).with_name('explain_alone.py'))
 
 
 def free_port() -> int:
@@ -30,6 +34,20 @@ def under_slurm(process: int, port: int) -> dict[str, str]:
         'SLURM_PROCID': str(process),
         'SLURM_LOCALID': str(process),
     }
+
+
+def test_process_0_explains_alone(trained, tmp_path):
+    workdir, port = shutil.copytree(trained, tmp_path / 'run'), free_port()
+    (workdir / 'report.html').unlink()
+
+    def launch(process: int) -> str:
+        return succeed(
+            str(workdir), program=(ALONE,), timeout=600, environment=named(process, port) | {'JAX_PLATFORMS': 'cpu'}
+        )
+
+    with ThreadPoolExecutor() as pool:
+        assert ['alone' in output for output in pool.map(launch, range(2))] == [True, True]
+    assert (workdir / 'report.html').exists()
 
 
 @pytest.mark.slow

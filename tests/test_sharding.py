@@ -1,11 +1,14 @@
 """Eight devices make the run of one; the devices are one processor pretending, so each test has its own process."""
 
+import json
 import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from eight_devices import everything
 from front_door import ROOT, records, run_main, succeed
 
 import camanet_jax
@@ -29,6 +32,18 @@ def test_a_run_on_eight_devices_has_the_losses_of_one(trained, tiny_arguments, t
         # Rounding can change which class is present or which word is selected, and with it a study's maps.
         assert line['vtac_mse'] == pytest.approx(expected['vtac_mse'], rel=0.05)
     assert camanet_jax.load(tmp_path / 'run').step in (3, 6)  # saved on eight devices, opened on one
+
+
+def test_eight_devices_write_and_explain_the_reports_of_one(trained):
+    output = succeed(str(trained), program=(str(ROOT / 'tests' / 'eight_devices.py'),), environment=EIGHT)
+    found, expected = json.loads(output.splitlines()[-1]), everything(str(trained))
+    for name in ('evaluated', 'written', 'explained', 'drawn'):
+        assert found[name] == expected[name], name
+    assert found['losses'].pop('vtac_mse') == pytest.approx(expected['losses'].pop('vtac_mse'), rel=0.02)  # by rounding
+    assert found['losses'] == pytest.approx(expected['losses'], rel=1e-5)
+    for name in ('log_probs', 'word_log_probs', 'maps'):
+        for one, other in zip(found[name], expected[name], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ class LoadOptions:
     max_seq_length: int  # ids per report, the leading 0 included
     train_augment: str  # a name for `transforms.train_image`
     eval_transform: str  # a name for `transforms.eval_image`
-    num_workers: int  # processes that load; 0 loads in threads of this one
+    num_workers: int  # processes that load training batches; 0 loads in threads, as evaluation does
     prefetch: int = 4  # batches (per worker) made ahead of time
     # 'raise', or 'skip' a study with an image that cannot be decoded: in training the next study takes its place, and
     # skipped ones are logged and counted; in evaluation its row is not valid.

@@ -11,6 +11,7 @@ where L+1 = max_seq_length. A process gets its share of B: the global batch is t
 the other, and is the same for any number of processes and of workers.
 """
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Iterator
@@ -93,10 +94,12 @@ class BatchIterator(Iterator[Batch]):
 
 
 class EvalBatches:
-    """A split's batches; every iteration over it starts anew."""
+    """A split's batches; every iteration over it starts anew, in threads: processes take seconds to start."""
 
     def __init__(self, batches: grain.MapDataset, source: Source, options: LoadOptions):
-        self._batches, self._source, self._options = batches, source, options
+        self._batches, self._source = batches, source
+        threads = max(options.prefetch, options.num_workers)
+        self._options = dataclasses.replace(options, num_workers=0, prefetch=threads)
 
     def __len__(self) -> int:
         return len(self._batches)

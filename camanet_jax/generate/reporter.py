@@ -7,7 +7,7 @@ L report words, N beams.
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +18,13 @@ from PIL import Image
 
 from camanet_jax import decoding
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.explain import Explanation, as_read, explain_study
+from camanet_jax.explain import Explanation, as_read, by_study_alone, explain_study
 from camanet_jax.generate.film_loading import MISSING_VIEW, Films, Loaded, in_batches, load_ahead, load_films
 from camanet_jax.generate.study_list import ListedStudy, list_studies
 from camanet_jax.models import CamanetOutput
 from camanet_jax.reporting import figures
 from camanet_jax.run.workdir import TrainedRun, open_trained
+from camanet_jax.sharding import by_study
 
 LOG = logging.getLogger(__name__)
 Paths = str | Path | Sequence[str | Path]
@@ -67,7 +68,8 @@ class ReportWriter:
     """Writes reports with a trained run."""
 
     def __init__(self, run: TrainedRun):
-        self._run, self._config = run, run.experiment.config
+        self._run, self._config, self._model = run, run.experiment.config, run.experiment.model()
+        self._search = cache(self._make_search)
 
     def write(self, loaded: Iterable[Loaded], count: int, beam_size: int | None = None) -> Iterator[Loaded]:
         """Replaces films by reports; each batch is sent to the device before the results of the last are processed."""
@@ -89,7 +91,7 @@ class ReportWriter:
         filled = np.zeros((size, *films[0].shape), np.uint8)
         filled[: len(films)] = films
         key = jax.random.fold_in(jax.random.key(self._config.seed), number)
-        return self._search(self._run.variables, filled, key, beam_size=beam_size)
+        return self._search(beam_size)(filled, self._run.variables, key)
 
     def _finish(self, batch: list[Loaded], result: Any) -> Iterator[Loaded]:
         result, row = jax.device_get(result), 0
@@ -111,23 +113,18 @@ class ReportWriter:
             texts[0], texts[0].split(), scores[0], explanation.log_probs.tolist(), others, named, films, explanation
         )
 
-    @cached_property
-    def _model(self):
-        return self._run.experiment.model()
-
-    @cached_property
-    def _search(self):
+    def _make_search(self, beam_size: int):
         """The compiled search for reports of films, with the teacher-forced pass that explains the best of each."""
+        whole = {'full_list': True} if self._config.search.name == 'beam' else {}  # all beams, for the alternatives
+        options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)
 
-        def search(variables, films, key, beam_size):
-            whole = {'full_list': True} if self._config.search.name == 'beam' else {}  # all beams, for the alternatives
-            options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)
+        def search(films, variables, key):
             encoding = self._model.apply(variables, films, method='encode')
             reports = decoding.decode_reports(variables, encoding, key, model=self._model, **options)
             read = as_read(reports.tokens[:, 0])
-            return reports, self._model.apply(variables, encoding, read, method='decode')
+            return reports, by_study_alone(self._model.apply(variables, encoding, read, method='decode'))
 
-        return jax.jit(search, static_argnames='beam_size')
+        return by_study(search)
 
 
 class Reporter:

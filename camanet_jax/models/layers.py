@@ -105,7 +105,7 @@ class Dropout(nn.Module):
     def __call__(self, x, *, deterministic: bool):
         if deterministic or self.rate == 0:
             return x
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng('dropout'), sharding.study_numbers(len(x)))
+        keys = sharding.study_keys(self.make_rng('dropout'), len(x))
         kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
         return jnp.where(kept, x / (1 - self.rate), 0)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
@@ -114,7 +115,7 @@ def explain_rows(
     experiment: Experiment, variables: dict[str, Any], source: Source, rows: list[dict[str, Any]], wanted: list[int]
 ) -> Iterator[tuple[int, np.ndarray, Explanation]]:
     """Yields numbers, films and explanations of the wanted rows; all batches have one shape, which is compiled once."""
-    size = experiment.config.evaluation.batch_size
+    size = experiment.config.evaluation.batch_size // jax.process_count()  # this process's devices alone
     model = experiment.model()
     starts = range(0, len(wanted), size)
     for start in tracked(starts, 'Explaining reports', len(starts)):

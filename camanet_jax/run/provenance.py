@@ -58,6 +58,16 @@ def run_provenance(config: Mapping[str, Any], step: int | None) -> dict[str, Any
     return {'config': dict(config), 'variant': config['variant'], 'seed': config['seed'], 'step': step}
 
 
+def in_rows(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The run, for every line of its predictions, wherever they are copied; `config` is a digest."""
+    return {name: provenance[name] for name in ('variant', 'seed', 'step')} | {'config': digest(provenance['config'])}
+
+
+def digest(config: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that tell configurations apart."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def caption(provenance: Mapping[str, Any]) -> str:
     """A caption for a table: the run, as far as it is known, and the versions that scored it."""
     versions = [f'{name} {version}' for name, version in provenance['versions'].items()]
@@ -67,7 +77,6 @@ def caption(provenance: Mapping[str, Any]) -> str:
 def run_in_words(provenance: Mapping[str, Any]) -> str:
     """The variant, seed, step and configuration of a run in words, as far as they are known."""
     run = [f'{name} {provenance[name]}' for name in ('variant', 'seed', 'step') if provenance[name] is not None]
-    if provenance['config'] is not None:
-        text = json.dumps(provenance['config'], sort_keys=True)
-        run.append(f'configuration {hashlib.sha256(text.encode()).hexdigest()[:8]}')
+    if (config := provenance['config']) is not None:
+        run.append(f'configuration {config if isinstance(config, str) else digest(config)}')
     return ', '.join(run) or 'variant, seed and step not known'

@@ -184,10 +184,11 @@ def constant_report(folder: DataFolder | None, rules: TextRules, seed: int) -> C
 
 
 def known_of(predictions: Path) -> dict[str, Any]:
-    """The run that made a predictions file, where the file lies in its workdir."""
+    """The run that made a predictions file: by the workdir that it lies in, else as its rows have it."""
     run = run_folder(predictions)
     if run is None:
-        return {'config': None, 'variant': None, 'seed': None, 'step': None}
+        made_by = next(iter(read_rows(predictions).values())).get('made_by')
+        return made_by if isinstance(made_by, dict) else dict.fromkeys(('config', 'variant', 'seed', 'step'))
     recorded = read_json(run / 'scores.json') if (run / 'scores.json').exists() else {}
     return run_provenance(read_json(run / 'config.json'), recorded.get('provenance', {}).get('step'))
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -141,6 +142,12 @@ def test_evaluation_goes_in_order_and_fills_the_last_batch(make_study_folder):
         assert not last['images'][1:].any() and not last['token_mask'][1:].any()
     film = open_grey((folder / 'images/test4_1.png').read_bytes(), 'test4_1.png')
     np.testing.assert_array_equal(last['images'][0, 1], eval_image(film, 'paper', 24, 32))
+
+
+def test_evaluation_starts_no_process(make_study_folder):
+    batches = eval_batches(open_folder(make_study_folder(), 'test'), num_workers=2)
+    assert next(iter(batches))['index'].tolist() == [0, 1, 2, 3]
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize('num_workers', [0, 1])

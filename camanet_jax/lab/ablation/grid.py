@@ -26,7 +26,7 @@ from camanet_jax.lab import alignment
 from camanet_jax.lab.ablation.selection import measure_selection
 from camanet_jax.lab.ablation.systems import TIMED, system_config
 from camanet_jax.run.files import read_json, write_json, write_text
-from camanet_jax.run.provenance import code_in_words, code_version
+from camanet_jax.run.provenance import code_in_words, code_version, in_rows, run_provenance
 from camanet_jax.run.workdir import TrainedRun, open_trained
 from camanet_jax.train import train
 
@@ -206,7 +206,8 @@ def write_last(workdir: Path, run: TrainedRun, source: Source) -> None:
     """Writes predictions/test_last.jsonl: the test split's reports by the last checkpoint, whichever was selected."""
     last = open_trained(workdir, run.experiment.config, newest=True)
     result = Evaluator(last.experiment, sharding.make_mesh()).run(last.variables, source, 'Evaluating the last step')
-    write_predictions(workdir, 'test_last', result)
+    config = configuration.as_data(last.experiment.config)
+    write_predictions(workdir, 'test_last', result, in_rows(run_provenance(config, last.step)))
 
 
 MEASURES = {

@@ -7,7 +7,6 @@ P patches, L input tokens.
 from collections import Counter
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -40,7 +39,7 @@ def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
     model = experiment.model()
     studies = []
     for batch in experiment.eval_batches(source):
-        output = jax.device_get(teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], model=model))
+        output = teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], model=model)
         for row in np.flatnonzero(batch['valid']):
             ids = batch['tokens'][row, :-1]
             words = [BOUNDARY, *(experiment.tokenizer.words[i - 1] for i in ids[1:] if i)]

@@ -9,7 +9,7 @@ from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from camanet_jax import decoding
 from camanet_jax.data.sources import Source
@@ -18,6 +18,7 @@ from camanet_jax.lab.alignment.lesions import ANY, Lesion
 from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.run.progress import tracked
 from camanet_jax.run.workdir import TrainedRun
+from camanet_jax.sharding import by_study
 
 # Every map in the order of the tables; a system has those of its parts.
 MEANING = {
@@ -80,7 +81,10 @@ def explain_studies(
 ) -> Iterator[tuple[int, ExplainedStudy]]:
     """Yields positions and explained studies of a split, in batches of at most the evaluation's size."""
     config, model = run.experiment.config, run.experiment.model()
-    search = jax.jit(partial(decoding.generate, model=model, **run.experiment.decoding_options()))
+    options = run.experiment.decoding_options()
+    search = by_study(
+        lambda images, variables, key: decoding.generate(variables, images, key, model=model, **options).tokens[:, 0]
+    )
     load = run.experiment.study_loader(source)
     size = min(config.evaluation.batch_size, len(positions))
     starts = range(0, len(positions), size)
@@ -89,11 +93,10 @@ def explain_studies(
         rows = [load(position) for position in chunk + [chunk[-1]] * (size - len(chunk))]  # one shape of batches
         images = np.stack([row['images'] for row in rows])
         tokens = {
-            'generated': search(run.variables, images, jax.random.key(config.seed)).tokens[:, 0],
+            'generated': np.asarray(search(images, run.variables, jax.random.key(config.seed)))[:size],
             'reference': np.stack([reference_words(row['tokens']) for row in rows]),
         }
-        studies = explain_texts(run, images, {text: np.asarray(ids) for text, ids in tokens.items()})
-        yield from zip(chunk, studies, strict=False)
+        yield from zip(chunk, explain_texts(run, images, tokens), strict=False)
 
 
 def reference_words(tokens: Int[np.ndarray, ' L']) -> Int[np.ndarray, ' L']:
@@ -101,7 +104,9 @@ def reference_words(tokens: Int[np.ndarray, ' L']) -> Int[np.ndarray, ' L']:
     return np.append(tokens[1:], tokens.dtype.type(0))
 
 
-def explain_texts(run: TrainedRun, images: Array, tokens: dict[str, Int[np.ndarray, 'B L']]) -> list[ExplainedStudy]:
+def explain_texts(
+    run: TrainedRun, images: np.ndarray, tokens: dict[str, Int[np.ndarray, 'B L']]
+) -> list[ExplainedStudy]:
     """Explains each study's texts."""
     model, tokenizer = run.experiment.model(), run.experiment.tokenizer
     explanations = {text: explain(run.variables, images, ids, model=model) for text, ids in tokens.items()}
