@@ -125,6 +125,7 @@ def test_feature_maps_stay_bfloat16_and_in_place(traced, platform):
     assert len(products) == 3 * 3  # the 1x1 convolutions of two layers and a transition, each with two gradients
     assert {kind for arrays in products for _, kind in arrays} == {'bf16'}
     assert wide_maps(found) == set()
+    assert ('select_and_scatter' in {name for name, _ in found}) == (platform == 'tpu')  # pooling in XLA's own form
     assert not [arrays for name, arrays in found if name == 'transpose' and any(is_map(shape) for shape, _ in arrays)]
 
 

@@ -3,7 +3,8 @@
 XLA's CPU backend transposes whole maps for a convolution's gradient by its weights, which costs several times the
 products themselves: here it is a sum over films of matrix products, each film small enough for the cache (accelerators
 keep XLA's). XLA's gradient of a windowed maximum (select-and-scatter) runs serially on CPU: here each gradient goes to
-the first largest value of its window, as XLA's and PyTorch's do, with nine shifted selections.
+the first largest value of its window, as XLA's and PyTorch's do, with nine shifted selections. TPUs keep XLA's, which
+moves a fraction of the bytes there; on GPUs its sums of overlapping windows depend on the order of threads.
 """
 
 from collections.abc import Sequence
@@ -97,7 +98,14 @@ def windows(x: Float[Array, '... height width C']) -> list[Array]:
 @jax.custom_vjp
 def max_pool(x: Float[Array, '... height width C']) -> Float[Array, '... height_out width_out C']:
     """Largest value of every 3x3 window, stride 2, padding 1."""
-    return reduce(jnp.maximum, windows(x))
+    return lax.platform_dependent(x, tpu=plain_max_pool, default=lambda x: reduce(jnp.maximum, windows(x)))
+
+
+def plain_max_pool(x: Float[Array, '... height width C']) -> Float[Array, '... height_out width_out C']:
+    """Same in the form that XLA knows."""
+    others = (1,) * (x.ndim - 3)
+    padding = [(0, 0)] * len(others) + [(1, 1), (1, 1), (0, 0)]
+    return lax.reduce_window(x, -jnp.inf, lax.max, (*others, 3, 3, 1), (*others, 2, 2, 1), padding)
 
 
 def max_pool_forward(x):
@@ -108,7 +116,17 @@ def max_pool_forward(x):
 
 def max_pool_backward(saved, gradient):
     """Adds each window's gradient at its first largest value."""
-    x, largest = saved
+    return (lax.platform_dependent(*saved, gradient, tpu=plain_gradient, default=shifted_gradient),)
+
+
+def plain_gradient(x, largest, gradient):
+    """The gradient as XLA makes it of its own form."""
+    del largest
+    return jax.vjp(plain_max_pool, x)[1](gradient)[0]
+
+
+def shifted_gradient(x, largest, gradient):
+    """The same from nine shifted selections."""
     height, width = (side + 2 for side in x.shape[-3:-1])
     taken, total = jnp.zeros(largest.shape, bool), 0
     for (i, j), values in zip(SHIFTS, windows(x), strict=True):
@@ -117,7 +135,7 @@ def max_pool_backward(saved, gradient):
         spread = [(i, height - i - (2 * gradient.shape[-3] - 1), 1), (j, width - j - (2 * gradient.shape[-2] - 1), 1)]
         edges = [(0, 0, 0)] * (x.ndim - 3) + spread + [(0, 0, 0)]
         total += lax.pad(jnp.where(here, gradient, 0), jnp.zeros((), gradient.dtype), edges)
-    return (total[..., 1:-1, 1:-1, :],)
+    return total[..., 1:-1, 1:-1, :]
 
 
 max_pool.defvjp(max_pool_forward, max_pool_backward)

@@ -1,4 +1,4 @@
-"""The weight gradient as a sum over films equals XLA's own."""
+"""The convolution's weight gradient and the pooling equal XLA's own."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from camanet_jax.models.cpu import conv_general_dilated
+from camanet_jax.models.cpu import conv_general_dilated, max_pool, plain_max_pool
 
 
 def gradients(convolution, side, size, stride, padding, dtype):
@@ -40,3 +40,13 @@ def test_gradients_are_those_of_xla(side, size, stride, padding, double):
 def test_gradients_keep_the_precision_of_the_films():
     found = gradients(conv_general_dilated, 8, 3, 1, 1, jnp.bfloat16)
     assert [array.dtype for array in found] == [jnp.bfloat16, jnp.bfloat16]
+
+
+def test_both_forms_of_the_pooling_give_the_same():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (2, 9, 8, 4)).astype(np.float32)  # with many equal values
+    pooled, pull_back = jax.vjp(max_pool, x)
+    known, known_pull_back = jax.vjp(plain_max_pool, x)
+    gradient = rng.integers(-4, 4, pooled.shape).astype(np.float32)
+    np.testing.assert_array_equal(pooled, known)
+    np.testing.assert_array_equal(*pull_back(gradient), *known_pull_back(gradient))
