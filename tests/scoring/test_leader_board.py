@@ -78,6 +78,12 @@ def test_files_of_one_name_are_told_apart(data, score, write, tmp_path):
     assert list(found['leader_board']['systems']) == [str(first), str(second), 'constant report']
 
 
+def test_without_data_the_missing_constant_is_said(score, write, capsys):
+    first, second, references = (write(f'{name}.csv', TEST) for name in 'xyr')
+    score(first, '--references', references, '--compare', second, '--permutations', 20, protocol='full')
+    assert 'Without --data DIR there is no constant report here' in capsys.readouterr().out
+
+
 def test_other_studies_and_other_names_are_refused(data, score, write, tmp_path):
     predictions = write('x.csv', TEST)
     with pytest.raises(SystemExit, match='1 are missing: c'):
