@@ -90,14 +90,24 @@ def beam_size(workload: Workload) -> int:
 
 def encode_function(workload: Workload):
     """Jitted: (variables, films) to the encoding."""
-    return jax.jit(partial(workload.experiment.model().apply, method='encode'))
+    return by_study(workload, partial(workload.experiment.model().apply, method='encode'))
 
 
 def search_function(workload: Workload, length: int):
     """Jitted: (variables, encoding) to reports of `length` tokens at most."""
     options = workload.experiment.decoding_options() | {'max_length': length}
     key = jax.random.key(workload.config.seed)
-    return jax.jit(partial(decoding.decode_reports, key=key, model=workload.experiment.model(), **options))
+    return by_study(workload, partial(decoding.decode_reports, key=key, model=workload.experiment.model(), **options))
+
+
+def by_study(workload: Workload, function: Callable[..., Any]) -> jax.stages.Wrapped:
+    """Jits a program of (variables, rows of studies): every device runs it on its own, as in evaluation."""
+
+    def own(rows, variables):
+        return function(variables, rows)
+
+    spread = sharding.over_devices(own, workload.mesh, sharding.BY_STUDY)
+    return jax.jit(lambda variables, rows: spread(rows, variables))
 
 
 def compiled_loops(workload: Workload, length: int, variables, encoding) -> dict[str, partial]:
