@@ -103,11 +103,18 @@ class Dropout(nn.Module):
     rate: float
 
     def __call__(self, x, *, deterministic: bool):
+        return self.drop(x, self.draw(x.shape, deterministic=deterministic))
+
+    def draw(self, shape: tuple[int, ...], *, deterministic: bool) -> Array | None:
+        """Mask of the values that stay; None where all do."""
         if deterministic or self.rate == 0:
-            return x
-        keys = sharding.study_keys(self.make_rng('dropout'), len(x))
-        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
-        return jnp.where(kept, x / (1 - self.rate), 0)
+            return None
+        keys = sharding.study_keys(self.make_rng('dropout'), shape[0])
+        return jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, shape[1:]))(keys)
+
+    def drop(self, x: Array, kept: Array | None) -> Array:
+        """Applies a mask that `draw` made."""
+        return x if kept is None else jnp.where(kept, x / (1 - self.rate), 0)
 
 
 class MultiHeadAttention(nn.Module):
@@ -131,11 +138,11 @@ class MultiHeadAttention(nn.Module):
         """Keys and values [..., H, L, K] of a sequence [..., L, D]: heads first, as `attend` reads them uncopied."""
         return self.split(self.key(x)), self.split(self.value(x))
 
-    def attend(self, x, keys, values, bias=None, *, mask=None, train: bool):
+    def attend(self, x, keys, values, bias=None, *, mask=None, kept=None, train: bool):
         """Attention of queries made from `x` [..., Q, D] over `keys` and `values` [..., H, L, K].
 
         `bias` broadcasts to [..., H, Q, L] and is added to the scores; `mask` to [..., Q, L], True where attention is
-        allowed.
+        allowed. `kept` is the dropout's mask where it was drawn before.
         Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout, in at least float32.
         """
         queries = self.split(self.query(x))
@@ -145,7 +152,9 @@ class MultiHeadAttention(nn.Module):
             scores = scores + bias
         if mask is not None:
             scores = jnp.where(jnp.expand_dims(mask, -3), scores, MASKED_SCORE)
-        probabilities = self.attention_dropout(jax.nn.softmax(scores, axis=-1), deterministic=not train)
+        if kept is None:
+            kept = self.attention_dropout.draw(scores.shape, deterministic=not train)
+        probabilities = self.attention_dropout.drop(jax.nn.softmax(scores, axis=-1), kept)
         mixed = jnp.einsum('...hql,...hlk->...hqk', probabilities.astype(self.dtype), values)
         return self.out(rearrange(mixed, '... H Q K -> ... Q (H K)')), probabilities
 

@@ -20,11 +20,13 @@ class MemoryInputs(NamedTuple):
     Attributes:
       key, value: [..., H, 1, K], the token's row of the attention's keys and values.
       gates: [..., 1, 2 D], W(x): input and forget gate.
+      kept: [..., H * S * (S + 1)], mask of the attention's dropout; None where nothing is dropped.
     """
 
     key: Array
     value: Array
     gates: Array
+    kept: Array | None
 
 
 class RelationalMemory(nn.Module):
@@ -50,17 +52,22 @@ class RelationalMemory(nn.Module):
         rows = jnp.eye(self.slots, self.width, dtype=self.dtype)
         return jnp.broadcast_to(rows, (*batch_shape, *rows.shape))
 
-    def project(self, embedded: Float[Array, '... D']) -> MemoryInputs:
+    def project(self, embedded: Float[Array, '... D'], *, train: bool = False) -> MemoryInputs:
         """The part of the recurrence that can be computed for all tokens at once."""
         row = embedded[..., None, :]
-        return MemoryInputs(*self.attention.keys_values(row), self.input_gates(row))
+        shape = (*embedded.shape[:-1], self.heads * self.slots * (self.slots + 1))  # flat: short axes are padded on TPU
+        kept = self.attention.attention_dropout.draw(shape, deterministic=not train)
+        return MemoryInputs(*self.attention.keys_values(row), self.input_gates(row), kept)
 
     def step(self, memory: Float[Array, '... S D'], inputs: MemoryInputs, *, train: bool) -> Float[Array, '... S D']:
         """One token's update of the memory."""
         keys, values = self.attention.keys_values(memory)
         keys = jnp.concatenate([keys, inputs.key], axis=-2)
         values = jnp.concatenate([values, inputs.value], axis=-2)
-        attended, _ = self.attention.attend(memory, keys, values, train=train)
+        kept = inputs.kept
+        if kept is not None:
+            kept = rearrange(kept, '... (H S T) -> ... H S T', H=self.heads, S=self.slots)
+        attended, _ = self.attention.attend(memory, keys, values, kept=kept, train=train)
         z = memory + attended
         z = z + nn.relu(self.outer(nn.relu(self.inner(z))))
         gates = inputs.gates + self.memory_gates(jnp.tanh(memory))
@@ -74,8 +81,6 @@ class RelationalMemory(nn.Module):
             memory = module.step(memory, inputs, train=train)
             return memory, memory
 
-        scan = nn.scan(
-            body, variable_broadcast='params', split_rngs={'params': False, 'dropout': True}, in_axes=1, out_axes=1
-        )
-        _, memories = scan(self, self.initial(embedded.shape[0]), self.project(embedded))
+        scan = nn.scan(body, variable_broadcast='params', split_rngs={'params': False}, in_axes=1, out_axes=1)
+        _, memories = scan(self, self.initial(embedded.shape[0]), self.project(embedded, train=train))
         return rearrange(memories, 'B L S D -> B L (S D)')

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -28,3 +29,16 @@ def test_the_memory_of_a_token_ignores_what_follows(case, double):
     before, after = (quick(apply)(variables, x) for x in (embedded, changed))
     np.testing.assert_array_equal(before[:, :3], after[:, :3])
     assert (before[:, 3] != after[:, 3]).any()
+
+
+def test_no_round_draws_its_own_dropout():
+    module, embedded = RelationalMemory(width=8, heads=2, dropout=0.5), np.ones((2, 5, 8), np.float32)
+    variables = draw_variables(module, embedded, train=False)
+
+    def run(key):
+        return module.apply(variables, embedded, train=True, rngs={'dropout': key})
+
+    (rounds,) = (one for one in jax.make_jaxpr(run)(jax.random.key(0)).eqns if one.primitive.name == 'scan')
+    assert 'random' not in str(rounds.params['jaxpr'])
+    first, second = run(jax.random.key(0)), run(jax.random.key(1))
+    assert (first != second).any()
