@@ -31,7 +31,7 @@ def films(trained, tmp_path_factory):
 
 @pytest.fixture
 def folder(films, tmp_path):
-    """Studies of all kinds: of two films, of one, DICOM, one pixel, broken, empty, without pixels, of three films."""
+    """Studies of all kinds: of two films, of one, DICOM, four pixels, broken, empty, without pixels, of three films."""
     root = tmp_path / 'in'
     for study, count in (('two', 2), ('three', 3)):
         (root / study).mkdir(parents=True)
@@ -40,7 +40,7 @@ def folder(films, tmp_path):
     frontal = Image.open(films / 'frontal.png')
     (root / f'{STUDY_UID}.dcm').write_bytes(dicom_bytes(np.asarray(frontal)))
     shutil.copy(films / 'frontal.png', root / 'one.png')
-    frontal.crop((3, 3, 4, 4)).save(root / 'pixel.png')
+    frontal.crop((3, 3, 5, 5)).save(root / 'pixel.png')
     (root / 'broken.png').write_bytes((films / 'frontal.png').read_bytes()[:90])
     (root / 'empty.tif').write_bytes(b'')
     (root / 'no_pixels.dcm').write_bytes(dicom_bytes(None))
