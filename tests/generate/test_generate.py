@@ -68,7 +68,7 @@ def test_a_workdir_and_files_are_enough(trained, films, tmp_path):
         assert tuple(line['observations']) == OBSERVATIONS and len(line['alternatives']) == 2
         assert line['report'] in output
         assert all(Image.open(tmp_path / name).size[0] > 500 for name in line['overlays'])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['made_by.json', 'overlays', 'reports.jsonl']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['.lock', 'made_by.json', 'overlays', 'reports.jsonl']
     with (trained / 'predictions' / 'test.jsonl').open() as file:
         assert lines[0]['report'] == json.loads(file.readline())['report']
 
