@@ -4,6 +4,7 @@ The evaluation step is one jitted function: it encodes a batch once, searches re
 references. B studies, L report tokens, Y observations.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -101,12 +102,13 @@ class Evaluator:
         """Reports and losses of a whole split; every process gets them all."""
         batches = self.experiment.eval_batches(source)
         key = jax.random.key(self.experiment.config.seed)
-        running = (
-            self.step_function(variables, sharding.put_batch(batch, self.mesh), jax.random.fold_in(key, i))
-            for i, batch in enumerate(batches)
-        )
         parts, rows = [], []
-        with ThreadPoolExecutor(1) as host:  # words and METEOR of one batch while the devices work on the next
+        # The host makes words and asks METEOR about one batch while the devices work on the next.
+        with ThreadPoolExecutor(1) as host, contextlib.closing(iter(batches)) as loaded:
+            running = (
+                self.step_function(variables, sharding.put_batch(batch, self.mesh), jax.random.fold_in(key, i))
+                for i, batch in enumerate(loaded)
+            )
             for part in tracked(one_ahead(running), description, len(batches)):
                 parts.append(part)
                 rows.append(host.submit(self.rows, part, source))

@@ -20,10 +20,11 @@ from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
-from camanet_jax.run.checkpoint import Checkpoints, SaveClock, StopSignal, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, SaveClock, Stopped, StopSignal, has_checkpoint
 from camanet_jax.run.metrics_log import MetricsLog, StepMetrics
 from camanet_jax.run.progress import Progress
 from camanet_jax.run.workdir import claim_workdir, only_writer
+from camanet_jax.run.workers import WorkerDied
 from camanet_jax.train_step import TrainState, init_state, train_step
 
 LOG = logging.getLogger(__name__)
@@ -69,16 +70,17 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     else:
         state = training.restore()
         LOG.info('Resuming after step %d', start)
-    log = MetricsLog(workdir, resume_after=start, active=jax.process_index() == 0)
+    log = MetricsLog(workdir, start, validated=training.validated, active=jax.process_index() == 0)
 
     # 3. Steps and epochs.
     stop = StopSignal()
+    training.batches.stopping = stop.noted
     state, finished = run_steps(training, state, start, log, stop)
     log.close()
     training.batches.close()
     training.checkpoints.wait()
     if not finished:
-        LOG.warning('Stopped by SIGTERM after step %d; the same command resumes from here', state.step)
+        LOG.warning('Stopped by %s after step %d; the same command resumes from here', stop.name, state.step)
         return
     stop.exit_at_once()
 
@@ -99,16 +101,25 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
 def run_steps(
     training: 'Training', state: TrainState, start: int, log: MetricsLog, stop: StopSignal
 ) -> tuple[TrainState, bool]:
-    """Runs the loop. A step's metrics are read while the next one runs. Returns False where SIGTERM ended it early."""
+    """Runs the loop. A step's metrics are read while the next one runs. Returns False where a signal ended it early."""
     config, epoch_steps = training.experiment.config, training.epoch_steps
     total = config.epochs * epoch_steps
     clock = SaveClock(config.checkpoint_every_minutes)
     with Progress('Training', total, start) as progress:
         records = StepMetrics(log, progress, config.batch_size * config.data.views, epoch_steps, training.checkpoints)
+        if not training.validated and not training.try_to_validate(state, start, log, stop):
+            return state, False
         for step in range(start, total):
             if training.checkpoints.selection.epochs_since_best >= config.early_stop:
                 break
-            batch = sharding.put_batch(next(training.batches), training.mesh)
+            try:
+                batch = sharding.put_batch(next(training.batches), training.mesh)
+            except WorkerDied:
+                records.flush()
+                if step > start and jax.process_count() == 1:
+                    training.save(state, step)
+                    training.checkpoints.wait()
+                raise
             rates = training.experiment.learning_rates(step, epoch_steps)
             state, metrics = training.step_function(state, batch, training.key, training.weights, rates)
             records.add(step + 1, metrics, rates)
@@ -116,8 +127,8 @@ def run_steps(
             epoch_ends = (step + 1) % epoch_steps == 0
             if epoch_ends or stopping or clock.due(step):
                 records.flush()
-                if epoch_ends:
-                    training.validate(state, step + 1, log)
+                if epoch_ends and not training.try_to_validate(state, step + 1, log, stop):
+                    return state, False
                 training.save(state, step + 1)
                 clock.restart()
                 records.restart_clock()
@@ -149,6 +160,7 @@ class Training:
 
     def __post_init__(self):
         self.weights = self.experiment.loss_weights()
+        self.validated = True  # or the epoch that the state ends has been trained, but not validated yet
 
     def state_template(self) -> Any:
         """Shapes and shardings of a state, for restoring one."""
@@ -158,6 +170,7 @@ class Training:
         """Restores the newest checkpoint: returns its state; key, position in the data and selection are set here."""
         run = self.checkpoints.read_run()
         self.batches.set_state(run['batches'])
+        self.validated = run.get('validated', True)
         self.key = jax.random.wrap_key_data(np.array(run['key'], np.uint32))
         self.checkpoints.selection.restore(run['selection'])
         return self.checkpoints.restore_state(self.state_template())
@@ -166,11 +179,34 @@ class Training:
         """Starts a checkpoint of everything that the run needs to resume."""
         run = {
             'batches': self.batches.get_state(),
+            'validated': self.validated,
             'key': jax.random.key_data(self.key).tolist(),
             'vocabulary': self.experiment.tokenizer.to_json(),
             'config': configuration.as_data(self.experiment.config),
         }
         self.checkpoints.save(step, state, run)
+
+    def try_to_validate(self, state: TrainState, step: int, log: MetricsLog, stop: StopSignal) -> bool:
+        """Validates; where a signal or an error prevents it, saves, for a later run to validate first.
+
+        Returns:
+          False where a signal did.
+        """
+        saved, self.validated = not self.validated, False
+        before = dataclasses.asdict(self.checkpoints.selection)
+        try:
+            with stop.interrupting():
+                self.validate(state, step, log)
+        except Exception as error:
+            self.checkpoints.selection.restore(before)
+            if jax.process_count() == 1 and not saved:
+                self.save(state, step)
+                self.checkpoints.wait()
+            if isinstance(error, Stopped):
+                return False
+            raise
+        self.validated = True
+        return True
 
     def validate(self, state: TrainState, step: int, log: MetricsLog) -> None:
         """Scores the validation split, logs the scores and updates the selection."""

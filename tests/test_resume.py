@@ -57,8 +57,11 @@ def test_killed_again_and_again_a_run_ends_as_the_unbroken_one(trained, tiny_arg
 
 def test_sigterm_saves_first_and_exits_cleanly(trained, tiny_arguments, tmp_path):
     command = f'--workdir={tmp_path / "run"}', *tiny_arguments
-    done = signalled('SIGTERM', LOG_LINE, 5, *command)  # step 4's line, written while step 5 runs
-    assert done.returncode == 0 and 'Stopped by SIGTERM after step 5' in done.stdout, done.stdout
+    done = signalled('SIGTERM', 'camanet_jax.evaluate.Evaluator.collect', 1, *command)  # validating
+    assert done.returncode == 0 and 'Stopped by SIGTERM after step 3' in done.stdout, done.stdout
+    done = signalled('SIGINT', LOG_LINE, 2, *command)  # step 4's line, written while step 5 runs
+    assert done.returncode == 0 and 'Stopped by SIGINT after step 5' in done.stdout, done.stdout
+    assert began_after(done.stdout) == 3 and 'Traceback' not in done.stdout
     assert checkpoint_steps(tmp_path / 'run') == [3, 5]
     done = signalled('SIGTERM', 'camanet_jax.evaluate.write_predictions', 2, *command)  # all is saved by then
     assert done.returncode == 0 and not (tmp_path / 'run' / 'scores.json').exists(), done.stdout

@@ -109,7 +109,7 @@ def test_the_base_system_trains_without_labels_and_maps_and_can_be_scored_at_its
 
 def test_a_checkpoint_holds_what_a_run_needs(trained):
     run = Checkpoints(trained).read_run()
-    assert run.keys() == {'batches', 'key', 'vocabulary', 'config', 'selection'}
+    assert run.keys() == {'batches', 'key', 'vocabulary', 'config', 'selection', 'validated'}
     assert run['batches'] == {'next_batch': LAST}
 
 

@@ -11,11 +11,16 @@ where L+1 = max_seq_length. A process gets its share of B: the global batch is t
 the other, and is the same for any number of processes and of workers.
 """
 
+import atexit
 import dataclasses
 import logging
+import multiprocessing
+import queue
 import sys
-from collections.abc import Iterator
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import grain
 import numpy as np
@@ -24,9 +29,12 @@ from absl import flags
 from camanet_jax.data.examples import NONE, ExampleLoader, LoadOptions
 from camanet_jax.data.sources import Source
 from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.run import workers
 
 LOG = logging.getLogger(__name__)
 
+_SECONDS_BETWEEN_LOOKS = 0.5  # at the loading processes, while a batch is awaited
+_SECONDS_OF_GRACE = 10.0  # for a batch, once the run is to stop
 _ENDLESS_EPOCHS = 2**20  # Grain's own infinite repeat overflows with a batch of one
 Batch = dict[str, np.ndarray]
 
@@ -44,18 +52,70 @@ class BatchIterator(Iterator[Batch]):
         self._position = 0
         self._running: Any = None  # Grain's iterator, started by the first `next`
         self.skipped: set[str] = set()  # ids of the studies skipped so far
+        self.stopping: Callable[[], bool] = lambda: False  # tells whether the run is to stop
+        self._others: set[multiprocessing.Process] = set()  # processes that are not of this iterator
+        self._workers: set[multiprocessing.Process] = set()
 
     def __next__(self) -> Batch:
         if self._running is None:
+            self._others = set(multiprocessing.active_children())
             self._running = iter(self._from_position())
         try:
-            batch = next(self._running)
+            batch = self._await_batch()
         except StopIteration:
             self.close()
             raise
+        self._workers = self._started()
         self._position += 1
         self._report_skipped(batch.pop('damaged'))
         return batch
+
+    def _await_batch(self) -> Batch:
+        """The next batch, from a thread: Grain waits for ever for a process that was killed while it was writing."""
+        found: queue.SimpleQueue[tuple[Batch | None, BaseException | None]] = queue.SimpleQueue()
+
+        def fetch(running: Iterator[Batch]) -> None:
+            try:
+                found.put((next(running), None))
+            except BaseException as error:  # handed to the waiting thread
+                found.put((None, error))
+
+        threading.Thread(target=fetch, args=(self._running,), daemon=True).start()
+        stop_by = float('inf')
+        while True:
+            try:
+                batch, error = found.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                break
+            except queue.Empty:
+                stop_by = min(stop_by, time.monotonic() + _SECONDS_OF_GRACE) if self.stopping() else float('inf')
+                self._check_workers(time.monotonic() > stop_by)
+        if isinstance(error, RuntimeError) and 'Worker process was terminated' in str(error):
+            self._abandon(str(error))
+        if error is not None:
+            raise error
+        return batch
+
+    def _check_workers(self, stalled: bool) -> None:
+        if dead := [worker.exitcode for worker in self._started() if worker.exitcode]:
+            self._abandon(f'A loading process was killed (exit code {dead[0]})')
+        if stalled:
+            self._abandon('No batch came; the file system may be stalled')
+
+    def _abandon(self, reason: str) -> NoReturn:
+        """Leaves Grain's threads to wait: closing would wait with them."""
+        self._kill_workers()
+        self._running, self._workers = None, set()
+        raise workers.WorkerDied(
+            f'{reason}. Linux kills processes where memory runs out (dmesg tells); then lower '
+            '--config.data.num_workers or --config.data.prefetch. The same command goes on.'
+        )
+
+    def _kill_workers(self) -> None:
+        for worker in self._started():
+            worker.kill()
+
+    def _started(self) -> set[multiprocessing.Process]:
+        return self._workers or (set(multiprocessing.active_children()) - self._others if self._running else set())
 
     def get_state(self) -> dict[str, int]:
         """The state, as JSON, from which `set_state` resumes after the batches given so far."""
@@ -70,7 +130,7 @@ class BatchIterator(Iterator[Batch]):
         """Ends the workers; the next `next` starts them again."""
         if self._running is not None:
             self._running.close()
-            self._running = None
+            self._running, self._workers = None, set()
 
     def _from_position(self) -> grain.IterDataset:
         threads = grain.ReadOptions(num_threads=self._prefetch, prefetch_buffer_size=self._prefetch)
@@ -81,8 +141,9 @@ class BatchIterator(Iterator[Batch]):
             flags.FLAGS(sys.argv[:1])
         # Through pipes: containers have little shared memory, and stopped iterators leak it.
         pipes = grain.experimental.DatasetOptions(min_shm_size=sys.maxsize)
-        workers = grain.MultiprocessingOptions(self._num_workers, per_worker_buffer_size=max(1, self._prefetch))
-        return grain.experimental.WithOptionsIterDataset(dataset, pipes).mp_prefetch(workers)
+        processes = grain.MultiprocessingOptions(self._num_workers, per_worker_buffer_size=max(1, self._prefetch))
+        atexit.register(self._kill_workers)  # they ignore the SIGTERM by which Python would end them
+        return grain.experimental.WithOptionsIterDataset(dataset, pipes).mp_prefetch(processes, workers.begin)
 
     def _report_skipped(self, positions: np.ndarray) -> None:
         for position in positions[positions != NONE]:

@@ -12,7 +12,7 @@ import logging
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,12 @@ class MeteorProcess:
     def __init__(self) -> None:
         if shutil.which('java') is None:
             raise MeteorUnavailable('no java on the path')
+        self._known_counts = functools.lru_cache(_PAIRS_KEPT)(self._counts)
+        self._lock = threading.Lock()
+        self._start()
+        atexit.register(self.close)
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
             ['java', *_JVM_OPTIONS, *_JVM_LOCALE, '-jar', str(_JAR), '-', '-', '-stdio', '-l', 'en', '-norm'],
             stdin=subprocess.PIPE,
@@ -58,10 +64,8 @@ class MeteorProcess:
             stderr=subprocess.DEVNULL,
             encoding='utf-8',
             errors='replace',  # for half a surrogate pair
+            start_new_session=True,  # signals to the process group are for this process
         )
-        self._lock = threading.Lock()
-        self._known_counts = functools.lru_cache(_PAIRS_KEPT)(self._counts)
-        atexit.register(self.close)
         self._ask('SCORE ||| probe ||| probe')  # on some systems `java` only asks to install it
 
     def counts(self, hypotheses: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, 'B 23']:
@@ -69,8 +73,9 @@ class MeteorProcess:
         rows = []
         with self._lock:
             for hypothesis, reference in zip(hypotheses, references, strict=True):
+                pair = _one_field(hypothesis), _one_field(reference)
                 try:
-                    rows.append(self._known_counts(_one_field(hypothesis), _one_field(reference)))
+                    rows.append(self._again(lambda pair=pair: self._known_counts(*pair)))
                 except MeteorUnavailable as error:
                     shared_meteor.cache_clear()
                     raise ValueError(
@@ -84,10 +89,18 @@ class MeteorProcess:
         """The corpus score and each study's, computed by the program from its counts."""
         rows = [' '.join(map(str, row)) for row in counts.tolist()]
         with self._lock:
-            first = self._ask(_SEPARATOR.join(('EVAL', *rows)))
-            others = [self._read() for _ in rows]
-        *per_study, corpus = (float(line) for line in (first, *others))
+            lines = self._again(lambda: [self._ask(_SEPARATOR.join(('EVAL', *rows))), *(self._read() for _ in rows)])
+        *per_study, corpus = map(float, lines)
         return corpus, np.array(per_study)
+
+    def _again(self, question: Callable[[], Any]) -> Any:
+        """The answer, of a new program where something has killed the old one."""
+        try:
+            return question()
+        except MeteorUnavailable as error:
+            LOG.warning('%s; starting it again', error)
+            self._start()
+            return question()
 
     def close(self) -> None:
         """Ends the program; closing twice is harmless."""

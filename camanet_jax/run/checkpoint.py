@@ -5,11 +5,15 @@ configuration). A save killed midway leaves a temporary folder that is never res
 on SIGTERM, at the same step.
 """
 
+import contextlib
 import dataclasses
+import errno
 import glob
+import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE)
 STEPS_BETWEEN_AGREEMENTS = 50  # of several processes on whether to save or to stop
 
 
@@ -89,7 +94,8 @@ class Checkpoints:
         """Starts saving; returns once the device arrays are copied."""
         run = run | {'selection': dataclasses.asdict(self.selection)}
         parts = dict(state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(run))
-        self._manager.save(step, args=ocp.args.Composite(**parts))
+        with self._saving():
+            self._manager.save(step, args=ocp.args.Composite(**parts))
 
     def latest_step(self) -> int | None:
         """The newest finished checkpoint's step."""
@@ -112,11 +118,26 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Waits until every save has reached the disk."""
-        self._manager.wait_until_finished()
+        with self._saving():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits for every save and ends the manager's threads."""
         self._manager.close()
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Says in one line what keeps a checkpoint from being saved, of which Orbax's threads say it many times."""
+        try:
+            yield
+        except Exception as error:
+            reason = next((known for known in map(os.strerror, _DISK) if known.lower() in str(error).lower()), None)
+            if reason is None and not isinstance(error, OSError):
+                raise
+            raise ValueError(
+                f'{self.folder}: a checkpoint could not be saved ({reason or error}). Make room or give the right to '
+                'write there; the checkpoints before it are whole, and the same command goes on from them.'
+            ) from error
 
     def _existing(self, step: int | None) -> int:
         step = self.latest_step() if step is None else step
@@ -127,25 +148,55 @@ class Checkpoints:
         return step
 
 
+class Stopped(Exception):
+    """Raised by a signal in work that a later run does again."""
+
+
 class StopSignal:
-    """Notes SIGTERM; the loop saves and ends at the next step that all processes agree on."""
+    """Notes SIGTERM and Ctrl+C; the loop saves and ends at the next step that all processes agree on."""
 
     def __init__(self):
-        self._received = False
-        signal.signal(signal.SIGTERM, self._note)
+        self._received, self._interrupts = None, False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
 
-    def _note(self, *_: Any) -> None:
-        self._received = True
+    def _note(self, number: int, _: Any) -> None:
+        if number == self._received == signal.SIGINT:
+            raise KeyboardInterrupt  # the second one waits for nothing
+        self._received = signal.Signals(number)
+        if self._interrupts:
+            raise Stopped
+
+    @property
+    def name(self) -> str:
+        """The signal that came, e.g. 'SIGTERM'."""
+        return self._received.name
+
+    def noted(self) -> bool:
+        """Tells whether one has come to this process."""
+        return self._received is not None
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within, a signal raises `Stopped`, unless there are other processes, which would wait for this one."""
+        self._interrupts = jax.process_count() == 1
+        if self._interrupts and self.noted():
+            raise Stopped
+        try:
+            yield
+        finally:
+            self._interrupts = False
 
     def exit_at_once(self) -> None:
         """Lets the signal end the process from now on, when everything has been saved."""
-        if self._received:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.noted():
             sys.exit(0)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     def requested(self, step: int) -> bool:
         """Tells whether to stop after `step`."""
-        return agreed(self._received, step)
+        return agreed(self.noted(), step)
 
 
 class SaveClock:

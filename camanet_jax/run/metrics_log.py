@@ -21,14 +21,18 @@ class MetricsLog:
     A line reads {"step", "epoch", "split", name: value, ...}; wall-clock values are named `time/...`.
     """
 
-    def __init__(self, workdir: Path, resume_after: int, *, active: bool = True):
-        """Drops lines beyond step `resume_after`; a process that is not `active` writes nothing."""
+    def __init__(self, workdir: Path, resume_after: int, *, validated: bool = True, active: bool = True):
+        """Drops lines beyond step `resume_after`, and of a validation there that is to be done again.
+
+        A process that is not `active` writes nothing.
+        """
         self._active = active
         if not active:
             return
         self._path = workdir / 'metrics.jsonl'
         if self._path.exists():
-            kept = [line for line in read_json_lines(self._path) if line['step'] <= resume_after]
+            ends = {'train': resume_after, 'val': resume_after - (not validated)}
+            kept = [line for line in read_json_lines(self._path) if line['step'] <= ends[line['split']]]
             write_json_lines(self._path, kept)
         self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_after + 1)
 

@@ -1,13 +1,16 @@
 """Settings to make before the first computation (determinism, compile cache, other processes), and readable errors."""
 
 import contextlib
+import errno
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 from absl import logging as absl_logging
@@ -15,7 +18,18 @@ from ml_collections import ConfigDict
 
 from camanet_jax.configuration import UnknownField
 from camanet_jax.run.progress import quiet
+from camanet_jax.run.workers import WorkerDied
 
+REMEDIES = {
+    errno.ENOSPC: 'make room on the disk, or choose another folder',
+    errno.EDQUOT: 'make room in your quota, or choose another folder',
+    errno.EROFS: 'choose a folder that can be written (--workdir, --output, --config.cache_dir)',
+    errno.EACCES: 'give yourself the right to it, or choose another folder',
+    errno.EPERM: 'give yourself the right to it, or choose another folder',
+    errno.EMFILE: 'allow more open files (ulimit -n 4096)',
+    errno.ENFILE: 'close other programs that hold many files open',
+    errno.ENAMETOOLONG: 'choose a shorter name',
+}
 CACHE_FOLDER = '.jax_cache'
 PACKAGE = Path(__file__).parents[1]
 
@@ -56,11 +70,24 @@ def own_cards() -> list[int] | None:
 def set_up_logging() -> None:
     """Logs this package's lines with the time, and only warnings of the libraries."""
     absl_logging.set_verbosity(absl_logging.WARNING)
+    logging.getLogger('absl').addFilter(_is_no_checkpoints_trace)
+    sys.unraisablehook = _without_closed_loops
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
     logger = logging.getLogger('camanet_jax')
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.WARNING if quiet() else logging.INFO)
+
+
+def _is_no_checkpoints_trace(record: logging.LogRecord) -> bool:
+    """False for what Orbax's threads log of an error that is raised, too."""
+    return 'orbax' not in record.pathname or record.levelno < logging.ERROR or 'CAMANET_TRACE' in os.environ
+
+
+def _without_closed_loops(unraisable: Any) -> None:
+    """Leaves out what TensorStore's threads say once a checkpoint has failed."""
+    if str(unraisable.exc_value) != 'Event loop is closed':
+        sys.__unraisablehook__(unraisable)
 
 
 @contextlib.contextmanager
@@ -71,6 +98,19 @@ def errors_for_people() -> Iterator[None]:
     """
     try:
         yield
+    except WorkerDied as error:
+        print(f'Error: {error}', file=sys.stderr, flush=True)
+        os._exit(1)  # an ordinary exit would wait for threads that wait for the worker
+    except KeyboardInterrupt:
+        print('Stopped.', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # as of `score.py ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if 'CAMANET_TRACE' in os.environ:
+            raise
+        sys.exit(f'Error: {os_error_in_words(error)}')
     except (ValueError, FloatingPointError) as error:
         if 'CAMANET_TRACE' in os.environ or PACKAGE not in Path(frames(error)[-1].filename).parents:
             raise
@@ -80,6 +120,14 @@ def errors_for_people() -> Iterator[None]:
         if not isinstance(unknown, UnknownField):
             raise
         sys.exit(f'Error: {config_line(error)}{unknown.args[0]}')
+
+
+def os_error_in_words(error: OSError) -> str:
+    """Path, reason and remedy of what the operating system refused."""
+    files = ' -> '.join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    reason = error.strerror or str(error) or type(error).__name__
+    remedy = REMEDIES.get(error.errno, 'CAMANET_TRACE=1 in the environment shows where')
+    return f'{files or "a file"}: {reason}; {remedy}. Files that were finished are whole, and the same command goes on.'
 
 
 def config_line(error: Exception) -> str:

@@ -1,6 +1,10 @@
 import dataclasses
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,3 +225,35 @@ def test_real_films_resume_with_workers(shared_dir, tmp_path):
     again = train_batches(source, batch_size=32, train_augment='official_mimic')
     again.set_state({'next_batch': 14})
     assert_same(take(again, 6), batches[14:])
+
+
+def test_a_killed_loading_process_ends_the_waiting(make_study_folder):
+    """In a process of its own, whose threads would wait for ever."""
+    folder = make_study_folder(counts=(12, 1, 1))
+    script = f"""
+import multiprocessing, os, signal
+from camanet_jax.run.runtime import errors_for_people
+from camanet_jax.data import pipeline
+from test_pipeline import open_folder, train_batches
+batches = train_batches(open_folder({str(folder)!r}), num_workers=2, image_size=512, resize_size=520)
+with errors_for_people():
+    next(batches)
+    worker, _ = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGTERM)  # is left to the parent
+    for _ in range(30):
+        next(batches)
+    os.kill(worker.pid, signal.SIGKILL)
+    while True:
+        next(batches)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        env=os.environ | {'PYTHONPATH': os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert 'Error: ' in done.stderr and 'exit code -9' in done.stderr
+    assert 'Traceback' not in done.stderr

@@ -179,3 +179,13 @@ def test_meteor_does_not_depend_on_the_locale(monkeypatch, with_java, locale):
     counts = process.counts(['the heart IS big'], ['the heart is large'])
     assert process.scores(counts)[0] == pytest.approx(0.925)
     process.close()
+
+
+def test_a_killed_program_is_started_again(with_java):
+    process = meteor.MeteorProcess()
+    counts = process.counts(['a b'], ['a b'])
+    process._process.kill()
+    np.testing.assert_array_equal(process.counts(['a b', 'b a'], ['a b', 'a b'])[:1], counts)
+    process._process.kill()
+    assert process.scores(counts)[0] == pytest.approx(1.0)
+    process.close()

@@ -121,3 +121,13 @@ def test_a_run_belongs_to_its_data_and_to_the_settings_that_change_numbers(tmp_p
     monkeypatch.setenv('NVIDIA_TF32_OVERRIDE', '0')
     with pytest.raises(ValueError, match="tf32: None in the workdir, '0' now"):
         claim_workdir(tmp_path, run, 'films')
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
+    def fail():
+        raise ValueError('RESOURCE_EXHAUSTED: ... Failed to write 5 bytes to file 4: No space left on device')
+
+    checkpoints = Checkpoints(tmp_path)
+    monkeypatch.setattr(checkpoints._manager, 'wait_until_finished', fail)
+    with pytest.raises(ValueError, match='could not be saved .No space left on device.. Make room'):
+        checkpoints.wait()

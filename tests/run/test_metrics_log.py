@@ -73,3 +73,14 @@ def test_a_log_beside_the_first_process_writes_nothing(tmp_path):
     log.write(1, 1, 'train', {'loss': 1.0})
     log.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_validation_that_is_done_again_stands_there_once(tmp_path):
+    write_steps(tmp_path, [1, 2])
+    log = MetricsLog(tmp_path, 2)
+    log.write(2, 1, 'val', {'CIDEr': 0.1})
+    log.close()
+    MetricsLog(tmp_path, 2).close()
+    assert [line['split'] for line in lines(tmp_path)] == ['train', 'train', 'val']
+    MetricsLog(tmp_path, 2, validated=False).close()
+    assert [line['split'] for line in lines(tmp_path)] == ['train', 'train']

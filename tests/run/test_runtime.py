@@ -1,5 +1,6 @@
 """Which cards a process takes under SLURM, and which errors end with their message alone."""
 
+import errno
 import json
 
 import pytest
@@ -47,3 +48,23 @@ def test_refused_input_ends_with_its_message_alone(tmp_path, monkeypatch):
 def test_other_errors_keep_their_trace(bug, kind):
     with pytest.raises(kind), runtime.errors_for_people():
         bug()
+
+
+@pytest.mark.parametrize(
+    ('error', 'words'),
+    [
+        (OSError(errno.ENOSPC, 'No space left on device', 'a.json'), 'a.json: No space left on device; make room'),
+        (PermissionError(errno.EACCES, 'Permission denied', 'runs/x'), 'runs/x: Permission denied; give yourself'),
+        (OSError(errno.EROFS, 'Read-only file system', 'a', None, 'b'), 'a -> b: Read-only file system; choose'),
+        (OSError(errno.EMFILE, 'Too many open files'), 'a file: Too many open files; .*ulimit -n'),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(error, words):
+    with pytest.raises(SystemExit, match=f'^Error: {words}.*the same command goes on'), runtime.errors_for_people():
+        raise error
+
+
+def test_ctrl_c_ends_without_a_trace():
+    with pytest.raises(SystemExit) as caught, runtime.errors_for_people():
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
