@@ -77,8 +77,8 @@ class Experiment:
         """The table of losses, with those that the configuration adds; a class makes its function of the experiment."""
         table = losses.LOSSES | {'report_nll': losses.report_loss(self.config.loss.report_mean)}
         for called, name in self._extra_losses().items():
-            found = extensions.find('loss.extra', name)
-            table[called] = losses.extra_loss(found(self) if inspect.isclass(found) else found)
+            extension = extensions.find('loss.extra', name)
+            table[called] = losses.extra_loss(extension(self) if inspect.isclass(extension) else extension)
         return table
 
     def loss_weights(self) -> dict[str, float]:

@@ -146,12 +146,12 @@ def gradients(batch, variables, key, weights, whole: WholeBatch, *, model: Caman
 
 def shares(output, batch, studies: Array) -> dict[str, Array]:
     """The share of studies whose VDM is empty and the mean number of words in a TDM: this part's contributions."""
-    found = {}
+    by_study = {}
     if output.encoding.vdm is not None:
-        found['empty_vdm_share'] = ~output.encoding.present.any(-1)
+        by_study['empty_vdm_share'] = ~output.encoding.present.any(-1)
     if output.tdm is not None:
-        found['effective_words'] = effective_number(output.selection)
-    return {name: (values * batch['valid']).sum() / studies for name, values in found.items()}
+        by_study['effective_words'] = effective_number(output.selection)
+    return {name: (values * batch['valid']).sum() / studies for name, values in by_study.items()}
 
 
 def accumulated(gradient, params, batch_stats, batch, key, parts: int):

@@ -72,19 +72,19 @@ class BatchIterator(Iterator[Batch]):
 
     def _await_batch(self) -> Batch:
         """The next batch, from a thread: Grain waits for ever for a process that was killed while it was writing."""
-        found: queue.SimpleQueue[tuple[Batch | None, BaseException | None]] = queue.SimpleQueue()
+        fetched: queue.SimpleQueue[tuple[Batch | None, BaseException | None]] = queue.SimpleQueue()
 
         def fetch(running: Iterator[Batch]) -> None:
             try:
-                found.put((next(running), None))
+                fetched.put((next(running), None))
             except BaseException as error:  # handed to the waiting thread
-                found.put((None, error))
+                fetched.put((None, error))
 
         threading.Thread(target=fetch, args=(self._running,), daemon=True).start()
         stop_by = float('inf')
         while True:
             try:
-                batch, error = found.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                batch, error = fetched.get(timeout=_SECONDS_BETWEEN_LOOKS)
                 break
             except queue.Empty:
                 stop_by = min(stop_by, time.monotonic() + _SECONDS_OF_GRACE) if self.stopping() else float('inf')
@@ -107,7 +107,7 @@ class BatchIterator(Iterator[Batch]):
         self._running, self._workers = None, set()
         raise workers.WorkerDied(
             f'{reason}. Linux kills processes where memory runs out (dmesg tells); then lower '
-            '--config.data.num_workers or --config.data.prefetch. The same command goes on.'
+            '--config.data.num_workers or --config.data.prefetch. The same command resumes the run.'
         )
 
     def _kill_workers(self) -> None:

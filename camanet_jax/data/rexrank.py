@@ -61,8 +61,8 @@ def prediction(study: Mapping[str, Any], section: str) -> str | None:
 
 def patient_context(study: Mapping[str, Any]) -> dict[str, str] | None:
     """Age and indication from a study's context, as CRIMSON takes them; None where neither is given."""
-    found = {name: value.rstrip(' .') for name, value in CONTEXT.findall(study.get('context') or '')}
-    return {name: found[name] for name in ('Age', 'Indication') if found.get(name)} or None
+    fields = {name: value.rstrip(' .') for name, value in CONTEXT.findall(study.get('context') or '')}
+    return {name: fields[name] for name in ('Age', 'Indication') if fields.get(name)} or None
 
 
 def _text(section: Any) -> str | None:

@@ -55,5 +55,5 @@ class ClassWords:
         maps = cams / jnp.maximum(cams.sum(-1, keepdims=True), SMALLEST)  # each class's map weighs the same
         own = of_own_findings(self.tied, batch) & (batch['token_mask'][:, 1:] > 0)[..., None]
         wanted = jnp.einsum('bly,byp->blp', own.astype(maps.dtype), maps, precision=EXACT)
-        found = divergence(wanted, output.predicting_attention)
-        return found.sum(-1) / jnp.maximum(own.any(-1).sum(-1), 1)
+        divergences = divergence(wanted, output.predicting_attention)
+        return divergences.sum(-1) / jnp.maximum(own.any(-1).sum(-1), 1)

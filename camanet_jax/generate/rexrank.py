@@ -25,7 +25,7 @@ def predict(
     write: Callable[[str], str] | None = None,
     radfact: Path | None = None,
 ) -> int:
-    """Writes the predictions of the studies that have none in `output`; a second call goes on where one was stopped.
+    """Writes the predictions of the studies that have none in `output`; a second call resumes the first.
 
     Args:
       write: what becomes of a report, such as a `Recaser`; by default it stays as the model writes it, cleaned.

@@ -48,7 +48,7 @@ class ChexBertLabeler:
         return self._outputs(reports)[0]
 
     def _outputs(self, reports: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """What `read` gives for each report."""
+        """Embedding [B, D] and classes [B, Y] of each report, in the order given."""
         rows = self._pieces.ids(reports)
         first = np.empty((len(rows), self._width), np.float32)
         classes = np.empty((len(rows), len(OBSERVATIONS)), np.int8)

@@ -82,7 +82,7 @@ class Recaser:
 def cleaning_facts(
     protocol: str, tokenizer: Tokenizer, max_seq_length: int, recaser: Recaser | None = None
 ) -> dict[str, Any]:
-    """What a protocol does to texts, with a digest of its rules: equal digests mean equal cleaning."""
+    """The cleaning that a protocol applies, with a digest of its rules: equal digests mean equal cleaning."""
     if protocol not in CLEANED:
         return {'cleaner': None, **({'reports_recased': str(recaser)} if recaser else {})}
     digest = cleaning_digest(tokenizer.cleaner)

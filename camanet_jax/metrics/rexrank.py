@@ -26,11 +26,11 @@ INTERCEPT = 2.46655256e-10
 
 def rexrank_scores(reports: Sequence[str], references: Sequence[str], embed: Embed | None = None) -> NlgScores:
     """BLEU-2 and, where CheXbert's embeddings can be had, SembScore."""
-    found = {'bleu_score': bleu_2(reports, references)}
+    scores = {'bleu_score': bleu_2(reports, references)}
     if embed is not None:
-        found['semb_score'] = semb_score(reports, references, embed)
-    statistics = {name: mean_statistics(values) for name, values in found.items()}
-    return NlgScores({name: each.value() for name, each in statistics.items()}, found, statistics)
+        scores['semb_score'] = semb_score(reports, references, embed)
+    statistics = {name: mean_statistics(values) for name, values in scores.items()}
+    return NlgScores({name: each.value() for name, each in statistics.items()}, scores, statistics)
 
 
 def bleu_2(reports: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, ' B']:

@@ -119,13 +119,13 @@ class Scorer:
         """Binary labels of both sides by the name of what uncertain ones count as, the scorer's own first."""
         if self.uncertain not in UNCERTAIN_POLICIES:
             raise ValueError(f'Expected uncertain as one of {UNCERTAIN_POLICIES}, got {self.uncertain!r}.')
-        found = {}
+        by_policy = {}
         for uncertain in dict.fromkeys((self.uncertain, 'negative', 'positive')):
             policies = dict.fromkeys(side.policy(uncertain) for side in (predicted, target))
-            found['uncertain_' + '_against_'.join(policies)] = without_ignored(
+            by_policy['uncertain_' + '_against_'.join(policies)] = without_ignored(
                 predicted.under(uncertain), target.under(uncertain)
             )
-        return found
+        return by_policy
 
     def _nlg(self, protocol: str, reports: Sequence[str], references: Sequence[str]) -> NlgScores:
         hypotheses, compared = self.compared(protocol, reports), self.compared(protocol, references, recase=False)

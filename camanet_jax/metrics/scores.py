@@ -113,7 +113,7 @@ def split_entry(
     baseline: SetScores | None = None,
     train: TrainTexts | None = None,
 ) -> dict:
-    """What `scores.json` holds of a split.
+    """The scores of a split, as `scores.json` holds them.
 
     Returns:
         `cut` and `full`, or other protocols (language scores by name), `cleaning` (what was done to the texts under

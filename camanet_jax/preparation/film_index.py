@@ -31,7 +31,7 @@ def read_film(images_dir: Path, film: str, store: str) -> tuple[bytes, dict[str,
 
 
 def state_of(path: Path) -> list[int]:
-    """What of a file's state changes with its content."""
+    """The parts of a file's state that change with its content: size in bytes and two times in nanoseconds."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 

@@ -44,5 +44,5 @@ def board_page(
 
 
 def tests_caption(tests: Table) -> str:
-    """What the differences are taken from."""
+    """The caption of the table of tests: the system that each is compared with."""
     return f'Each system {tests[0][0]}'

@@ -136,7 +136,7 @@ class Checkpoints:
                 raise
             raise ValueError(
                 f'{self.folder}: a checkpoint could not be saved ({reason or error}). Make room or give the right to '
-                'write there; the checkpoints before it are whole, and the same command goes on from them.'
+                'write there; the checkpoints before it are whole, and the same command resumes from them.'
             ) from error
 
     def _existing(self, step: int | None) -> int:

@@ -39,7 +39,7 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
     check_path(workdir)
     if (workdir / TORCH_BUFFERS).exists():
         raise ValueError(
-            f'{workdir} holds a converted checkpoint. To go on training from it, start a run of its own: '
+            f'{workdir} holds a converted checkpoint. To continue training from it, start a run of its own: '
             f'another --workdir, and --config.init_from={workdir}.'
         )
     config, vocabulary = configuration.as_data(experiment.config), experiment.tokenizer.to_json()

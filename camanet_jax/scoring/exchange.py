@@ -81,17 +81,17 @@ def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
     same_studies(studies.ids, theirs, 'the predictions', str(path))
     place = {study_id: i for i, study_id in enumerate(theirs)}
     order = [place[study_id] for study_id in studies.ids]
-    found = OtherScores({}, {}, {})
+    merged = OtherScores({}, {}, {})
     for name, value in _leaves(content):
         for prefix in PASSES:
             name = name.removeprefix(prefix)
         if isinstance(value, str):
-            found.notes[name] = value
+            merged.notes[name] = value
         elif isinstance(value, list):
-            found.per_study[name] = _per_study(path, name, value, order)
+            merged.per_study[name] = _per_study(path, name, value, order)
         else:
-            (found.whole[name],) = _numbers(path, name, [value])
-    return found
+            (merged.whole[name],) = _numbers(path, name, [value])
+    return merged
 
 
 def with_radcliq(scores: OtherScores, own: Mapping[str, np.ndarray]) -> OtherScores:
@@ -104,25 +104,25 @@ def with_radcliq(scores: OtherScores, own: Mapping[str, np.ndarray]) -> OtherSco
     return scores._replace(per_study=scores.per_study | radcliq)
 
 
-def summary(found: OtherScores, weights: np.ndarray) -> dict[str, dict[str, Any]]:
+def summary(merged: OtherScores, weights: np.ndarray) -> dict[str, dict[str, Any]]:
     """{"scores": {name: {"value", "interval", "better"}}, "set": {name: {"value", "better"}}, "notes": {name: text}}.
 
     `scores` are means over studies. RadCliQ-v1 adds its inverse mean, by which ReXrank ranks, or under `refused` why
     there is none; so does RadEval's radcliq_v1 of the set, which is that inverse.
     """
     scores: dict[str, dict[str, Any]] = {}
-    for name, values in found.per_study.items():
+    for name, values in merged.per_study.items():
         scores[name] = _interval(mean_statistics(values), weights) | {'better': direction(name)}
         if name in RADCLIQ_NAMES:
             scores[INVERSE] = _inverse(values, weights) | {'better': 'higher'}
-    whole = {name: {'value': value, 'better': direction(name, whole=True)} for name, value in found.whole.items()}
+    whole = {name: {'value': value, 'better': direction(name, whole=True)} for name, value in merged.whole.items()}
     if (radcliq := whole.get(RADCLIQ_NAMES[1], {'value': 1}))['value'] <= 0:
         radcliq |= {'value': None, 'refused': f'{RADCLIQ_NAMES[1]} of the set is 1 over a mean that is not positive.'}
-    return {'scores': scores, 'set': whole, 'notes': found.notes}
+    return {'scores': scores, 'set': whole, 'notes': merged.notes}
 
 
 def direction(name: str, *, whole: bool = False) -> str:
-    """Whether a score is better higher or lower: RadCliQ is a distance by study, and an inverse distance of a set."""
+    """The direction in which a score is better. RadCliQ is a distance for a study, an inverse distance for a set."""
     part = name.lower().rsplit('/')[-1]
     return 'lower' if part.startswith(ERRORS) or (part.startswith('radcliq') and not whole) else 'higher'
 

@@ -140,9 +140,9 @@ def compared(
     """File, reports and scores of each system that is compared."""
     for path, label_file in zip_longest(options.compare, options.compared_labels):
         rows = read_rows(path, options.section)
-        found = texts({name: row for name, row in rows.items() if name not in studies.left_out}, path, REPORT)
-        same_studies(studies.ids, found, str(options.predictions), str(path))
-        reports = [found[study_id] for study_id in studies.ids]
+        given = texts({name: row for name, row in rows.items() if name not in studies.left_out}, path, REPORT)
+        same_studies(studies.ids, given, str(options.predictions), str(path))
+        reports = [given[study_id] for study_id in studies.ids]
         predicted = read_labels(label_file, studies.ids)
         yield path, reports, scorer.score(reports, studies.whole_references, predicted, labels.target)
 

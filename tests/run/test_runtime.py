@@ -60,7 +60,7 @@ def test_other_errors_keep_their_trace(bug, kind):
     ],
 )
 def test_what_the_system_refuses_is_one_sentence(error, words):
-    with pytest.raises(SystemExit, match=f'^Error: {words}.*the same command goes on'), runtime.errors_for_people():
+    with pytest.raises(SystemExit, match=f'^Error: {words}.*the same command resumes'), runtime.errors_for_people():
         raise error
 
 

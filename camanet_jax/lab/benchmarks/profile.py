@@ -106,9 +106,9 @@ def table(events: list[Event], steps: int, group: Any) -> list[dict[str, Any]]:
 
 def idle(events: list[Event]) -> list[float]:
     """Stretches in nanoseconds during which nothing ran."""
-    found, busy_until = [], None
+    stretches, busy_until = [], None
     for event in sorted(events, key=lambda event: event.start):
         if busy_until is not None and event.start > busy_until:
-            found.append(event.start - busy_until)
+            stretches.append(event.start - busy_until)
         busy_until = max(event.end, busy_until or event.end)
-    return found
+    return stretches

@@ -48,7 +48,7 @@ def measure(programs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str
     for _ in range(repeats):
         for name, run in programs.items():
             samples[name].append(sample(run, calls[name]))
-    return {name: summary(found) for name, found in samples.items()}
+    return {name: summary(times) for name, times in samples.items()}
 
 
 def calls_per_sample(run: Callable[[], Any]) -> int:

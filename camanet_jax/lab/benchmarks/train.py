@@ -238,8 +238,8 @@ def prefixes(model: Camanet) -> dict[str, Program]:
     def loss_program(*args):
         return loss(*args, model=model)
 
-    found = {name: module_program(part) for name, part in MODULE_PARTS.items()}
-    return found | {'loss': loss_program, 'backward': jax.value_and_grad(loss_program, has_aux=True)}
+    forward = {name: module_program(part) for name, part in MODULE_PARTS.items()}
+    return forward | {'loss': loss_program, 'backward': jax.value_and_grad(loss_program, has_aux=True)}
 
 
 def memory_round(model: Camanet) -> Program:

@@ -37,7 +37,7 @@ class Method(NamedTuple):
 
     @property
     def dtype(self) -> str:
-        """Of the computation."""
+        """The type of the computation."""
         return 'float64' if self.x64 else 'float32'
 
     def unit(self, double: bool) -> float:

@@ -70,11 +70,11 @@ def find_device(kind: str) -> jax.Device:
 
 def check_folder(folder: Path, report: Report, method: Method, data_root: Path):
     """A folder with a reference.json is a model folder; any other is searched for model folders and single files."""
-    found = [folder] if (folder / SETTINGS_FILE).exists() else list(interesting(folder))
-    if not found:
+    paths = [folder] if (folder / SETTINGS_FILE).exists() else list(interesting(folder))
+    if not paths:
         wanted = ', '.join([SETTINGS_FILE, *all_fixtures()])
         report.miss(folder.name, f'expected one of {wanted} in {folder}, found none')
-    for path in found:
+    for path in paths:
         where = path.relative_to(folder.parent).as_posix()
         if path.is_dir():
             check_strays(path, where, report)

@@ -45,14 +45,14 @@ def gradient_checks(arrays: Arrays, gradients: Mapping[str, Any], tolerances: To
     return {'grad_names': [Check(list(gradients), SameNames())], 'grad_norm_proj': rows}
 
 
-def projection_checks(names: list[str], found: Mapping[str, Any], norm: float, projection: float, floor: float):
+def projection_checks(names: list[str], values: Mapping[str, Any], norm: float, projection: float, floor: float):
     """Norms and projections [names, 2], both relative to the reference's norms."""
 
     def column(index: int, tolerance: float, part: str) -> Check:
         rule = Close(tolerance, lambda rows: rows[:, 0], floor, lambda rows: rows[:, index], names)
         return Check(actual, rule, part)
 
-    actual = projections(names, found)
+    actual = projections(names, values)
     return [column(0, norm, 'norms'), column(1, projection, 'projections')]
 
 

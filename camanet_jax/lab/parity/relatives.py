@@ -81,7 +81,7 @@ def all_checks(
     values, stored = activations(case, output), case.settings.get('stored', {})
     searches = [model_values.search(case, case.network, **options) for options in case.settings['searches']]
     sharp = (DOUBLE, Close(DOUBLE.forward)) if x64 else (SINGLE, BEAM_SCORES)
-    found = {}
+    by_file = {}
     for file, keys, (tolerances, scores) in (
         (FILES[0], values, (SINGLE, BEAM_SCORES)),
         (FILES[1], IN_DOUBLE, sharp),
@@ -93,8 +93,8 @@ def all_checks(
         checks['loss'] = [Check(np.float64(terms['report_nll']), Close(tolerances.forward, own_value))]
         for i, reports in enumerate(searches):
             checks |= model_checks.search_checks(i, reports, scores)
-        found[file] = checks
-    return found
+        by_file[file] = checks
+    return by_file
 
 
 def activations(case: Case, output: Any) -> dict[str, jax.Array]:

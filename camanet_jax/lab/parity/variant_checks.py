@@ -39,8 +39,8 @@ def check_variants(path: Path, where: str, report: Report, method: Method, sizes
         drawn = replace(case, weights=draw_state_dict(manifest[system], WEIGHTS_SEED))
         pairs = [(checks, drawn)] + ([(moved, drawn.moved(unit))] if method.conditioning else [])
         for target, weighted in pairs:
-            found = system_checks(weighted, system, fields, part)
-            target |= {f'{system}/{key}': wanted for key, wanted in found.items()}
+            system_rows = system_checks(weighted, system, fields, part)
+            target |= {f'{system}/{key}': wanted for key, wanted in system_rows.items()}
         left_out += [f'{system}/{key}' for key in settings.get('left_out', ())]
     report.compare_file(where, arrays, checks, left_out=left_out, movement=Movement(moved, unit) if moved else None)
 
