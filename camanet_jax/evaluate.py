@@ -102,9 +102,9 @@ class Evaluator:
         """Reports and losses of a whole split; every process gets them all."""
         batches = self.experiment.eval_batches(source)
         key = jax.random.key(self.experiment.config.seed)
-        parts, rows = [], []
+        parts, rows, loaded = [], [], iter(batches)
         # The host makes words and asks METEOR about one batch while the devices work on the next.
-        with ThreadPoolExecutor(1) as host, contextlib.closing(iter(batches)) as loaded:
+        with ThreadPoolExecutor(1) as host, contextlib.closing(loaded):
             running = (
                 self.step_function(variables, sharding.put_batch(batch, self.mesh), jax.random.fold_in(key, i))
                 for i, batch in enumerate(loaded)

@@ -130,5 +130,5 @@ def test_a_recipe_is_found_from_any_folder_and_its_neighbours_can_be_imported(tm
         "def get_config():\n    config = recipe('base')\n    config.epochs = shorter.EPOCHS\n    return config\n"
     )
     assert recipe(tmp_path / 'mine.py').epochs == 2
-    with pytest.raises(ValueError, match=r'one of the recipes ablation, base, .*vdmae \(in .*\); got configs/iu.py'):
+    with pytest.raises(ValueError, match=r'one of the recipes ablation, .*base, .*vdmae \(in .*\); got configs/iu.py'):
         recipe('configs/iu.py')

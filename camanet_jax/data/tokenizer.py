@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 
 UNKNOWN = '<unk>'
@@ -21,18 +20,14 @@ _DELETED_FIRST = str.maketrans('', '', '"/\\\'')
 _DELETED_LAST = str.maketrans('', '', '.,?;*!%^&_+()]{}' + ''.join(map(chr, range(ord(':'), ord('[') + 1))))
 
 
-# A text with other line ends, or blanks for them, is the same text. (IU X-Ray's published reports hold none.)
-_LINE_END = re.compile('\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]')
-
-
 def clean_iu_xray(report: str) -> str:
     """Cleans a report by the rules for IU X-Ray; sentences come out joined by ' . '."""
-    return _clean_sentences(_repeat_replace(_LINE_END.sub(' ', report), '..', '.', passes=3))
+    return _clean_sentences(_repeat_replace(report, '..', '.', passes=3))
 
 
 def clean_mimic_cxr(report: str) -> str:
     """Cleans a report by the rules for MIMIC-CXR: joins lines and shortens runs, then cleans as for IU X-Ray."""
-    text = _LINE_END.sub(' ', report)
+    text = report.replace('\n', ' ')
     text = _repeat_replace(text, '__', '_', passes=7)
     text = _repeat_replace(text, '  ', ' ', passes=6)
     return _clean_sentences(_repeat_replace(text, '..', '.', passes=8))

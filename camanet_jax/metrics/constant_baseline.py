@@ -14,7 +14,7 @@ from pycocoevalcap.bleu.bleu_scorer import precook
 
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics.nlg import ORDERS, corpus_bleu
-from camanet_jax.metrics.protocol import CLEANED, compared_strings
+from camanet_jax.metrics.protocol import CLEANED, compared_strings, full_string
 
 CANDIDATES = 200
 VALIDATION_STUDIES = 500
@@ -76,7 +76,7 @@ def _most_frequent(reports: Sequence[str], tokenizer: Tokenizer) -> dict[str, in
     cleaned = collections.Counter()
     # Data sets with one row per image repeat a report: clean each distinct text once.
     for report, studies in collections.Counter(reports).items():
-        cleaned[' '.join(tokenizer.clean(report).split())] += studies
+        cleaned[full_string(report, tokenizer)] += studies
     return dict(cleaned.most_common(CANDIDATES))
 
 

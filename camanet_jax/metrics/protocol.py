@@ -20,6 +20,7 @@ from typing import Any
 
 from camanet_jax.data.tokenizer import Tokenizer, cleaning_digest
 
+_LINE_END = re.compile('\r\n|[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]')
 CLEANED = ('cut', 'full')
 WRITTEN = ('raw', 'rexrank')
 PROTOCOLS = (*CLEANED, *WRITTEN)
@@ -36,19 +37,24 @@ def compared_strings(protocol: str, texts: Iterable[str], tokenizer: Tokenizer, 
     return [cut_string(text, tokenizer, max_seq_length) for text in texts]
 
 
+def one_line(text: str) -> str:
+    """A text with blanks for its line ends: as scored, it is the same text. (IU X-Ray's cleaner keeps them.)"""
+    return _LINE_END.sub(' ', text)
+
+
 def cut_string(text: str, tokenizer: Tokenizer, max_seq_length: int) -> str:
     """A text under `cut`; `max_seq_length` counts ids, the leading boundary included."""
     if max_seq_length < 2:
         raise ValueError(f'Expected max_seq_length of 2 or more (one word), got {max_seq_length}.')
     if not text.strip():
         return ''
-    return tokenizer.decode(tokenizer.encode(text, max_seq_length)[1:])
+    return tokenizer.decode(tokenizer.encode(one_line(text), max_seq_length)[1:])
 
 
 def full_string(text: str, tokenizer: Tokenizer) -> str:
     """A text under `full`."""
     # Cleaning ends every text with a full stop; an empty report must stay without a word.
-    return ' '.join(tokenizer.clean(text).split()) if text.strip() else ''
+    return ' '.join(tokenizer.clean(one_line(text)).split()) if text.strip() else ''
 
 
 class Recaser:

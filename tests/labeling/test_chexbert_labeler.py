@@ -106,5 +106,5 @@ def test_refuses_another_vocabulary(files, tmp_path):
     other.write_text('\n'.join(str(number) for number in range(len(WORDS))))
     with pytest.raises(ValueError, match=r'missing: \[PAD\]'):
         WordPieces(other, len(WORDS))
-    with pytest.raises(ValueError, match='expected a text file'):
+    with pytest.raises(ValueError, match='absent.txt: cannot be read'):
         WordPieces(tmp_path / 'absent.txt', 3)

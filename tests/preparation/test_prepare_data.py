@@ -37,6 +37,9 @@ def test_own_folder_to_records_and_again(make_study_folder, tmp_path, caplog):
     caplog.set_level('INFO')
     folder, output = make_study_folder(), tmp_path / 'prepared'
     (folder / 'labels.json').unlink()
+    annotation = json.loads((folder / 'annotation.json').read_text())
+    annotation['train'][0]['report'] = 'There is a large pleural effusion.'  # else no study differs from another
+    (folder / 'annotation.json').write_text(json.dumps(annotation))
     command = ['folder', '--source', str(folder), '--output', str(output)]
     prepare_data.main([*command, '--annotation_only'])
     assert not (output / 'tfds').exists()

@@ -4,7 +4,8 @@ import gzip
 
 import pytest
 
-from camanet_jax.data.tokenizer import CLEANERS
+from camanet_jax.data.tokenizer import CLEANERS, Tokenizer
+from camanet_jax.metrics.protocol import full_string
 from camanet_jax.run.files import is_missing, read_csv, read_json, read_text
 
 TEXT = '{"report": "No épanchement."}'
@@ -51,11 +52,12 @@ def test_a_lost_quote_swallows_no_rows(tmp_path, line_end):
 
 
 @pytest.mark.parametrize('cleaner', CLEANERS)
-def test_line_ends_change_no_token(cleaner):
+def test_line_ends_change_no_scored_word(cleaner):
+    tokenizer = Tokenizer(('<unk>',), cleaner)
     words = 'The heart is big. The lungs are clear.  No effusion. 2. Seen.'.split(' ')
-    expected = CLEANERS[cleaner](' '.join(words)).split()
+    expected = full_string(' '.join(words), tokenizer)
     for end in ('\n', '\r\n', '\r', '\u2028', '\t'):
-        assert CLEANERS[cleaner](end.join(words)).split() == expected
+        assert full_string(end.join(words), tokenizer) == expected
 
 
 def test_the_word_nan_is_no_report():
