@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,8 +17,8 @@ from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
 from camanet_jax.data.examples import ExampleLoader, LoadOptions
 from camanet_jax.data.image_store import why_originals
-from camanet_jax.data.schema import OBSERVATIONS, summarise
-from camanet_jax.data.sources import Source, open_source
+from camanet_jax.data.schema import OBSERVATIONS, SPLITS, summarise
+from camanet_jax.data.sources import Source, open_sources
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.models import Camanet
 from camanet_jax.train_step import TrainState, init_state
@@ -75,11 +75,17 @@ class Experiment:
 
     def loss_table(self) -> losses.Losses:
         """The table of losses, with those that the configuration adds; a class makes its function of the experiment."""
-        table = losses.LOSSES | {'report_nll': losses.report_loss(self.config.loss.report_mean)}
+        report = {'report_nll': losses.report_loss(self.config.loss.report_mean)}
+        return losses.LOSSES | report | self._extra_rows
+
+    @functools.cached_property
+    def _extra_rows(self) -> losses.Losses:
+        """Rows of the losses that the configuration adds; made once, since a class may read the train split for it."""
+        rows = {}
         for called, name in self._extra_losses().items():
             extension = extensions.find('loss.extra', name)
-            table[called] = losses.extra_loss(extension(self) if inspect.isclass(extension) else extension)
-        return table
+            rows[called] = losses.extra_loss(extension(self) if inspect.isclass(extension) else extension)
+        return rows
 
     def loss_weights(self) -> dict[str, float]:
         """Weights of the losses in the total."""
@@ -192,27 +198,34 @@ def observation_index(name: str) -> int:
 
 def open_split(config: ConfigDict, split: str) -> Source:
     """One split of the configured data set, prepared on first use."""
+    (source,) = open_splits(config, (split,))
+    return source
+
+
+def open_splits(config: ConfigDict, splits: Sequence[str] = SPLITS) -> list[Source]:
+    """Splits of the configured data set, prepared on first use."""
     data = config.data
-    source = open_source(
+    sources = open_sources(
+        splits,
         name=data.name,
         data_dir=config.data_dir,
-        split=split,
         views=data.views,
         cache_dir=config.cache_dir or None,
         extra_views=data.extra_views,
         **data.options.to_dict(),
     )
-    if source.faults and data.on_damaged_image == 'raise':
-        raise ValueError(
-            f'{config.data_dir}: {summarise(source.faults, "damaged film", "damaged films")} in {split!r}; '
-            "replace the files, or set --config.data.on_damaged_image='skip'"
-        )
-    if reason := why_originals(source.store, data.eval_transform, data.resize_size):
+    for split, source in zip(splits, sources, strict=True):
+        if source.faults and data.on_damaged_image == 'raise':
+            raise ValueError(
+                f'{config.data_dir}: {summarise(source.faults, "damaged film", "damaged films")} in {split!r}; '
+                "replace the files, or set --config.data.on_damaged_image='skip'"
+            )
+    if reason := why_originals(sources[0].store, data.eval_transform, data.resize_size):
         warn_of_small_films(config.data_dir, reason)
-    return source
+    return sources
 
 
-@functools.cache  # once a run, not once a split
+@functools.cache  # once a run, however often its data are opened
 def warn_of_small_films(data_dir: str, reason: str) -> None:
     """Warns of the difference to images of the originals, measured on five IU X-Ray films of 224 pixels."""
     LOG.warning(

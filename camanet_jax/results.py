@@ -9,9 +9,10 @@ from ml_collections import ConfigDict
 from orbax.checkpoint import multihost
 
 from camanet_jax import configuration, evaluate, sharding
+from camanet_jax.data.schema import SPLITS
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
-from camanet_jax.experiment import Experiment, open_split
+from camanet_jax.experiment import Experiment, open_splits
 from camanet_jax.metrics import constant_baseline, scores
 from camanet_jax.metrics.scores import in_order
 from camanet_jax.reporting import curves, run_report
@@ -35,7 +36,7 @@ def evaluate_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any], step: int) -> dict[str, Any]:
     """Evaluates val and test, writes every file and logs its name; returns the contents of scores.json."""
     config = evaluator.experiment.config
-    sources = {split: open_split(config, split) for split in ('train', 'val', 'test')}
+    sources = dict(zip(SPLITS, open_splits(config), strict=True))
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None
     tokenizer = evaluator.experiment.tokenizer
     train = constant_baseline.train_texts(sources['train'].reports, tokenizer, config.data.max_seq_length)

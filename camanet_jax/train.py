@@ -15,10 +15,10 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration, results, sharding
 from camanet_jax.data.pipeline import BatchIterator, steps_per_epoch
-from camanet_jax.data.schema import SPLITS, check_labels
+from camanet_jax.data.schema import check_labels
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
-from camanet_jax.experiment import Experiment, build_tokenizer, open_split
+from camanet_jax.experiment import Experiment, build_tokenizer, open_splits
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
 from camanet_jax.run.checkpoint import Checkpoints, SaveClock, Stopped, StopSignal, has_checkpoint
 from camanet_jax.run.metrics_log import MetricsLog, StepMetrics
@@ -42,7 +42,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     sharding.check_batch_size('evaluation.batch_size', config.evaluation.batch_size)
 
     # 1. Data and vocabulary. Everything is checked before the workdir is touched.
-    train_source, val_source, _ = (open_split(config, split) for split in SPLITS)
+    train_source, val_source, _ = open_splits(config)
     check_labels(train_source.studies, config.data_dir or config.data.name)
     experiment = Experiment(config, build_tokenizer(config, train_source))
     experiment.check()
@@ -116,9 +116,8 @@ def run_steps(
                 batch = sharding.put_batch(next(training.batches), training.mesh)
             except WorkerDied:
                 records.flush()
-                if step > start and jax.process_count() == 1:
-                    training.save(state, step)
-                    training.checkpoints.wait()
+                if step > start:
+                    training.save_at_once(state, step)
                 raise
             rates = training.experiment.learning_rates(step, epoch_steps)
             state, metrics = training.step_function(state, batch, training.key, training.weights, rates)
@@ -186,6 +185,12 @@ class Training:
         }
         self.checkpoints.save(step, state, run)
 
+    def save_at_once(self, state: TrainState, step: int) -> None:
+        """Saves before the run ends in an error; not where other processes, which know nothing of it, would have to."""
+        if jax.process_count() == 1:
+            self.save(state, step)
+            self.checkpoints.wait()
+
     def try_to_validate(self, state: TrainState, step: int, log: MetricsLog, stop: StopSignal) -> bool:
         """Validates; where a signal or an error prevents it, saves, for a later run to validate first.
 
@@ -199,9 +204,8 @@ class Training:
                 self.validate(state, step, log)
         except Exception as error:
             self.checkpoints.selection.restore(before)
-            if jax.process_count() == 1 and not saved:
-                self.save(state, step)
-                self.checkpoints.wait()
+            if not saved:
+                self.save_at_once(state, step)
             if isinstance(error, Stopped):
                 return False
             raise

@@ -127,33 +127,42 @@ class Source:
         return np.array([study.labels or unlabelled for study in self.studies], np.int8)
 
 
-def open_source(
+def open_source(*, split: str, **options: Any) -> Source:
+    """Opens one split; the options are those of `open_sources`."""
+    (source,) = open_sources((split,), **options)
+    return source
+
+
+def open_sources(
+    splits: Sequence[str],
     *,
     name: str,
     data_dir: str | Path,
-    split: str,
     views: int,
     cache_dir: str | Path | None = None,
     extra_views: str = 'error',
     **options: Any,
-) -> Source:
-    """Opens one split, after preparing the whole data set where that has not been done.
+) -> list[Source]:
+    """Opens splits, after preparing the whole data set where that has not been done.
+
+    The films are compared with those that the records were made from once, not once a split.
 
     Args:
+        splits: Of 'train', 'val' and 'test'.
         name: A key of BUILDERS, or a builder by 'file.py:name' or 'package.module:name'.
         data_dir: The folder of the data set.
-        split: 'train', 'val' or 'test'.
         views: I, the number of images every study must have.
         cache_dir: The folder of prepared data, by default `default_cache`.
         extra_views: 'error', or 'first' to keep the first `views` images of a study with more.
         **options: For the builder.
 
     Raises:
-        ValueError: a name is unknown, the split is empty, or studies have another number of images.
+        ValueError: a name is unknown, a split is empty, or studies have another number of images.
     """
     if ':' not in name:
         _check_choice('data set name', name, [*BUILDERS, 'file.py:name'])
-    _check_choice('split', split, list(SPLITS))
+    for split in splits:
+        _check_choice('split', split, list(SPLITS))
     _check_choice('extra_views', extra_views, ['error', 'first'])
     make_builder = extensions.find('data.name', BUILDERS.get(name, name))
     cache = Path(cache_dir) if cache_dir else default_cache(Path(data_dir))
@@ -161,22 +170,20 @@ def open_source(
     prepare(builder)
 
     # Read back, since this builder knows no splits where another run has prepared the data meanwhile.
-    if split not in (splits := list(tfds.builder_from_directory(builder.data_dir).info.splits)):
-        raise ValueError(f'{data_dir} has no studies in {split!r}, only in {splits}; a run needs all of {list(SPLITS)}')
-    records = Records(builder.data_dir, split, views)
-    known = getattr(builder, 'studies', None)
-    studies = records.read_studies() if known is None else known
-    of_split = tuple(study for study in studies if study.split == split)
-    _check_views(of_split, views, exact=extra_views == 'error')
-    damaged = getattr(builder, 'faults', {})
-    return Source(
-        records,
-        of_split,
-        str(builder.data_dir),
-        getattr(builder, 'store', 'original'),
-        getattr(builder, 'content', None),
-        tuple(f'{study.id}: {damaged[path]}' for study in of_split for path in study.image_paths if path in damaged),
-    )
+    prepared = list(tfds.builder_from_directory(builder.data_dir).info.splits)
+    store, content = getattr(builder, 'store', 'original'), getattr(builder, 'content', None)
+    known, damaged, sources = getattr(builder, 'studies', None), getattr(builder, 'faults', {}), []
+    for split in splits:
+        if split not in prepared:
+            needed = f'a run needs all of {list(SPLITS)}'
+            raise ValueError(f'{data_dir} has no studies in {split!r}, only in {prepared}; {needed}')
+        records = Records(builder.data_dir, split, views)
+        studies = records.read_studies() if known is None else known
+        members = tuple(study for study in studies if study.split == split)
+        _check_views(members, views, exact=extra_views == 'error')
+        faults = (f'{study.id}: {damaged[path]}' for study in members for path in study.image_paths if path in damaged)
+        sources.append(Source(records, members, str(builder.data_dir), store, content, tuple(faults)))
+    return sources
 
 
 def default_cache(data_dir: Path) -> Path:

@@ -1,7 +1,7 @@
 """ReXrank's inference: its JSON of studies in, the same with `model_prediction` out, saved after every study."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from camanet_jax.data.image_files import read_grey
 from camanet_jax.data.rexrank import PREDICTION, read_rexrank, reference
 from camanet_jax.generate.generate import SOME_FAILED
 from camanet_jax.generate.radfact import grounded_sentences, plain_sentences
-from camanet_jax.generate.reporter import load
+from camanet_jax.generate.reporter import GeneratedReport, Reporter, load
 from camanet_jax.generate.study_list import ListedStudy
 from camanet_jax.run.files import read_json, write_json
 from camanet_jax.run.progress import Progress
@@ -44,40 +44,42 @@ def predict(
     grounded = {entry['example_id']: entry for entry in read_json(radfact)} if radfact and radfact.exists() else {}
     if radfact and (without := [name for name in done if PREDICTION in done[name] and name not in grounded]):
         raise ValueError(f'{radfact}: lacks {len(without)} studies of {output}, which were predicted without it.')
-    waiting = [name for name, study in studies.items() if PREDICTION not in study]
-    failed = 0
-    if waiting:
+    if waiting := [name for name, study in studies.items() if PREDICTION not in study]:
         reporter = load(workdir)
-        listed = [ListedStudy(name, films(studies[name], images, reporter.config.data.views)) for name in waiting]
-        for study in listed:
-            if not study.paths:
-                LOG.warning('Study %s has no prediction: none of its films is in %s', study.id, images)
-        listed = [study for study in listed if study.paths]
-        with Progress('Writing reports', len(listed)) as bar:
-            for study, report in reporter.stream(listed):
-                if isinstance(report, ValueError):
-                    LOG.warning('Study %s has no prediction: %s', study.id, report)
-                else:
-                    text = write(report.report) if write else report.report
-                    studies[study.id][PREDICTION] = f'Findings: {text}'
-                    if radfact:
-                        size, attention = (
-                            read_grey(study.paths[0], study.id).size,
-                            report.explanation.predicting_attention,
-                        )
-                        grounded[study.id] = {
-                            'example_id': study.id,
-                            'prediction': grounded_sentences(report.words, attention, size, reporter.config.data),
-                            'target': plain_sentences(reference(studies[study.id], 'findings')),
-                        }
-                        write_json(radfact, list(grounded.values()))
-                    write_json(output, studies)
-                bar.advance()
-        failed = sum(PREDICTION not in study for study in studies.values())
+        data = reporter.config.data
+        listed = [ListedStudy(name, films(studies[name], images, data.views)) for name in waiting]
+        for study, report in reports(reporter, listed, images):
+            text = write(report.report) if write else report.report
+            studies[study.id][PREDICTION] = f'Findings: {text}'
+            if radfact:
+                size = read_grey(study.paths[0], study.id).size
+                sentences = grounded_sentences(report.words, report.explanation.predicting_attention, size, data)
+                target = plain_sentences(reference(studies[study.id], 'findings'))
+                grounded[study.id] = {'example_id': study.id, 'prediction': sentences, 'target': target}
+                write_json(radfact, list(grounded.values()))
+            write_json(output, studies)
+    failed = sum(PREDICTION not in study for study in studies.values())
     LOG.info('Predictions of %d studies are in %s', len(studies) - failed, output)
     if failed:
         LOG.warning('%d studies have no prediction; the same command tries them again.', failed)
     return SOME_FAILED if failed else 0
+
+
+def reports(
+    reporter: Reporter, studies: Sequence[ListedStudy], images: Path
+) -> Iterator[tuple[ListedStudy, GeneratedReport]]:
+    """Yields the report of each study that has films and whose films can be read; the others are logged."""
+    for study in studies:
+        if not study.paths:
+            LOG.warning('Study %s has no prediction: none of its films is in %s', study.id, images)
+    with_films = [study for study in studies if study.paths]
+    with Progress('Writing reports', len(with_films)) as bar:
+        for study, report in reporter.stream(with_films):
+            if isinstance(report, ValueError):
+                LOG.warning('Study %s has no prediction: %s', study.id, report)
+            else:
+                yield study, report
+            bar.advance()
 
 
 def films(study: Mapping[str, Any], images: Path, views: int) -> tuple[Path, ...]:

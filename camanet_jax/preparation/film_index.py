@@ -6,6 +6,7 @@ nanoseconds), `sha256` of the content and, where it cannot be decoded, `fault`.
 
 import hashlib
 import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,12 @@ def unchanged(index: Path, images_dir: Path) -> bool:
     return True
 
 
-def content_digest(index: Path) -> str:
-    """One value for the content of all films."""
-    lines = sorted(f'{line["film"]} {line["sha256"]}\n' for line in read_json_lines(index))
-    return hashlib.sha256(''.join(lines).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+def content_digest(lines: Iterable[Mapping[str, Any]]) -> str:
+    """One value for the content of all films of an index."""
+    contents = sorted(f'{line["film"]} {line["sha256"]}\n' for line in lines)
+    return hashlib.sha256(''.join(contents).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
 
 
-def faults(index: Path) -> dict[str, str]:
-    """Why films cannot be decoded, by film."""
-    return {line['film']: line['fault'] for line in read_json_lines(index) if 'fault' in line}
+def faults(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Why films of an index cannot be decoded, by film."""
+    return {line['film']: line['fault'] for line in lines if 'fault' in line}

@@ -9,6 +9,7 @@ is complete, so that a preparation that was stopped resumes with the missing sha
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import io
 import itertools
@@ -179,7 +180,8 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             )
         if only_existing_images:
             self.studies = self._with_images(self.studies)
-        folder = self._current_folder(Path(cache_dir) / _digest(self.studies, self.store))
+        self._annotation = _digest(self.studies, self.store)
+        folder = self._current_folder(Path(cache_dir) / self._annotation)
         super().__init__(data_dir=folder, file_format='array_record')
         if not self.data_path.exists():
             self._check_images_exist()
@@ -196,12 +198,17 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
     @property
     def content(self) -> str:
         """A digest of everything that the records were made from."""
-        return f'{_digest(self.studies, self.store)}-{content_digest(Path(self.data_path) / FILMS)}'
+        return f'{self._annotation}-{content_digest(self._films)}'
 
     @property
     def faults(self) -> dict[str, str]:
         """The reasons why films cannot be decoded, by film."""
-        return faults(Path(self.data_path) / FILMS)
+        return faults(self._films)
+
+    @functools.cached_property
+    def _films(self) -> list[dict[str, Any]]:
+        """The index of the films that the records were made from; there is none before they are prepared."""
+        return read_json_lines(Path(self.data_path) / FILMS)
 
     def read_studies(self, folder: Path) -> list[Study]:
         """Reads the studies of a folder; a builder for another kind of annotation overrides this."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from camanet_jax.metrics.bootstrap import bootstrap_interval, holm, paired_bootstrap, paired_permutation
+from camanet_jax.metrics.nlg import NlgScores
 from camanet_jax.metrics.scorer import Scorer, SetScores
 from camanet_jax.reporting.tables import latex_table, markdown_table, text_table
 from camanet_jax.run.files import as_csv, write_text
@@ -71,9 +72,14 @@ def compare(systems: Mapping[str, System], weights: np.ndarray, permutations: in
 
 
 def _statistics(scores: SetScores) -> dict[str, Any]:
-    (language,) = scores.nlg.values()
     clinical = scores.statistics.get('clinical', {})
-    return language.statistics | {name: clinical[name] for name in CLINICAL if name in clinical}
+    return _language(scores).statistics | {name: clinical[name] for name in CLINICAL if name in clinical}
+
+
+def _language(scores: SetScores) -> NlgScores:
+    """The language scores of a system, which are of one protocol."""
+    (language,) = scores.nlg.values()
+    return language
 
 
 def board_rows(board: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -147,14 +153,9 @@ def write_board(
         from camanet_jax.reporting.board_page import board_page  # it needs a plotting package, and the tables do not
 
         tables = [board_rows(board), test_rows(board)]
-        per_study = {name: _per_study(system) for name, system in systems.items()}
+        per_study = {name: _language(system.scores).per_study for name, system in systems.items()}
         reports = {name: scorer.compared(protocol, system.reports) for name, system in systems.items()}
         references = scorer.compared(protocol, studies.whole_references, recase=False)
         write_text(path, board_page(tables, studies.ids, references, reports, per_study))
     else:
         write_text(path, board_text(board, path.suffix) + '\n' * (path.suffix != '.csv'))
-
-
-def _per_study(system: System) -> dict[str, np.ndarray]:
-    (language,) = system.scores.nlg.values()
-    return language.per_study

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from camanet_jax.experiment import open_split
+from camanet_jax.experiment import open_splits
 from camanet_jax.lab.benchmarks import decode, train
 from camanet_jax.lab.benchmarks.workload import Workload
 
@@ -44,8 +44,7 @@ def run(workload: Workload, config_file: Path, flags: Sequence[str]) -> dict[str
       workload: the configuration with `flags` applied: its data set is prepared, and it is described.
       config_file, flags: what the command line of the run is given.
     """
-    for split in ('train', 'val'):
-        open_split(workload.config, split)
+    open_splits(workload.config)
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
