@@ -1,5 +1,6 @@
 """ReXrank's inference: its JSON of studies in, the same with `model_prediction` out, saved after every study."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from camanet_jax.generate.generate import SOME_FAILED
 from camanet_jax.generate.radfact import grounded_sentences, plain_sentences
 from camanet_jax.generate.reporter import GeneratedReport, Reporter, load
 from camanet_jax.generate.study_list import ListedStudy
-from camanet_jax.run.files import read_json, write_json
+from camanet_jax.run.files import read_json, sole_writer, write_json
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -33,31 +34,37 @@ def predict(
 
     Returns:
       The exit code: 0, or 1 where studies have no prediction, since none of their films is there or can be read.
+
+    Raises:
+      ValueError: another process writes one of the files, or what they hold is of other studies.
     """
-    studies = read_rexrank(source)
-    done = read_rexrank(output) if output.exists() else {}
-    if done.keys() - studies.keys():
-        raise ValueError(f'{output}: expected studies of {source}, got others; choose another file for the output.')
-    for name, study in done.items():
-        if PREDICTION in study:
-            studies[name][PREDICTION] = study[PREDICTION]
-    grounded = {entry['example_id']: entry for entry in read_json(radfact)} if radfact and radfact.exists() else {}
-    if radfact and (without := [name for name in done if PREDICTION in done[name] and name not in grounded]):
-        raise ValueError(f'{radfact}: lacks {len(without)} studies of {output}, which were predicted without it.')
-    if waiting := [name for name, study in studies.items() if PREDICTION not in study]:
-        reporter = load(workdir)
-        data = reporter.config.data
-        listed = [ListedStudy(name, films(studies[name], images, data.views)) for name in waiting]
-        for study, report in reports(reporter, listed, images):
-            text = write(report.report) if write else report.report
-            studies[study.id][PREDICTION] = f'Findings: {text}'
-            if radfact:
-                size = read_grey(study.paths[0], study.id).size
-                sentences = grounded_sentences(report.words, report.explanation.predicting_attention, size, data)
-                target = plain_sentences(reference(studies[study.id], 'findings'))
-                grounded[study.id] = {'example_id': study.id, 'prediction': sentences, 'target': target}
-                write_json(radfact, list(grounded.values()))
-            write_json(output, studies)
+    with contextlib.ExitStack() as locks:
+        for written in filter(None, (output, radfact)):
+            locks.enter_context(sole_writer(written, 'writing predictions', a_file=True))
+        studies = read_rexrank(source)
+        done = read_rexrank(output) if output.exists() else {}
+        if done.keys() - studies.keys():
+            raise ValueError(f'{output}: expected studies of {source}, got others; choose another file for the output.')
+        for name, study in done.items():
+            if PREDICTION in study:
+                studies[name][PREDICTION] = study[PREDICTION]
+        grounded = {entry['example_id']: entry for entry in read_json(radfact)} if radfact and radfact.exists() else {}
+        if radfact and (without := [name for name in done if PREDICTION in done[name] and name not in grounded]):
+            raise ValueError(f'{radfact}: lacks {len(without)} studies of {output}, which were predicted without it.')
+        if waiting := [name for name, study in studies.items() if PREDICTION not in study]:
+            reporter = load(workdir)
+            data = reporter.config.data
+            listed = [ListedStudy(name, films(studies[name], images, data.views)) for name in waiting]
+            for study, report in reports(reporter, listed, images):
+                text = write(report.report) if write else report.report
+                studies[study.id][PREDICTION] = f'Findings: {text}'
+                if radfact:
+                    size = read_grey(study.paths[0], study.id).size
+                    sentences = grounded_sentences(report.words, report.explanation.predicting_attention, size, data)
+                    target = plain_sentences(reference(studies[study.id], 'findings'))
+                    grounded[study.id] = {'example_id': study.id, 'prediction': sentences, 'target': target}
+                    write_json(radfact, list(grounded.values()))
+                write_json(output, studies)
     failed = sum(PREDICTION not in study for study in studies.values())
     LOG.info('Predictions of %d studies are in %s', len(studies) - failed, output)
     if failed:

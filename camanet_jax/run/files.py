@@ -41,25 +41,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def sole_writer(folder: Path, doing: str) -> Iterator[None]:
-    """Keeps other processes from writing in the folder; the lock is released when this one exits, however it exits.
+def sole_writer(path: Path, doing: str, *, a_file: bool = False) -> Iterator[None]:
+    """Keeps other processes from writing there; the lock is released when this one exits, however it exits.
 
     Args:
+      path: a folder, which is made, or with `a_file` a file, which need not exist; its lock lies beside it.
       doing: what it does there, e.g. 'training'.
 
     Raises:
       ValueError: another process does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('w') as file:
+    lock = path.with_name(f'.{path.name}.lock') if a_file else path / '.lock'
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f'{folder} is in use: another process is {doing} there. Wait for it to end, or choose another folder.'
+                f'{path} is in use: another process is {doing} there. Wait for it to end, or choose another place.'
             ) from None
         except OSError as error:
-            LOG.warning('%s cannot be locked (%s): start no second run there.', folder, error)
+            LOG.warning('%s cannot be locked (%s): start no second run there.', path, error)
         yield
 
 
@@ -165,14 +167,18 @@ def drop_torn_line(path: Path) -> None:
         file.truncate(file.read().rfind(b'\n') + 1)
 
 
-def read_csv(path: Path) -> tuple[list[str], Iterator[CsvRow]]:
+def read_csv(path: Path, text: str | None = None) -> tuple[list[str], Iterator[CsvRow]]:
     """Reads the header and the rows of a CSV, plain or gzipped, without empty lines.
+
+    Args:
+      text: what the file holds, where it has been read.
 
     Raises:
       ValueError: it cannot be read (`read_text`), or is no CSV.
     """
     csv.field_size_limit(sys.maxsize)  # the length of a report has no limit
-    rows = csv.reader(io.StringIO(read_text(path), newline=''), strict=True)  # else a lost quote swallows rows
+    text = read_text(path) if text is None else text
+    rows = csv.reader(io.StringIO(text, newline=''), strict=True)  # else a lost quote swallows rows
 
     def numbered() -> Iterator[CsvRow]:
         begin = rows.line_num + 1

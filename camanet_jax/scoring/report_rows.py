@@ -43,7 +43,7 @@ def read_rows(path: Path, section: str = SECTIONS[0]) -> Rows:
             f'{path}: expected JSON lines, an object {{"id": .., "report": ..}} in each, or a CSV with '
             'the columns id and report; got a JSON document.'
         )
-    return _by_id(path, _json_lines(path, text) if first == '{' else _csv_lines(path))
+    return _by_id(path, _json_lines(path, text) if first == '{' else _csv_lines(path, text))
 
 
 def _rexrank_rows(path: Path, section: str) -> Rows:
@@ -121,8 +121,8 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]
         yield number, row
 
 
-def _csv_lines(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    header, rows = read_csv(path)
+def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    header, rows = read_csv(path, text)
     if not set(IDS) & set(header) or len(set(header)) < len(header):
         raise ValueError(
             f'{path}: expected columns of different names, {" or ".join(IDS)} among them, separated by commas; got '

@@ -10,6 +10,7 @@ from PIL import Image
 
 from camanet_jax.generate import rexrank
 from camanet_jax.generate.generate import SOME_FAILED
+from camanet_jax.run.files import sole_writer
 
 
 class Reporter:
@@ -98,3 +99,12 @@ def test_sentences_for_radfact(predict, tmp_path):
     path.unlink()
     with pytest.raises(ValueError, match='radfact.json: lacks 2 studies of .*out.json'):
         predict(FILMS | {'later': FILMS['two']}, radfact=path)
+
+
+@pytest.mark.parametrize('written', ['out.json', 'radfact.json'])
+def test_two_processes_on_one_output_are_refused(predict, tmp_path, written):
+    options = {'radfact': tmp_path / 'radfact.json'}
+    with sole_writer(tmp_path / written, 'writing predictions', a_file=True):
+        with pytest.raises(ValueError, match=f'{written} is in use: another process is writing predictions there'):
+            predict({'two': FILMS['two']}, **options)
+    assert predict({'two': FILMS['two']}, **options)[0] == 0

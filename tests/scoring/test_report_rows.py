@@ -32,6 +32,12 @@ def test_quoted_reports_may_hold_commas_and_line_ends(tmp_path):
     assert texts(read_rows(path), path, REPORT) == {'a': 'x, "y"\nz', 'b': ''}
 
 
+def test_a_csv_is_read_once(tmp_path, monkeypatch):
+    (tmp_path / 'x.csv').write_text('id,report\na,x\n')
+    monkeypatch.setattr('camanet_jax.run.files.read_text', None)  # the second reading's
+    assert read_rows(tmp_path / 'x.csv') == {'a': {'id': 'a', 'report': 'x'}}
+
+
 def test_the_whole_reference_comes_before_the_cut_one(tmp_path):
     path = tmp_path / 'x.jsonl'
     path.write_text('{"id": "a", "reference": "cut", "reference_full": "whole"}\n{"id": "b", "reference": "only"}\n')
