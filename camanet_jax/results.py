@@ -84,16 +84,16 @@ def split_scores(
 ) -> dict[str, Any]:
     """A split's entry in scores.json."""
     tokenizer, config = evaluator.experiment.tokenizer, evaluator.experiment.config
-    length = config.data.max_seq_length
-    rows = in_order(result.rows)
-    entry = scores.score_predictions(rows, tokenizer, length, constant=constant, train=train)
+    rows, control = in_order(result.rows), None
+    if config.evaluation.shuffled_control:
+        control = [row['report'] for row in in_order(evaluate.shuffled(result.rows, config.seed))]
+    entry = scores.score_predictions(
+        rows, tokenizer, config.data.max_seq_length, constant=constant, train=train, control=control
+    )
     entry |= {'classification': evaluate.class_scores(result), 'losses': result.losses}
     entry['skipped_studies'] = result.skipped
     if config.evaluation.metrics:
         entry['metrics'] = evaluator.extra_scores(rows)
-    if config.evaluation.shuffled_control:
-        control = evaluate.shuffled(result.rows, config.seed)
-        entry['shuffled_images'] = {'difference': scores.compare_predictions(rows, control, tokenizer, length)}
     return entry
 
 

@@ -1,9 +1,10 @@
-"""All scores of one split's predictions: what `scores.json` holds, and the comparison of systems.
+"""All scores of one split's predictions: what `scores.json` holds.
 
 A prediction is a dict {"id", "report", "reference_full"}, with "reference_raw" where the reference is known as it was
 written. Every protocol starts from the latter, or else from the former.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -70,6 +71,7 @@ def score_predictions(
     constant: ConstantReport | None = None,
     train: TrainTexts | None = None,
     labels: Labels = NO_LABELS,
+    control: Sequence[str] | None = None,
     resamples: int = bootstrap.RESAMPLES,
     seed: int = 0,
     **settings,
@@ -78,12 +80,21 @@ def score_predictions(
 
     Args:
         labels: of reports and references, where they are not to be read off them.
+        control: the same reports, shuffled among the studies. The entry's `shuffled_images` tells by `difference` how
+            much the predictions score above them: by group ("cut", "full", "clinical") and score, with `low`, `high`
+            and `p_value` of the paired bootstrap.
     """
     check_predictions(predictions)
     scorer = Scorer(tokenizer, max_seq_length, **{'texts': labelled_texts(predictions), **settings})
     own, baseline = score_sets(predictions, scorer, constant, labels)
     weights = bootstrap.resampling_weights(len(predictions), resamples, seed)
-    return split_entry(predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
+    entry = split_entry(predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
+    if control is not None:
+        _, references = _texts(predictions)
+        # Only the default text's labels are compared.
+        shuffled = dataclasses.replace(scorer, texts=()).score(control, references, target=labels.target)
+        entry['shuffled_images'] = {'difference': _differences(own, shuffled, weights)}
+    return entry
 
 
 def labelled_texts(predictions: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
@@ -141,44 +152,6 @@ def split_entry(
             'difference': _differences(scores, baseline, weights)
         }
     return entry
-
-
-def compare_predictions(
-    system: Sequence[Mapping[str, str]],
-    baseline: Sequence[Mapping[str, str]],
-    tokenizer: Tokenizer,
-    max_seq_length: int,
-    *,
-    labels: Labels = NO_LABELS,
-    baseline_labels: ReportLabels | None = None,
-    resamples: int = bootstrap.RESAMPLES,
-    seed: int = 0,
-    **settings,
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Paired bootstrap of two systems' predictions for the same studies, in any order.
-
-    `settings` are the further fields of `Scorer`. Labels that are given stand in the order of `system`.
-
-    Returns:
-        By group ("cut", "full", "clinical") and score: difference (system minus baseline), low,
-        high, p_value.
-    """
-    check_predictions(system)
-    check_predictions(baseline)
-    by_id = {row['id']: row['report'] for row in baseline}
-    ids = [row['id'] for row in system]
-    if unpaired := sorted(by_id.keys() ^ set(ids)):
-        raise ValueError(
-            f'Expected predictions for the same studies, got {len(ids)} and {len(by_id)}; '
-            f'only one side has {shown(unpaired)}.'
-        )
-    reports, references = _texts(system)
-    scorer = Scorer(tokenizer, max_seq_length, **settings)
-    return _differences(
-        scorer.score(reports, references, **labels._asdict()),
-        scorer.score([by_id[study_id] for study_id in ids], references, baseline_labels, labels.target),
-        bootstrap.resampling_weights(len(ids), resamples, seed),
-    )
 
 
 def _texts(predictions: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:

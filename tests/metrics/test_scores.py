@@ -4,7 +4,8 @@ import pytest
 
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics.constant_baseline import ConstantReport
-from camanet_jax.metrics.scores import compare_predictions, score_predictions
+from camanet_jax.metrics.scorer import Scorer
+from camanet_jax.metrics.scores import score_predictions
 
 REFERENCES = {
     'a': 'the heart is normal in size . the lungs are clear .',
@@ -63,19 +64,21 @@ def test_the_cut_protocol_cuts_long_references():
     assert entry['full']['BLEU_1'] < 0.8
 
 
-def test_comparison_pairs_by_id():
-    system = rows(**REFERENCES)
-    baseline = rows(c='heart .', a='heart .', b='heart .')
-    found = compare_predictions(system, baseline, TOKENIZER, 60, with_meteor=False)
-    assert found['cut']['ROUGE_L']['low'] > 0
-    assert found['clinical']['micro_F1']['difference'] > 0
-    same = compare_predictions(system, system[::-1], TOKENIZER, 60, with_meteor=False)
-    assert same['full']['CIDEr']['difference'] == 0
+def test_the_lead_over_shuffled_reports():
+    predictions = rows(**REFERENCES)
+    shuffled = ['heart .'] * 3
+    lead = scored(predictions, control=shuffled)['shuffled_images']['difference']
+    assert lead['cut']['ROUGE_L']['low'] > 0
+    assert lead['clinical']['micro_F1']['difference'] > 0
+    same = scored(predictions, control=list(REFERENCES.values()))['shuffled_images']['difference']
+    assert same['full']['CIDEr']['difference'] == same['clinical']['micro_F1']['difference'] == 0
 
 
-def test_comparison_of_different_studies_is_refused():
-    with pytest.raises(ValueError, match='only one side has c'):
-        compare_predictions(rows(a='', b=''), rows(a='', b='', c=''), TOKENIZER, 60)
+def test_the_predictions_are_scored_once_beside_shuffled_reports(monkeypatch):
+    scored_sets, score = [], Scorer.score
+    monkeypatch.setattr(Scorer, 'score', lambda *args, **named: scored_sets.append(args[1]) or score(*args, **named))
+    scored(rows(a='x', b='y', c='z'), constant=CONSTANT, control=['y', 'z', 'x'])
+    assert list(map(list, scored_sets)) == [list('xyz'), [CONSTANT.report] * 3, list('yzx')]
 
 
 @pytest.mark.parametrize(
