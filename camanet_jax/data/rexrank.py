@@ -61,9 +61,14 @@ def prediction(study: Mapping[str, Any], section: str) -> str | None:
 
 def patient_context(study: Mapping[str, Any]) -> dict[str, str] | None:
     """Age and indication from a study's context, as CRIMSON takes them; None where neither is given."""
-    fields = {name: value.rstrip(' .') for name, value in CONTEXT.findall(study.get('context') or '')}
+    fields = {name: value.rstrip(' .') for name, value in CONTEXT.findall(_text(study.get('context')) or '')}
     return {name: fields[name] for name in ('Age', 'Indication') if fields.get(name)} or None
 
 
-def _text(section: Any) -> str | None:
-    return section if isinstance(section, str) and section.strip() else None
+def listed(field: Any) -> list[Any]:
+    """A field of one entry per film; NaN and null stand for none."""
+    return field if isinstance(field, list) else [field] if _text(field) else []
+
+
+def _text(field: Any) -> str | None:
+    return field if isinstance(field, str) and field.strip() else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from camanet_jax.data.image_files import read_grey
-from camanet_jax.data.rexrank import PREDICTION, read_rexrank, reference
+from camanet_jax.data.rexrank import PREDICTION, listed, read_rexrank, reference
 from camanet_jax.generate.generate import SOME_FAILED
 from camanet_jax.generate.radfact import grounded_sentences, plain_sentences
 from camanet_jax.generate.reporter import GeneratedReport, Reporter, load
@@ -91,8 +91,8 @@ def reports(
 
 def films(study: Mapping[str, Any], images: Path, views: int) -> tuple[Path, ...]:
     """The films that are there, frontal first and the key film before others; the first and the last of too many."""
-    names = study.get('image_path', [])
-    sides = [*study.get('frontal_lateral', []), *[''] * len(names)]
+    names = listed(study.get('image_path'))
+    sides = [*listed(study.get('frontal_lateral')), *[''] * len(names)]
     order = {
         name: (side == 'Lateral', name != study.get('key_image_path')) for name, side in zip(names, sides, strict=False)
     }

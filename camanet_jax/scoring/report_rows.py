@@ -5,14 +5,17 @@ ReXrank's JSON. Other harnesses' names are read too: study_id or sample_id, find
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from camanet_jax.data.rexrank import SECTIONS, patient_context, prediction, read_rexrank, reference
+from camanet_jax.data.rexrank import PREDICTION, SECTIONS, patient_context, prediction, read_rexrank, reference
 from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
 from camanet_jax.run.files import is_missing, read_csv, read_parquet, read_text
+
+LOG = logging.getLogger(__name__)
 
 Rows = dict[str, dict[str, Any]]  # id -> the row's fields, in the file's order
 
@@ -95,6 +98,17 @@ def texts(rows: Rows, path: Path, names: Sequence[str]) -> dict[str, str]:
             f'{summarise(blank, "row", "rows")}; an empty report is "".'
         )
     return text_of
+
+
+def reports_of(rows: Rows, path: Path) -> dict[str, str]:
+    """{id: report}; in a ReXrank file where some studies have predictions, one without counts as an empty report."""
+    if path.suffix == '.json':
+        without = [study_id for study_id, row in rows.items() if row['report'] is None]
+        if 0 < len(without) < len(rows):
+            count = summarise(without, 'study', 'studies')
+            LOG.warning('%s: no %s in %s; empty reports take their place.', path, PREDICTION, count)
+            rows = rows | {study_id: {'report': ''} for study_id in without}
+    return texts(rows, path, REPORT)
 
 
 def as_written(rows: Rows) -> bool:

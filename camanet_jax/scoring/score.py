@@ -27,7 +27,7 @@ from camanet_jax.run.files import read_json, write_columns, write_json
 from camanet_jax.run.provenance import package_versions, run_provenance
 from camanet_jax.scoring import exchange, leader_board, tables
 from camanet_jax.scoring.leader_board import System
-from camanet_jax.scoring.report_rows import REPORT, DataFolder, read_data_folder, read_rows, texts
+from camanet_jax.scoring.report_rows import DataFolder, read_data_folder, read_rows, reports_of
 from camanet_jax.scoring.studies import Studies, pair_studies, read_labels, same_studies
 from camanet_jax.scoring.text_rules import TextRules, choose_rules, run_folder
 
@@ -140,7 +140,7 @@ def compared(
     """File, reports and scores of each system that is compared."""
     for path, label_file in zip_longest(options.compare, options.compared_labels):
         rows = read_rows(path, options.section)
-        given = texts({name: row for name, row in rows.items() if name not in studies.left_out}, path, REPORT)
+        given = reports_of({name: row for name, row in rows.items() if name not in studies.left_out}, path)
         same_studies(studies.ids, given, str(options.predictions), str(path))
         reports = [given[study_id] for study_id in studies.ids]
         predicted = read_labels(label_file, studies.ids)
@@ -202,6 +202,7 @@ def provenance(options: Options, studies: Studies, rules: TextRules, folder: Dat
         'protocol': options.protocol,
         'section': options.section if options.protocol == 'rexrank' else None,
         'left_out': len(studies.left_out),
+        'empty_reports': studies.reports.count(''),
         'annotation': file_facts(folder.path) if folder else None,
         'text_rules': rules.facts,
         'bootstrap': {'resamples': options.resamples, 'seed': options.seed},

@@ -21,6 +21,7 @@ from camanet_jax.scoring.report_rows import (
     Rows,
     as_written,
     read_rows,
+    reports_of,
     texts,
 )
 
@@ -80,7 +81,7 @@ def pair_studies(
     theirs, of = (read_rows(references, section), references) if references else (rows, path)
     left_out = [study_id for study_id, row in theirs.items() if of.suffix == '.json' and not row['reference_raw']]
     rows, theirs = ({key: row for key, row in side.items() if key not in left_out} for side in (rows, theirs))
-    reports = texts(rows, path, REPORT)
+    reports = reports_of(rows, path)
     fields = (*REFERENCE, *REPORT) if references else REFERENCE  # a file of references may call them reports
     expected, source, written = find_references(theirs, of, fields, folder, split, protocol)
     same_studies(expected, reports, source, str(path))

@@ -30,6 +30,8 @@ def heading(entry: Mapping[str, Any]) -> str:
     facts = [f'studies {entry["studies"]}']
     if made_by['left_out']:
         facts.append(f'left out, without the section that is compared: {made_by["left_out"]}')
+    if made_by['empty_reports']:
+        facts.append(f'empty reports {made_by["empty_reports"]}')
     facts += [f'distinct reports {entry["distinct_reports"]}']
     if 'copied_from_train' in entry:
         facts.append(f'copied from train {next(iter(entry["copied_from_train"].values())):.1%}')

@@ -75,6 +75,11 @@ def test_studies_without_films_have_no_prediction(predict):
     assert [name for name, study in found.items() if 'model_prediction' in study] == ['two']
 
 
+@pytest.mark.parametrize('fields', [{}, dict.fromkeys(('image_path', 'key_image_path', 'frontal_lateral'), math.nan)])
+def test_a_study_without_fields_of_films_has_none(fields, tmp_path):
+    assert rexrank.films(fields, tmp_path, 2) == ()
+
+
 def test_every_study_is_saved_and_a_second_call_goes_on(predict, tmp_path, monkeypatch):
     studies = {'two': FILMS['two'], 'stop': FILMS['two']}
     with pytest.raises(KeyboardInterrupt):

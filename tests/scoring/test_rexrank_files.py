@@ -34,6 +34,16 @@ def test_findings_are_compared_where_there_are_any(rexrank, score, capsys):
     assert 'left out, without the section that is compared: 2' in capsys.readouterr().out
 
 
+def test_contexts_may_be_missing(rexrank, score, tmp_path):
+    studies = json.loads(rexrank.read_text())
+    studies['s-1']['context'] = math.nan
+    studies['s-2']['context'] = 'Age:50-60.Gender:M.Indication: Pain. Comparison: None.'
+    rexrank.write_text(json.dumps(studies))
+    score(rexrank, '--export', tmp_path / 'pairs.json', protocol='rexrank')
+    contexts = json.loads((tmp_path / 'pairs.json').read_text())['contexts']
+    assert contexts == [None, {'Age': '50-60', 'Indication': 'Pain'}]
+
+
 def test_both_sections_as_rexrank_writes_them(rexrank, score, tmp_path):
     pairs = tmp_path / 'pairs.json'
     assert score(rexrank, '--section=both', '--export', pairs, protocol='rexrank')['studies'] == 3
@@ -49,12 +59,21 @@ def test_another_file_against_rexranks_references(rexrank, score, write):
     assert found['studies'] == 2 and found['rexrank']['bleu_score'] == pytest.approx(1)
 
 
-def test_predictions_that_are_missing_are_listed(rexrank, score):
+def test_a_missing_prediction_is_an_empty_report_and_counted(rexrank, score, capsys):
     studies = json.loads(rexrank.read_text())
     del studies['s-1']['model_prediction']
     rexrank.write_text(json.dumps(studies))
-    with pytest.raises(SystemExit, match='none in 1 row: s-1'):
+    found = score(rexrank, '--compare', rexrank, protocol='rexrank')
+    assert (found['studies'], found['provenance']['empty_reports']) == (2, 1) and found['rexrank']['bleu_score'] < 1
+    told = capsys.readouterr()
+    assert 'empty reports 1' in told.out and 'no model_prediction in 1 study: s-1' in told.out + told.err
+    del studies['s-2']['model_prediction']
+    rexrank.write_text(json.dumps(studies))
+    with pytest.raises(SystemExit, match='none in 2 rows: s-1; s-2'):
         score(rexrank, protocol='rexrank')
+
+
+def test_another_json_is_no_rexrank_file(rexrank, score):
     rexrank.write_text('{"a": {"report": "x"}}')
     with pytest.raises(
         SystemExit, match='expected a ReXrank file, studies by id; got 1 problem: a: expected an object'
