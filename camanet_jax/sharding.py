@@ -145,9 +145,9 @@ def check_batch_size(name: str, size: int, parts: int = 1) -> None:
 
 def log_devices() -> None:
     """Logs the devices, and warns where a GPU is present but unused."""
-    kinds = ', '.join(sorted({device.device_kind for device in jax.devices()}))
+    names = ', '.join(sorted({device.device_kind for device in jax.devices()}))
     LOG.info(
-        'Devices: %d x %s (%s), %d process(es)', jax.device_count(), kinds, jax.default_backend(), jax.process_count()
+        'Devices: %d x %s (%s), %d process(es)', jax.device_count(), names, jax.default_backend(), jax.process_count()
     )
     if jax.default_backend() == 'cpu' and gpu_present():
         LOG.warning('This machine has an NVIDIA GPU, but JAX sees none: pip install -e ".[cuda12]", or cuda13.')

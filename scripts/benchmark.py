@@ -86,8 +86,8 @@ def main(argv: list[str] | None = None) -> dict:
             compile_cache=options.compile_cache,
         )
         runtime.prepare(workload.config, Path('runs') / 'benchmark')
-        found = measure(workload, options)
-    result = {'benchmark': options.benchmark, **found, 'provenance': printing.provenance(workload.config)}
+        numbers = measure(workload, options)
+    result = {'benchmark': options.benchmark, **numbers, 'provenance': printing.provenance(workload.config)}
     print(printing.as_text(result))
     if options.json:
         write_json(options.json, result)

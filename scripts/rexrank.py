@@ -17,13 +17,13 @@ from camanet_jax.run.command_line import expand_home
 def main() -> int:
     """Parses the command line and predicts; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for place, name, text in (
+    for argument, name, text in (
         ('input_json', '--input_json_file', "ReXrank's studies"),
         ('output_json', '--save_json_file', 'the same with predictions'),
         ('img_root', '--img_root_dir', 'the folder that image_path starts from'),
     ):
-        parser.add_argument(place, nargs='?', type=Path, help=text)
-        parser.add_argument(name, dest=f'{place}_by_name', type=Path, metavar='PATH', help=argparse.SUPPRESS)
+        parser.add_argument(argument, nargs='?', type=Path, help=text)
+        parser.add_argument(name, dest=f'{argument}_by_name', type=Path, metavar='PATH', help=argparse.SUPPRESS)
     parser.add_argument('--workdir', required=True, type=Path, help='of a trained run')
     parser.add_argument('--recase', action='store_true', help='capitals and full stops for the reports')
     parser.add_argument('--radfact', type=Path, metavar='FILE', help="RadFact's sentences, with boxes, as JSON")

@@ -11,11 +11,11 @@ from front_door import ROOT
 NOTEBOOK = ROOT / 'docs' / 'quickstart.ipynb'
 CELLS = [cell for cell in json.loads(NOTEBOOK.read_text())['cells'] if cell['cell_type'] == 'code']
 CHECKS = """
-assert found._repr_png_().startswith(b'\\x89PNG') and found.attention(0).size == (320, 160)
-assert maps.predicting_attention.shape[0] == len(found.words) and maps.vdm.max() <= 1
-for wrong, words in (('Zebra', 'Expected a word of the report'), (999, 'Expected a place from 0')):
+assert result._repr_png_().startswith(b'\\x89PNG') and result.attention(0).size == (320, 160)
+assert maps.predicting_attention.shape[0] == len(result.words) and maps.vdm.max() <= 1
+for wrong, words in (('Zebra', 'Expected a word of the report'), (999, 'Expected a position from 0')):
     try:
-        found.attention(wrong)
+        result.attention(wrong)
     except ValueError as error:
         assert words in str(error)
     else:

@@ -138,11 +138,11 @@ def _syntax_of(encapsulated: bytes) -> UID:
     stream = next(generate_frames(encapsulated, number_of_frames=1))
     if stream.startswith(b'\xff\x4f\xff\x51'):
         return JPEG2000
-    place = 2
-    while stream.startswith(b'\xff\xd8') and place + 4 <= len(stream):
-        if stream[place + 1] in _JPEG_FRAMES:
-            return _JPEG_FRAMES[stream[place + 1]]
-        place += 2 + int.from_bytes(stream[place + 2 : place + 4])
+    position = 2
+    while stream.startswith(b'\xff\xd8') and position + 4 <= len(stream):
+        if stream[position + 1] in _JPEG_FRAMES:
+            return _JPEG_FRAMES[stream[position + 1]]
+        position += 2 + int.from_bytes(stream[position + 2 : position + 4])
     raise ValueError('its element TransferSyntaxUID is missing, and its compressed pixels do not tell their coding')
 
 

@@ -1,4 +1,4 @@
-"""How a report becomes the string that is compared: the protocols `cut`, `full` and `raw`.
+"""The protocols `cut`, `full`, `raw` and `rexrank`: each turns a report into the string that is compared.
 
 Language scores of this field depend on what was done to the texts before, so no score is given
 without its protocol:

@@ -140,11 +140,11 @@ class Scorer:
         return compared_strings(protocol, texts, self.tokenizer, self.max_seq_length)
 
     def distinct(self, reports: Sequence[str]) -> int:
-        """How many different reports there are: as written for protocols that compare them so, else cleaned."""
+        """The number of different reports: as written for protocols that compare them so, else cleaned."""
         return len(set(self.compared('full' if self.protocols[0] in CLEANED else 'raw', reports)))
 
     def _read(self, texts: Sequence[str]) -> ReportLabels:
-        distinct, places = np.unique(texts, return_inverse=True)
+        distinct, index = np.unique(texts, return_inverse=True)
         labels = np.array(self.labeler.label(distinct.tolist()))
         labels[distinct == ''] = NEGATIVE  # who writes nothing has not written "no finding" either
-        return ReportLabels(labels[places], self.labeler.name)
+        return ReportLabels(labels[index], self.labeler.name)

@@ -43,7 +43,7 @@ def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
 
 
 def in_order(predictions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """The rows by id, since the bootstrap's draws go by place: the order of a file must not change an interval."""
+    """The rows by id, since the bootstrap draws by position: the order of a file must not change an interval."""
     return sorted(predictions, key=lambda row: row['id'])
 
 

@@ -69,5 +69,5 @@ def content_digest(lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 def faults(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Why films of an index cannot be decoded, by film."""
+    """The reasons why films of an index cannot be decoded, by film."""
     return {line['film']: line['fault'] for line in lines if 'fault' in line}

@@ -134,7 +134,7 @@ def _write_shard(path: Path, shard: StudyShard, advance: Callable[[], None]) -> 
 
 
 def index_of(path: Path) -> Path:
-    """Where a shard's films are named until all shards are there."""
+    """The file that names a shard's films until all shards are there."""
     return path.with_name(f'{path.name}.{FILMS}')
 
 

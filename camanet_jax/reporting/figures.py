@@ -226,7 +226,7 @@ def attention_image(
         raise ValueError(f'Expected a word of the report, got {word!r}; there are {", ".join(sorted(set(words)))}.')
     position = list(words).index(word) if isinstance(word, str) else word
     if not 0 <= position < len(words):
-        raise ValueError(f'Expected a place from 0 to {len(words) - 1}, got {position}.')
+        raise ValueError(f'Expected a position from 0 to {len(words) - 1}, got {position}.')
     maps, scale = explanation.predicting_attention[position], attention_scale(explanation.predicting_attention)
     films = [resize_film(film, WORD_FILM, WORD_FILM) for film in images]
     return Image.fromarray(np.hstack([overlay(*pair, scale) for pair in zip(films, maps, strict=True)]))

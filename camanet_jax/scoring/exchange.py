@@ -79,8 +79,8 @@ def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
         )
     theirs = content.pop(IDS, studies.ids)
     same_studies(studies.ids, theirs, 'the predictions', str(path))
-    place = {study_id: i for i, study_id in enumerate(theirs)}
-    order = [place[study_id] for study_id in studies.ids]
+    position = {study_id: i for i, study_id in enumerate(theirs)}
+    order = [position[study_id] for study_id in studies.ids]
     merged = OtherScores({}, {}, {})
     for name, value in _leaves(content):
         for prefix in PASSES:

@@ -25,7 +25,7 @@ Drawing = tuple[Picture | np.float32, Picture | np.float32]
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Where each pixel of one film lies in the patient."""
+    """The position in the patient of each pixel of one film."""
 
     name: str  # 'frontal' or 'lateral'
     u: np.ndarray  # float32 [height, width], patient coordinates

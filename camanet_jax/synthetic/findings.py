@@ -89,23 +89,23 @@ class Finding:
 
 def sample_findings(rng: np.random.Generator) -> tuple[Finding, ...]:
     """Draws what one study shows, in the order of OBSERVED; often nothing."""
-    kinds = {kind for kind, share in BYSTANDERS.items() if rng.random() < share}
+    present = {kind for kind, share in BYSTANDERS.items() if rng.random() < share}
     if rng.random() >= NORMAL_SHARE:
         weights = np.array([weight for weight, _ in SYNDROMES])
         _, syndrome = SYNDROMES[rng.choice(len(SYNDROMES), p=weights / weights.sum())]
-        kinds |= {kind for kind, share in syndrome.items() if rng.random() < share}
-    if 'low_volumes' in kinds:
-        kinds.discard('hyperexpanded')
+        present |= {kind for kind, share in syndrome.items() if rng.random() < share}
+    if 'low_volumes' in present:
+        present.discard('hyperexpanded')
     lead_side = str(rng.choice(['left', 'right']))
-    return tuple(_specify(kind, kinds, lead_side, rng) for kind in OBSERVED if kind in kinds)
+    return tuple(_specify(kind, present, lead_side, rng) for kind in OBSERVED if kind in present)
 
 
-def _specify(kind: str, kinds: set[str], lead_side: str, rng: np.random.Generator) -> Finding:
+def _specify(kind: str, present: set[str], lead_side: str, rng: np.random.Generator) -> Finding:
     """Gives a finding its side, zone and size."""
     # An effusion would hide a finding in the lower zone.
-    shares = (0.45, 0.55, 0.0) if 'effusion' in kinds else ZONE_SHARES
+    shares = (0.45, 0.55, 0.0) if 'effusion' in present else ZONE_SHARES
     zone = str(rng.choice(ZONES, p=shares)) if kind in _ZONED else ''
-    if kind == 'atelectasis' and 'effusion' not in kinds:
+    if kind == 'atelectasis' and 'effusion' not in present:
         zone = 'lower'
     size = str(rng.choice(SIZES, p=SIZE_SHARES)) if kind in _SIZED else ''
     return Finding(kind, _side(kind, lead_side, rng), zone, size)

@@ -22,12 +22,12 @@ _RIB = {'upper': 'upper', 'mid': 'lateral', 'lower': 'lower'}
 
 def write_report(findings: Sequence[Finding], rng: np.random.Generator) -> str:
     """The report of a study with these findings, sentences separated by a space."""
-    kinds = {finding.kind for finding in findings}
+    present = {finding.kind for finding in findings}
     sections = {}
     for name, members in SECTIONS.items():
         positive = [_state(finding, rng) for finding in findings if finding.kind in members]
-        sections[name] = positive + _deny(name, kinds, rng) + _add_asides(name, rng)
-    if not kinds & {'cardiomegaly', 'wide_mediastinum'} and rng.random() < 0.3:
+        sections[name] = positive + _deny(name, present, rng) + _add_asides(name, rng)
+    if not present & {'cardiomegaly', 'wide_mediastinum'} and rng.random() < 0.3:
         sections['heart'] = [_choose(NORMAL['heart and mediastinum'], rng)]
         sections['mediastinum'] = _add_asides('mediastinum', rng)
     order = _choose(ORDERS, rng)
@@ -66,9 +66,9 @@ def _area(finding: Finding) -> str:
     return f'{finding.side} {zones[finding.zone]}' if finding.zone else ''
 
 
-def _deny(section: str, kinds: set[str], rng: np.random.Generator) -> list[str]:
+def _deny(section: str, present: set[str], rng: np.random.Generator) -> list[str]:
     """Sentences on what a section does not show; findings elsewhere are left unsaid."""
-    positive = kinds & set(SECTIONS[section])
+    positive = present & set(SECTIONS[section])
     if section == 'devices':
         return []
     if section == 'pleura':

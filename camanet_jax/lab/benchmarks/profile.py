@@ -1,4 +1,4 @@
-"""Where a training step's time goes on the device: operations by total time, by kind, and the gaps between them.
+"""A training step's time on the device: operations by total time, by kind, and the gaps between them.
 
 python scripts/benchmark.py profile --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 
@@ -62,7 +62,7 @@ def run(workload: Workload, steps: int) -> dict[str, Any]:
 
 
 def device_events(profile: Any) -> Iterable[Event]:
-    """What ran on the devices; on a CPU what XLA's threads ran."""
+    """Yields the operations that ran on the devices, or on a CPU in XLA's threads."""
     devices = [plane for plane in profile.planes if plane.name.startswith('/device:')]
     for plane in devices or profile.planes:
         for line in plane.lines:

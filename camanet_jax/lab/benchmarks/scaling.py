@@ -37,12 +37,12 @@ def run(workload: Workload, hardware: Path | None = None, films_per_core: float 
       hardware: a JSON list of objects with the fields of `Hardware`, instead of the built-in ones.
       films_per_core: films a second that one core loads, from the `input` benchmark.
     """
-    kinds = HARDWARE if hardware is None else read_hardware(hardware)
-    pairs = [(device, devices) for device in kinds for devices in DEVICES]
+    machines = HARDWARE if hardware is None else read_hardware(hardware)
+    pairs = [(device, devices) for device in machines for devices in DEVICES]
     work, least = count_work(workload), least_bytes(workload)
     studies, searched = workload.config.batch_size, workload.config.evaluation.batch_size
-    train_parts = {device.name: roofline.train_parts(work, device, studies, 64) for device in kinds}
-    decode_parts = {device.name: roofline.decode_parts(work, device, searched) for device in kinds}
+    train_parts = {device.name: roofline.train_parts(work, device, studies, 64) for device in machines}
+    decode_parts = {device.name: roofline.decode_parts(work, device, searched) for device in machines}
     return {
         'workload': workload.describe(studies),
         'one_study': dataclasses.asdict(work),
@@ -50,7 +50,7 @@ def run(workload: Workload, hardware: Path | None = None, films_per_core: float 
         'training_split': [{'device': name, **seconds(parts)} for name, parts in train_parts.items()],
         'decoding': [decode_row(work, *pair, searched, films_per_core) for pair in pairs],
         'decoding_split': [{'device': name, **seconds(parts)} for name, parts in decode_parts.items()],
-        'sources': {device.name: device.source for device in kinds},
+        'sources': {device.name: device.source for device in machines},
         'notes': list(NOTES),
     }
 

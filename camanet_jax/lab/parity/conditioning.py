@@ -1,4 +1,4 @@
-"""How values are computed and judged; limits from conditioning.
+"""The method by which values are computed and judged, and limits from conditioning.
 
 Two right programs differ by the rounding of every operation, amplified by what follows. A weight moved by one unit in
 the last place is rounded otherwise, and what amplifies that is the same. So a value's limit is a small multiple of how
@@ -21,7 +21,7 @@ RULE = f'limit: {MULTIPLE} times the own movement, at least {FEWEST_UNITS} units
 
 
 class Method(NamedTuple):
-    """How values are computed and judged.
+    """The method by which values are computed and judged.
 
     Attributes:
       x64: everything is computed in double precision.

@@ -98,15 +98,15 @@ def check_optimiser(path: Path, where: str, report: Report):
 def optimiser_values(arrays: Arrays) -> dict[str, np.ndarray]:
     """The parameters after the steps that the file shows."""
 
-    def place(kind: str) -> dict[str, Any]:
+    def parameters(kind: str) -> dict[str, Any]:
         return {path: {name: jnp.asarray(arrays[f'{name}/{kind}'])} for name, path in OPTIMISER_PATHS.items()}
 
     shown = {}
     with jax.enable_x64(True):
-        params, tx = place('start'), make_optimiser(weight_decay=OPTIMISER_DECAY)
+        params, tx = parameters('start'), make_optimiser(weight_decay=OPTIMISER_DECAY)
         update, state = jax.jit(tx.update), tx.init(params)
         for step in range(OPTIMISER_STEPS):
-            updates, state = update(place(f'grad/{step:02}'), state, params, rates=OPTIMISER_RATES)
+            updates, state = update(parameters(f'grad/{step:02}'), state, params, rates=OPTIMISER_RATES)
             params = optax.apply_updates(params, updates)
             if step in OPTIMISER_SHOWN:
                 shown |= {

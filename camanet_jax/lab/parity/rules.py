@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Outcome(NamedTuple):
-    """Largest absolute and relative error, and whether the value passes; `note` names the worst place."""
+    """Largest absolute and relative error, and whether the value passes; `note` names the worst row."""
 
     absolute: float
     relative: float
@@ -45,14 +45,14 @@ class Close:
       scale: what the error is relative to, from the reference.
       floor: absolute error that is always allowed.
       part: which part of the array is compared.
-      places: names of the rows, to say where the largest error is.
+      row_names: to say in which row the largest error is.
     """
 
     tolerance: float
     scale: Callable[[np.ndarray], np.ndarray] = largest_value
     floor: float = 0.0
     part: Callable[[np.ndarray], np.ndarray] = whole
-    places: Sequence[str] = ()
+    row_names: Sequence[str] = ()
 
     def __call__(self, actual: Any, reference: Any) -> Outcome:
         actual, reference = np.asarray(actual, np.float64), np.asarray(reference, np.float64)
@@ -62,7 +62,7 @@ class Close:
         if not np.isfinite(error).all():
             return Outcome(np.inf, np.inf, False, 'not finite')
         allowed = np.maximum(self.tolerance * self.scale(reference), self.floor)
-        note = f'largest at {self.places[int(np.argmax(relative))]}' if len(self.places) else ''
+        note = f'largest at {self.row_names[int(np.argmax(relative))]}' if len(self.row_names) else ''
         return Outcome(float(error.max()), float(relative.max()), bool((error <= allowed).all()), note)
 
     def errors(self, one: np.ndarray, other: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,8 +120,8 @@ def first_difference(actual: Any, reference: Any) -> str:
         key = next(key for key in actual if actual[key] != reference[key])
         return f'/{key}{first_difference(actual[key], reference[key])}'
     if isinstance(actual, list) and isinstance(reference, list) and len(actual) == len(reference):
-        place = next(i for i, pair in enumerate(zip(actual, reference, strict=True)) if pair[0] != pair[1])
-        return f'/{place}{first_difference(actual[place], reference[place])}'
+        index = next(i for i, pair in enumerate(zip(actual, reference, strict=True)) if pair[0] != pair[1])
+        return f'/{index}{first_difference(actual[index], reference[index])}'
     return ' differs'
 
 

@@ -27,7 +27,7 @@ def test_errors_below_the_floor_pass():
 
 
 def test_only_the_part_is_compared_and_the_worst_place_named():
-    rule = Close(1e-3, lambda x: x[:, 0], part=lambda x: x[:, 0], places=('first', 'second'))
+    rule = Close(1e-3, lambda x: x[:, 0], part=lambda x: x[:, 0], row_names=('first', 'second'))
     reference = np.array([[1.0, 5.0], [2.0, 6.0]])
     assert rule(reference + [0, 9], reference).ok
     outcome = rule(reference + [[0, 0], [1, 0]], reference)
