@@ -76,7 +76,7 @@ class Recaser:
         """The report with its capitals and full stops."""
         sentences = [
             ' '.join(self._forms.get(word, word) for word in sentence.split())
-            for sentence in f' {report} '.split(' . ')
+            for sentence in re.split(r'\s*\.+(?:\s+|$)', report.strip())
         ]
         return ' '.join(f'{sentence[0].upper()}{sentence[1:]}.' for sentence in sentences if sentence)
 

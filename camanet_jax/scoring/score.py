@@ -97,13 +97,15 @@ def score(options: Options) -> dict[str, Any]:
         options.predictions, options.references, folder, options.split, options.protocol, options.section
     )
     labels = Labels(read_labels(options.predicted_labels, studies.ids), read_labels(options.labels, studies.ids))
+    # Without a vocabulary `cut` leaves <unk> alone.
+    texts = [text for text in labelled_texts(studies.predictions) if text != 'cut' or 'vocabulary' in rules.facts]
     scorer = Scorer(
         *rules[:2],
         # What labels the constant report must be what labelled the reports: a file cannot.
         labeler=None if labels.predicted else choose_labeler(options),
         uncertain=options.uncertain,
         protocols=(options.protocol,),
-        texts=labelled_texts(studies.predictions),
+        texts=tuple(texts),
         recaser=Recaser(folder.texts('train') if folder else ()) if options.recase else None,
     )
     weights = bootstrap.resampling_weights(len(studies.ids), options.resamples, options.seed)

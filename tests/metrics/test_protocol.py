@@ -38,6 +38,7 @@ def test_recasing_and_back():
     cleaned = 'picc is seen . no pneumothorax after picc 15 cm .'
     assert recase(cleaned) == 'PICC is seen. No pneumothorax after PICC 15 cm.'
     assert full_string(recase(cleaned), TOKENIZER) == cleaned
+    assert recase('clear lungs. no picc..') == 'Clear lungs. No PICC.', 'as other programs write cleaned text'
     assert recase('') == '' and Recaser()('no picc') == 'No picc.'
     assert cleaning_facts('raw', TOKENIZER, 60, recase) == {
         'cleaner': None,

@@ -89,6 +89,8 @@ def test_texts_that_are_labelled(data, score, write, tmp_path):
     }
     assert five['full'] == five['raw'] == {'precision': 1, 'recall': 1, 'F1': 1}
     assert five['cut']['F1'] == 0, 'cut off with the end of the report, and <unk> for a rare word'
+    found = score(write('x.csv', LONG), '--references', references, protocol='full')
+    assert list(found['clinical']['conventions']) == ['full', 'raw'], 'without train there is no vocabulary to cut by'
     rows = [{'id': name, 'report': text, 'reference_full': text.lower()} for name, text in LONG.items()]
     (tmp_path / 'run.jsonl').write_text('\n'.join(map(json.dumps, rows)))
     found = score(tmp_path / 'run.jsonl', '--data', data)
