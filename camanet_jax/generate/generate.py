@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 from ml_collections import ConfigDict
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -42,7 +43,15 @@ def generate(
 
     Returns:
       The exit code: 0, or 1 where studies failed (they are in failed.jsonl), or 130 after Ctrl+C.
+
+    Raises:
+      ValueError: there are several processes; they would write one output.
     """
+    if jax.process_count() > 1:
+        raise ValueError(
+            f'Expected one process to generate reports, got {jax.process_count()}; start one on each host without '
+            '--distributed, with its own part of the films in --images and its own --output.'
+        )
     naming, studies = Naming(keep_identifiers), list_studies(images, config.data.views)
     LOG.info('%d studies; opening the checkpoint in %s', len(studies), workdir)
     try:

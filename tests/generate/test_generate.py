@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from dicom_files import IDENTIFYING, STUDY_UID, dicom_bytes
@@ -10,6 +11,7 @@ from front_door import run_main, succeed
 from PIL import Image
 
 import camanet_jax
+from camanet_jax.configuration import recipe
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import open_split
 from camanet_jax.generate.generate import generate
@@ -151,3 +153,9 @@ def test_the_python_interface_takes_the_same_paths(trained, folder):
     assert found[0].alternatives[0].log_prob <= found[0].log_prob
     with pytest.raises(ValueError, match='broken.png cannot be decoded'):
         reporter.generate(folder)
+
+
+def test_several_processes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    with pytest.raises(ValueError, match='Expected one process to generate reports, got 2'):
+        generate(recipe('iu_xray'), tmp_path, ['films'], tmp_path / 'generated')
