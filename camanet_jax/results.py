@@ -40,7 +40,9 @@ def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any]
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None
     tokenizer = evaluator.experiment.tokenizer
     train = constant_baseline.train_texts(sources['train'].reports, tokenizer, config.data.max_seq_length)
-    entries: dict[str, Any] = {'provenance': provenance(config, step) | {'data': sources['test'].content}}
+    entries: dict[str, Any] = {
+        'provenance': provenance(config, step) | {'data': sources['test'].content, 'section': sources['test'].section}
+    }
     written: list[Path] = []
     for split in ('val', 'test'):
         result = evaluator.run(variables, sources[split], f'Evaluating {split}')

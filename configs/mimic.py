@@ -42,6 +42,8 @@ def get_config() -> ConfigDict:
     data.name = 'study_folder'
     # Of the builder: leave out studies whose films are not there; go without labels.json (for the Base system).
     data.options = ConfigDict(dict(only_existing_images=False, labels_required=True))
+    # The target: 'findings', 'impression' or 'both' of an archive's report; '' is the report of annotation.json.
+    data.section = ''
     data.views = 1
     data.extra_views = 'error'  # or 'first': keep the first `views` images of a study with more
     data.cleaner = 'mimic_cxr'

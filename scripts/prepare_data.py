@@ -16,6 +16,7 @@ from camanet_jax.data.image_store import STORES
 from camanet_jax.labeling.label_files import UNCERTAIN_POLICIES
 from camanet_jax.preparation.mimic_cxr import SAMPLES, VIEW_CHOICES
 from camanet_jax.preparation.prepare import prepare_data
+from camanet_jax.preparation.sections import SECTIONS
 from camanet_jax.run import runtime
 from camanet_jax.run.command_line import expand_home
 
@@ -29,6 +30,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     folder = _add_kind(kinds, 'folder', 'own data: annotation.json or a CSV', store='original')
     for each in (iu_xray, mimic):
         each.add_argument('--annotation', type=Path, metavar='FILE', help="R2Gen's annotation.json, whose choices rule")
+        each.add_argument(
+            '--section', choices=SECTIONS, default=SECTIONS[0], help='what reports are written (default: %(default)s)'
+        )
         each.add_argument('--only_existing_images', action='store_true', help='leave out studies without their films')
     iu_xray.add_argument('--labels', metavar='FILE|rules', help="labels.json or CSV, or 'rules': the built-in labeler")
     mimic.add_argument(

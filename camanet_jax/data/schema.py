@@ -5,7 +5,7 @@ The R2Gen layout of a data folder:
     labels.json      {study id, or its first two dash-separated parts: 14 times 0 or 1}
     images/          the files that `image_path` names, frontal view first
 An entry may have "original_size", [[width, height] or null, ..], one for each of its files, for films that were resized
-without regard to their aspect.
+without regard to their aspect; and any of DETAILS.
 """
 
 import collections
@@ -22,6 +22,8 @@ OBSERVATIONS = tuple(
     'No Finding,Pleural Effusion,Pleural Other,Pneumonia,Pneumothorax,Support Devices'.split(',')
 )
 SPLITS = ('train', 'val', 'test')
+# Texts that a record keeps beside the report: its sections as written, and of the patient; `view` is one for each film.
+DETAILS = ('findings', 'impression', 'indication', 'comparison', 'age', 'sex', 'view')
 UNLABELLED = -1  # an observation that no loss and no score counts; all of a study without pseudo-labels
 
 _PROBLEMS_SHOWN = 10
@@ -38,6 +40,7 @@ class Study:
     image_paths: tuple[str, ...]  # [I] relative to the folder of images, in view order
     # [I] (width, height) of the films before their files were resized without regard to the aspect; None: unknown
     original_sizes: tuple[tuple[int, int] | None, ...] | None = None
+    details: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)  # those of DETAILS it has
 
 
 def read_annotation(data_dir: str | Path) -> list[Study]:
@@ -128,9 +131,23 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
     elif not _are_sizes(entry.get('original_size'), len(paths)):
         got = entry['original_size']
         problems.append(f'"original_size" must be [width, height] or null for each of {len(paths)} images, got {got!r}')
+    problems += [
+        f'"{name}" must be {"a text for each image" if name == "view" else "a text"}, got {entry[name]!r}'
+        for name in DETAILS
+        if entry.get(name) is not None and not _is_detail(name, entry[name], len(paths or ()))
+    ]
     if entry.get('split', split) != split:
         problems.append(f'listed under "{split}" but its "split" is {entry["split"]!r}')
     return [f'study {entry["id"]}: {problem}' for problem in problems]
+
+
+def _detail(name: str, value: Any) -> str | tuple[str, ...]:
+    return tuple(map(str, value if isinstance(value, list) else [value])) if name == 'view' else str(value)
+
+
+def _is_detail(name: str, value: Any, images: int) -> bool:
+    values = value if name == 'view' and isinstance(value, list) else [value]
+    return all(isinstance(each, str | int | float) for each in values) and (name != 'view' or len(values) == images)
 
 
 def _is_text(value: Any) -> bool:
@@ -190,4 +207,5 @@ def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> St
     labels = None if rows is None else tuple(int(v) for v in label_row(entry['id'], rows))
     sizes = entry.get('original_size')
     sizes = None if sizes is None else tuple(size and tuple(size) for size in sizes)
-    return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']), sizes)
+    details = {name: _detail(name, entry[name]) for name in DETAILS if entry.get(name)}
+    return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']), sizes, details)

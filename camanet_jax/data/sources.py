@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import Int8
 
 from camanet_jax import extensions
-from camanet_jax.data.schema import OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
+from camanet_jax.data.schema import DETAILS, OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
 
 LOG = logging.getLogger(__name__)
 
@@ -28,8 +28,9 @@ class Records(Sequence):
     """The records of one split in the order they were prepared in; images stay encoded.
 
     A record is a dict: `id` and `report` (str), `labels` int8 [Y] (-1 where an observation is not to be counted,
-    throughout where the study is unlabelled), `images` (I encoded files), `image_paths` (I names), and any fields that
-    its builder adds. Only the path is pickled: every worker opens the files itself.
+    throughout where the study is unlabelled), `images` (I encoded files), `image_paths` (I names), those of
+    `schema.DETAILS` that some study has ('' where this one has none), and any fields that its builder adds. Only the
+    path is pickled: every worker opens the files itself.
     """
 
     def __init__(self, prepared_dir: str, split: str, views: int):
@@ -46,6 +47,8 @@ class Records(Sequence):
             'report': record['report'].decode(),
             'images': list(record['images'])[: self.views],
             'image_paths': paths[: self.views],
+            **{name: record[name].decode() for name in DETAILS if isinstance(record.get(name), bytes)},
+            **({'view': [view.decode() for view in record['view']][: self.views]} if 'view' in record else {}),
         }
 
     def read_studies(self) -> list[Study]:
@@ -104,6 +107,7 @@ class Source:
     studies: tuple[Study, ...]
     prepared_dir: str  # the folder of the records; after its removal they are prepared again
     store: str = 'original'  # the form of the films in the records (image_store.py)
+    section: str = ''  # of the report, where it is known: one of `preparation.sections.SECTIONS`
     content: str | None = None  # a digest of the films, reports and labels of all splits, where the builder has one
     faults: tuple[str, ...] = ()  # the split's studies with damaged films, and the reasons
 
@@ -172,6 +176,7 @@ def open_sources(
     # Read back, since this builder knows no splits where another run has prepared the data meanwhile.
     prepared = list(tfds.builder_from_directory(builder.data_dir).info.splits)
     store, content = getattr(builder, 'store', 'original'), getattr(builder, 'content', None)
+    section = getattr(builder, 'section', '')
     known, damaged, sources = getattr(builder, 'studies', None), getattr(builder, 'faults', {}), []
     for split in splits:
         if split not in prepared:
@@ -182,7 +187,7 @@ def open_sources(
         members = tuple(study for study in studies if study.split == split)
         _check_views(members, views, exact=extra_views == 'error')
         faults = (f'{study.id}: {damaged[path]}' for study in members for path in study.image_paths if path in damaged)
-        sources.append(Source(records, members, str(builder.data_dir), store, content, tuple(faults)))
+        sources.append(Source(records, members, str(builder.data_dir), store, section, content, tuple(faults)))
     return sources
 
 

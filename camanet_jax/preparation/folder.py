@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from camanet_jax.data.image_store import check_store
-from camanet_jax.data.schema import SPLITS, Study, read_entries
+from camanet_jax.data.schema import SPLITS, Study, read_entries, read_json_object
 from camanet_jax.labeling.label_files import write_label_json
-from camanet_jax.run.files import read_json, write_json
+from camanet_jax.run.files import write_json
 
 LOG = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def count_splits(studies: Sequence[Study]) -> dict[str, int]:
 
 def _entry(study: Study) -> dict[str, Any]:
     entry = {'id': study.id, 'report': study.report, 'image_path': list(study.image_paths), 'split': study.split}
-    return entry if study.original_sizes is None else entry | {'original_size': study.original_sizes}
+    return entry | ({'original_size': study.original_sizes} if study.original_sizes else {}) | dict(study.details)
 
 
 def _link_images(link: Path, images_dir: Path) -> None:
@@ -99,13 +99,16 @@ def read_store(folder: str | Path) -> str:
     Raises:
       ValueError: the file is no JSON object, or names an unknown store.
     """
-    path = Path(folder) / FACTS_FILE
-    if not path.exists():
-        return 'original'
     try:
-        return check_store(read_json(path).get('store', 'original'))
-    except (AttributeError, ValueError) as error:
-        raise ValueError(f'{path}: {error}') from error
+        return check_store(read_facts(folder).get('store', 'original'))
+    except ValueError as error:
+        raise ValueError(f'{Path(folder) / FACTS_FILE}: {error}') from error
+
+
+def read_facts(folder: str | Path) -> dict[str, Any]:
+    """What `dataset.json` tells of a folder; nothing where there is none."""
+    path = Path(folder) / FACTS_FILE
+    return read_json_object(path) if path.exists() else {}
 
 
 def require_space(needed: int, folder: Path, what: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from camanet_jax.data.schema import SPLITS, Study, summarise
 from camanet_jax.preparation.folder import Collected, read_r2gen_entries
 from camanet_jax.preparation.open_i import WHOLE_ARCHIVE, ArchiveCounts, OpenIReport, locate_films, read_reports
+from camanet_jax.preparation.sections import SECTIONS, with_section
 from camanet_jax.run.files import as_csv, read_json, write_text
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def collect_iu_xray(
     *,
     annotation: Path | None = None,
     only_existing_images: bool = False,
+    section: str = SECTIONS[0],
     split: dict[str, list[str]] | None = None,
     expected: ArchiveCounts = WHOLE_ARCHIVE,
 ) -> Collected:
@@ -40,6 +42,7 @@ def collect_iu_xray(
       output: the folder for the films of a packed archive, and for a list of the choices among three or more films.
       annotation: R2Gen's annotation.json: films that its paths name are taken, and its reports compared.
       only_existing_images: leave out studies whose films are missing.
+      section: the target, of `SECTIONS`; studies of R2Gen's that lack it are left out.
       split: ids of each split, by default R2Gen's.
       expected: the counts that the archive must have.
 
@@ -58,9 +61,14 @@ def collect_iu_xray(
     _list_choices(kept, films, output / CHOICES_FILE)
     images_dir, paths = locate_films(source, output, {film for chosen in films.values() for film in chosen})
     paths_of = {name: tuple(paths.get(film, f'{film}.png') for film in chosen) for name, chosen in films.items()}
-    studies = [Study(name, part, kept[name].findings, None, paths_of[name]) for part in SPLITS for name in split[part]]
+    studies = [
+        Study(name, part, kept[name].findings, None, paths_of[name], details=kept[name].details)
+        for part in SPLITS
+        for name in split[part]
+    ]
+    studies = with_section(studies, section, source)
     studies = _with_films(studies, set(paths.values()), source, only_existing_images)
-    return Collected(studies, images_dir, {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen'})
+    return Collected(studies, images_dir, {'data_set': 'IU X-Ray (Open-i)', 'split': 'R2Gen', 'section': section})
 
 
 def check_counts(counts: ArchiveCounts, expected: ArchiveCounts) -> None:

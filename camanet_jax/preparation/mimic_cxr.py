@@ -15,7 +15,8 @@ from pathlib import Path
 
 from camanet_jax.data.schema import SPLITS, Study
 from camanet_jax.preparation.folder import Collected, read_r2gen_entries
-from camanet_jax.preparation.mimic_reports import MimicReports, find_findings
+from camanet_jax.preparation.mimic_reports import MimicReports, read_sections
+from camanet_jax.preparation.sections import SECTIONS, of_patient, with_section
 from camanet_jax.run.files import read_columns
 from camanet_jax.run.progress import tracked
 
@@ -99,6 +100,7 @@ def collect_mimic_cxr(
     annotation: Path | None = None,
     samples: str = 'image',
     views: str = 'all',
+    section: str = SECTIONS[0],
 ) -> Collected:
     """Collects the studies, without labels.
 
@@ -108,6 +110,7 @@ def collect_mimic_cxr(
       annotation: R2Gen's annotation.json, whose samples, texts and split are taken instead.
       samples: 'image', one sample for each film as in R2Gen, or 'study'.
       views: the views of the films, a key of `VIEW_CHOICES`.
+      section: the target, of `SECTIONS`; studies that lack it are left out. R2Gen's annotation has the findings alone.
 
     Raises:
       ValueError: files are missing or malformed.
@@ -116,18 +119,20 @@ def collect_mimic_cxr(
     if not images_dir.is_dir():
         raise ValueError(f"{source}: expected MIMIC-CXR-JPG's folder files/ (files/p10/p10.../s.../*.jpg) in it")
     if annotation:
+        if section != SECTIONS[0]:
+            raise ValueError(f'{annotation}: expected --section={SECTIONS[0]}, which is all it holds, got {section}')
         studies = _read_r2gen(annotation)
-        return Collected(studies, images_dir, {'data_set': 'MIMIC-CXR', 'split': 'R2Gen', 'samples': 'image'})
+        return Collected(
+            studies, images_dir, {'data_set': 'MIMIC-CXR', 'split': 'R2Gen', 'samples': 'image', 'section': section}
+        )
     if samples not in SAMPLES:
         raise ValueError(f'expected samples as one of {SAMPLES}, got {samples!r}')
     films = read_films(source, views)
-    texts = _read_findings(films, MimicReports(reports or source))
-    described = [film for film in films if film.study_id in texts]
+    details = _read_details(films, MimicReports(reports or source))
     make = _sample_per_image if samples == 'image' else _sample_per_study
-    studies = sorted(make(described, texts), key=lambda study: SPLITS.index(study.split))
-    if not studies:
-        raise ValueError(f'{source}: no report has FINDINGS')
-    facts = {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views}
+    studies = sorted(make(films, details), key=lambda study: SPLITS.index(study.split))
+    studies = with_section(studies, section, source)
+    facts = {'data_set': 'MIMIC-CXR', 'split': 'official', 'samples': samples, 'views': views, 'section': section}
     return Collected(studies, images_dir, facts)
 
 
@@ -139,35 +144,40 @@ def study_number(study: Study) -> str:
     return match[1]
 
 
-def _read_findings(films: list[Film], reports: MimicReports) -> dict[str, str]:
-    """Reads FINDINGS by study_id, where there are any, and logs the counts."""
-    counts, texts = collections.Counter(), {}
+def _read_details(films: list[Film], reports: MimicReports) -> dict[str, dict[str, str]]:
+    """Reads the sections of every report by study_id, and what they tell of the patient, and logs the counts."""
+    counts, details = collections.Counter(), {}
     studies = {film.study_id: film.subject_id for film in films}
     for study_id, subject_id in tracked(studies.items(), 'Reading reports', len(studies)):
         report = reports.read(subject_id, study_id)
-        findings = find_findings(report or '')
-        if findings.text:
-            texts[study_id] = findings.text
-        counts['none' if report is None else 'with' if findings.text else 'without'] += 1
-        counts['both'] += findings.with_impression
+        sections = read_sections(report or '')
+        counts['none' if report is None else 'with' if 'findings' in sections.texts else 'without'] += 1
+        counts['both'] += sections.findings_with_impression
+        details[study_id] = sections.texts | of_patient(sections.texts.get('indication', ''))
     LOG.info(
-        '%d reports have FINDINGS (%d of them under one heading with the IMPRESSION), %d have none and are left '
-        'out; %d studies have no report file',
+        '%d reports have FINDINGS (%d of them under one heading with the IMPRESSION), %d have none; %d studies have no '
+        'report file',
         *(counts[key] for key in ('with', 'both', 'without', 'none')),
     )
-    return texts
+    return details
 
 
-def _sample_per_image(films: list[Film], texts: dict[str, str]) -> Iterator[Study]:
+def _study(name: str, films: list[Film], details: dict[str, dict[str, str]]) -> Study:
+    """A sample of these films, which are of one study; its section is chosen later."""
+    views = {'view': tuple(film.view for film in films)}
+    paths = tuple(film.path for film in films)
+    return Study(name, films[0].split, '', None, paths, details=details[films[0].study_id] | views)
+
+
+def _sample_per_image(films: list[Film], details: dict[str, dict[str, str]]) -> Iterator[Study]:
     for film in films:
-        yield Study(film.dicom_id, film.split, texts[film.study_id], None, (film.path,))
+        yield _study(film.dicom_id, [film], details)
 
 
-def _sample_per_study(films: list[Film], texts: dict[str, str]) -> Iterator[Study]:
+def _sample_per_study(films: list[Film], details: dict[str, dict[str, str]]) -> Iterator[Study]:
     by_study = operator.attrgetter('study_id')
     for study_id, of_study in itertools.groupby(sorted(films, key=by_study), by_study):
-        in_order = sorted(of_study, key=lambda film: film.rank)
-        yield Study(study_id, in_order[0].split, texts[study_id], None, tuple(film.path for film in in_order))
+        yield _study(study_id, sorted(of_study, key=lambda film: film.rank), details)
 
 
 def _read_r2gen(annotation: Path) -> list[Study]:

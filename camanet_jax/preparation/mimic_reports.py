@@ -1,4 +1,4 @@
-"""MIMIC-CXR's report texts, in the zip or unpacked, and their FINDINGS.
+"""MIMIC-CXR's report texts, in the zip or unpacked, and their sections.
 
 A report is plain text with headings. A heading stands at the start of a line, usually after one space, in capitals and
 with a colon. Exceptions occur:
@@ -32,25 +32,36 @@ _BARE_HEADING = re.compile(r'^[ \t]*(FINDINGS?|IMPRESSION)[ \t]*$', re.MULTILINE
 _INNER_IMPRESSION = re.compile(r'(?<=\s)(IMPRESSION)[ \t]*:')
 
 
+# Words of the headings of other sections than FINDINGS, which comes before them.
+_OTHERS = {
+    'impression': {'impression', 'conclusion'},
+    'indication': {'indication', 'indications', 'history', 'reason'},
+    'comparison': {'comparison', 'comparisons'},
+}
+
+
 @dataclasses.dataclass(frozen=True)
-class Findings:
-    """The FINDINGS section of one report."""
+class Sections:
+    """The sections of one report."""
 
-    text: str  # with the report's own line breaks; '' without such a section
-    with_impression: bool = False  # whether the heading names both
+    # By name (findings, impression, indication, comparison) those there are, with the report's own line breaks.
+    texts: dict[str, str]
+    findings_with_impression: bool = False  # whether the heading of the findings names both
 
 
-def find_findings(report: str) -> Findings:
-    """The last FINDINGS section of a report that is not empty."""
+def read_sections(report: str) -> Sections:
+    """The sections of a report; of several of a name, such as those of addenda, the last that is not empty."""
     report = report.replace('\r\n', '\n')
     headings = list(_section_headings(report))
     ends = [start for start, _, _ in headings[1:]] + [len(report)]
-    findings = Findings('')
+    texts, both = {}, False
     for (_, text_start, words), end in zip(headings, ends, strict=False):
         text = report[text_start:end].strip()
-        if _FINDINGS in words and re.search(r'\w', text.replace('_', '')):
-            findings = Findings(text, with_impression=_IMPRESSION in words)
-    return findings
+        name = _FINDINGS if _FINDINGS in words else next((name for name, of in _OTHERS.items() if words & of), None)
+        if name and re.search(r'\w', text.replace('_', '')):
+            texts[name] = text
+            both = _IMPRESSION in words if name == _FINDINGS else both
+    return Sections(texts, both)
 
 
 def _section_headings(report: str) -> Iterator[tuple[int, int, frozenset[str]]]:

@@ -10,8 +10,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from camanet_jax.data.schema import DETAILS
 from camanet_jax.labeling.openi_index import report_trees
 from camanet_jax.preparation.folder import require_space
+from camanet_jax.preparation.sections import of_patient
 from camanet_jax.run.files import replacing
 from camanet_jax.run.progress import Progress
 
@@ -27,6 +29,7 @@ class OpenIReport:
     name: str  # e.g. CXR54
     findings: str  # '' where the section is empty
     films: tuple[str, ...]  # ids in the XML's order: CXR54_IM-2145-1001, CXR54_IM-2145-1002
+    details: dict[str, str]  # those of `schema.DETAILS` that are not empty
 
     @property
     def study_id(self) -> str:
@@ -68,9 +71,10 @@ def _parse(name: str, root: ElementTree.Element) -> OpenIReport:
     if report_id is None:
         raise ValueError(f"{name}: not one of Open-i's report XMLs (it has no uId)")
     sections = {section.get('Label'): section.text or '' for section in root.iter('AbstractText')}
-    findings = sections.get('FINDINGS', '')
+    details = {name: text for name in DETAILS if (text := sections.get(name.upper(), '')).strip()}
     films = tuple(film.get('id') for film in root.iter('parentImage'))
-    return OpenIReport(report_id.get('id'), findings if findings.strip() else '', films)
+    details |= of_patient(details.get('indication', ''))
+    return OpenIReport(report_id.get('id'), details.get('findings', ''), films, details)
 
 
 def locate_films(source: Path, output: Path, wanted: Collection[str]) -> tuple[Path, dict[str, str]]:

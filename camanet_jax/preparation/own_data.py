@@ -78,6 +78,8 @@ def _malformations(row: Row) -> list[str]:
         faults.append(f'expected split as one of {", ".join(SPLITS)}, got {row.split!r}')
     if not row.image_paths or not all(row.image_paths):
         faults.append('no image path')
+    elif len(row.details.get('view', row.image_paths)) != len(row.image_paths):
+        faults.append(f'expected a view for each of {len(row.image_paths)} images, got {list(row.details["view"])}')
     return faults
 
 
@@ -222,7 +224,8 @@ def _studies(rows: Sequence[Row], uncertain: str) -> list[Study]:
         values = np.array([[VALUES[str(value)] for value in row.labels] for row in rows], np.int8)
         labels = [tuple(row) for row in positives(values, uncertain).tolist()]
     studies = [
-        Study(row.id, row.split, row.report, label, row.image_paths) for row, label in zip(rows, labels, strict=True)
+        Study(row.id, row.split, row.report, label, row.image_paths, details=row.details)
+        for row, label in zip(rows, labels, strict=True)
     ]
     return sorted(studies, key=lambda study: SPLITS.index(study.split))
 

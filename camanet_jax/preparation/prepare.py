@@ -45,10 +45,10 @@ def collect(options: Namespace) -> Collected:
     """Collects the studies of the source."""
     source, output = options.source, options.output
     if options.kind == 'iu_xray':
-        chosen = {name: getattr(options, name) for name in ('annotation', 'only_existing_images')}
+        chosen = {name: getattr(options, name) for name in ('annotation', 'only_existing_images', 'section')}
         return collect_iu_xray(source, output, **chosen)
     if options.kind == 'mimic_cxr':
-        chosen = {name: getattr(options, name) for name in ('reports', 'annotation', 'samples', 'views')}
+        chosen = {name: getattr(options, name) for name in ('reports', 'annotation', 'samples', 'views', 'section')}
         return collect_mimic_cxr(source, **chosen)
     chosen = {name: getattr(options, name) for name in ('table', 'patient_rule', 'uncertain')}
     collected = collect_own(source, output, decode_images=not options.only_look, **chosen)

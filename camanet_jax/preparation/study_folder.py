@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED, Study, read_annotation, summarise
+from camanet_jax.data.schema import DETAILS, OBSERVATIONS, UNLABELLED, Study, read_annotation, summarise
 from camanet_jax.preparation.film_index import FILMS, content_digest, faults, read_film, unchanged
-from camanet_jax.preparation.folder import read_store
+from camanet_jax.preparation.folder import read_facts, read_store
+from camanet_jax.preparation.sections import with_section
 from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.files import read_json_lines, replacing, write_json_lines
 from camanet_jax.run.progress import Progress
@@ -39,8 +40,9 @@ _STUDIES_PER_SHARD = 32  # the most that each thread loses when it is killed
 _MOST_SHARDS = 256  # of a split, since readers keep every shard's file open
 
 
-def study_features() -> tfds.features.FeaturesDict:
-    """The fields of a study's record."""
+def study_features(details: Collection[str] = ()) -> tfds.features.FeaturesDict:
+    """The fields of a study's record; `details` are those of `schema.DETAILS` that some study has."""
+    text = tfds.features.Text()
     return tfds.features.FeaturesDict(
         {
             'id': tfds.features.Text(),
@@ -49,6 +51,7 @@ def study_features() -> tfds.features.FeaturesDict:
             'images': tfds.features.Sequence(tfds.features.Image(shape=(None, None, None))),  # in view order
             'image_paths': tfds.features.Sequence(tfds.features.Text()),
             'original_sizes': tfds.features.Tensor(shape=(None, 2), dtype=np.int32),  # 0, 0: the image's own size
+            **{name: tfds.features.Sequence(text) if name == 'view' else text for name in details},
         }
     )
 
@@ -62,6 +65,7 @@ class StudyShard:
     studies: tuple[Study, ...]
     images_dir: Path
     store: str
+    details: tuple[str, ...] = ()  # of every record
 
     def __call__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, study in enumerate(self.studies, self.first):
@@ -79,21 +83,27 @@ class StudyShard:
             'images': [io.BytesIO(kept) for kept, _ in films],
             'image_paths': list(study.image_paths),
             'original_sizes': np.array(sizes, np.int32),
+            **{name: study.details.get(name, [''] * len(films) if name == 'view' else '') for name in self.details},
         }
         return record, [line for _, line in films]
 
 
 def cut_into_shards(studies: Sequence[Study], images_dir: Path, store: str) -> dict[str, list[StudyShard]]:
     """The shards of every split that has studies, in the studies' order; the same studies give the same shards."""
-    shards = {}
+    shards, details = {}, details_of(studies)
     for split in dict.fromkeys(study.split for study in studies):
         members = [study for study in studies if study.split == split]
         size = max(_STUDIES_PER_SHARD, -(-len(members) // _MOST_SHARDS))
         shards[split] = [
-            StudyShard(split, first, tuple(members[first : first + size]), images_dir, store)
+            StudyShard(split, first, tuple(members[first : first + size]), images_dir, store, details)
             for first in range(0, len(members), size)
         ]
     return shards
+
+
+def details_of(studies: Sequence[Study]) -> tuple[str, ...]:
+    """The details that some study has."""
+    return tuple(name for name in DETAILS if any(name in study.details for study in studies))
 
 
 def write_shards(files: dict[Path, StudyShard], processes: int | None = None) -> None:
@@ -121,7 +131,7 @@ def write_shards(files: dict[Path, StudyShard], processes: int | None = None) ->
 
 
 def _write_shard(path: Path, shard: StudyShard, advance: Callable[[], None]) -> None:
-    features, films = study_features(), []
+    features, films = study_features(shard.details), []
     with replacing(path) as temporary:
         writer = ArrayRecordWriter(str(temporary), 'group_size:1')
         for study in shard.studies:
@@ -155,6 +165,7 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
         cache_dir: str | Path,
         only_existing_images: bool = False,
         labels_required: bool = True,
+        section: str = '',
         processes: int | None = None,
     ):
         """Reads and checks the annotation; nothing is written yet.
@@ -164,6 +175,7 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             cache_dir: The folder of prepared data; a changed annotation, or changed films, get a new one in it.
             only_existing_images: Leave out, and log, studies whose image files are missing.
             labels_required: Refuse a folder without labels.json.
+            section: Of `sections.SECTIONS`: the target in place of the report; '' is the report.
             processes: Shards written at a time, by default the available cores.
 
         Raises:
@@ -178,6 +190,9 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
                 f'{folder}: labels.json is missing; the classifier learns from it '
                 '(set labels_required=False to evaluate, or train Base, without)'
             )
+        if section:
+            self.studies = with_section(self.studies, section, folder)
+        self.section = section or read_facts(folder).get('section', '')
         if only_existing_images:
             self.studies = self._with_images(self.studies)
         self._annotation = _digest(self.studies, self.store)
@@ -226,8 +241,8 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         # Unshuffled: a record's index is the study's position in its split of the annotation.
-        store = tfds.core.MetadataDict(store=self.store)
-        return tfds.core.DatasetInfo(builder=self, features=study_features(), metadata=store, disable_shuffling=True)
+        store, features = tfds.core.MetadataDict(store=self.store), study_features(details_of(self.studies))
+        return tfds.core.DatasetInfo(builder=self, features=features, metadata=store, disable_shuffling=True)
 
     def download_and_prepare(self, **options: Any) -> None:
         """Copies the studies' films into records on all cores; finished shards of a stopped run are kept."""
@@ -305,7 +320,9 @@ def _link_or_move(shard: Path, target: Path) -> None:
 
 
 def _digest(studies: Sequence[Study], store: str) -> str:
-    # A study without original sizes counts without that field, which older prepared data do not have.
-    fields = [dataclasses.astuple(study)[: -1 if study.original_sizes is None else None] for study in studies]
+    # Fields that a study does not have do not count: older prepared data are without them.
+    fields = [
+        (*dataclasses.astuple(study)[:5], *filter(None, (study.original_sizes, study.details))) for study in studies
+    ]
     content = json.dumps(fields) + ('' if store == 'original' else store)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -30,6 +30,12 @@ def test_packed_archives_become_studies_in_the_splits_order(open_i, tmp_path):
     ]
 
 
+def test_details_are_kept_and_another_section_may_be_the_target(open_i, tmp_path):
+    study = collect(open_i, tmp_path / 'out', section='both').studies[2]
+    assert study.report == 'Heart is big. Invented.'
+    assert study.details == {'findings': 'Heart is big. ', 'impression': 'Invented.', 'comparison': 'None.'}
+
+
 def test_unpacked_archives_are_used_in_place(open_i, tmp_path):
     for name in ('NLMCXR_reports.tgz', 'NLMCXR_png.tgz'):
         shutil.unpack_archive(open_i / name, open_i / name.split('.')[0])  # tarfile's filter is new in Python 3.11.4

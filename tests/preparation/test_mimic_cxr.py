@@ -32,6 +32,22 @@ def test_a_sample_for_each_study_with_its_films_frontal_first(mimic_cxr):
     }
 
 
+def test_details_are_kept_and_another_section_may_be_the_target(mimic_cxr, tmp_path):
+    collected = collect_mimic_cxr(mimic_cxr, samples='study', section='impression')
+    studies = {study.id: study for study in collected.studies}
+    assert set(studies) == {f'5000000{n}' for n in range(1, 5)}, 'the second has no FINDINGS'
+    assert {study.report for study in studies.values()} == {'Invented.'} and collected.facts['section'] == 'impression'
+    assert studies['50000001'].details | {'findings': ''} == {
+        'findings': '',
+        'impression': 'Invented.',
+        'indication': '___ year old invented person.',
+        'view': ('PA', 'AP', 'LATERAL'),
+    }
+    (tmp_path / 'annotation.json').write_text('{}')
+    with pytest.raises(ValueError, match='expected --section=findings, which is all it holds, got both'):
+        collect_mimic_cxr(mimic_cxr, annotation=tmp_path / 'annotation.json', section='both')
+
+
 @pytest.mark.parametrize(
     ('views', 'ids'),
     [('PA', ['aa-03', 'cc-01', 'dd-01']), ('AP', ['aa-02']), ('frontal', ['aa-02', 'aa-03', 'cc-01', 'dd-01'])],

@@ -1,6 +1,6 @@
 import pytest
 
-from camanet_jax.preparation.mimic_reports import find_findings
+from camanet_jax.preparation.mimic_reports import read_sections
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,19 @@ from camanet_jax.preparation.mimic_reports import find_findings
     ],
 )
 def test_findings_are_found(report, findings):
-    assert find_findings(report).text == findings
+    assert read_sections(report).texts.get('findings', '') == findings
 
 
 @pytest.mark.parametrize('heading', ['FINDINGS AND IMPRESSION', 'FINDINGS/IMPRESSION', 'IMPRESSION AND FINDINGS'])
 def test_one_heading_for_both_is_reported(heading):
-    found = find_findings(f' {heading}:  Clear.\n\n RECOMMENDATION: None.')
-    assert (found.text, found.with_impression) == ('Clear.', True)
-    assert not find_findings(' FINDINGS: Clear.\n IMPRESSION: Nothing.').with_impression
+    found = read_sections(f' {heading}:  Clear.\n\n RECOMMENDATION: None.')
+    assert (found.texts['findings'], found.findings_with_impression) == ('Clear.', True)
+    assert not read_sections(' FINDINGS: Clear.\n IMPRESSION: Nothing.').findings_with_impression
+
+
+def test_the_other_sections():
+    report = (
+        ' HISTORY: ___F with cough.\n COMPARISON: ___.\n FINDINGS: Clear.\n IMPRESSION: Well.\n CONCLUSION: Very well.'
+    )
+    texts = {'indication': '___F with cough.', 'findings': 'Clear.', 'impression': 'Very well.'}
+    assert read_sections(report).texts == texts, 'a comparison that was blanked out is none'

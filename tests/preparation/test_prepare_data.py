@@ -18,7 +18,7 @@ def test_mimic_cxr_to_records(mimic_cxr, tmp_path):
     output = tmp_path / 'prepared'
     prepare_data.main(['mimic_cxr', '--source', str(mimic_cxr), '--output', str(output), '--views=frontal'])
     source = open_source(name='study_folder', data_dir=output, split='train', views=1)
-    assert source.ids == ['aa-02', 'aa-03'] and source.store == '256'
+    assert source.ids == ['aa-02', 'aa-03'] and (source.store, source.section) == ('256', 'findings')
     assert source.records[1]['images'][0][:2] == b'\xff\xd8'  # JPEG
     facts = json.loads((output / 'dataset.json').read_text())
     assert facts == {
@@ -26,6 +26,7 @@ def test_mimic_cxr_to_records(mimic_cxr, tmp_path):
         'split': 'official',
         'samples': 'image',
         'views': 'frontal',
+        'section': 'findings',
         'labels': 'chexpert',
         'uncertain_labels': 'negative',
         'store': '256',
