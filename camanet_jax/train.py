@@ -64,11 +64,11 @@ def train(config: ConfigDict, workdir: Path) -> None:
 def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     """Trains from the newest checkpoint, or from `weights`, to the end, and writes the scores."""
     # 2. The state: the newest checkpoint's, or a fresh one.
-    start = training.checkpoints.latest_step()
-    if start is None:
+    if training.checkpoints.latest_step() is None:
         start, state = 0, with_initial_weights(training.make_state(), weights, training.mesh)
     else:
-        state = training.restore()
+        start, state = training.checkpoints.first_whole(training.restore)
+        training.checkpoints.set_aside_after(start)
         LOG.info('Resuming after step %d', start)
     log = MetricsLog(workdir, start, validated=training.validated, active=jax.process_index() == 0)
 
@@ -165,14 +165,14 @@ class Training:
         """Shapes and shardings of a state, for restoring one."""
         return sharding.on_devices(jax.eval_shape(self.make_state), self.mesh)
 
-    def restore(self) -> TrainState:
-        """Restores the newest checkpoint: returns its state; key, position in the data and selection are set here."""
-        run = self.checkpoints.read_run()
+    def restore(self, step: int) -> tuple[int, TrainState]:
+        """Restores a checkpoint: returns step and state; key, position in the data and selection are set here."""
+        run, state = self.checkpoints.read_run(step), self.checkpoints.restore_state(self.state_template(), step)
         self.batches.set_state(run['batches'])
         self.validated = run.get('validated', True)
         self.key = jax.random.wrap_key_data(np.array(run['key'], np.uint32))
         self.checkpoints.selection.restore(run['selection'])
-        return self.checkpoints.restore_state(self.state_template())
+        return step, state
 
     def save(self, state: TrainState, step: int) -> None:
         """Starts a checkpoint of everything that the run needs to resume."""

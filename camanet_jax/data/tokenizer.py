@@ -118,9 +118,12 @@ class Tokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> 'Tokenizer':
-        """The inverse of `to_json`."""
-        fields = json.loads(text)
-        return cls(tuple(fields['words']), fields['cleaner'])
+        """The inverse of `to_json`; raises ValueError for any other text."""
+        try:
+            fields = json.loads(text)
+            return cls(tuple(fields['words']), fields['cleaner'])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'expected a vocabulary with words and cleaner, got {text[:40]!r} ({error})') from error
 
     @functools.cached_property
     def _id_of(self) -> dict[str, int]:

@@ -12,21 +12,19 @@ import dataclasses
 import json
 import os
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import jax
-import numpy as np
 
 from camanet_jax import configuration
 from camanet_jax.generate.reporter import GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
+from camanet_jax.run.checkpoint import checksum
 from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json, read_json_lines, write_json
 from camanet_jax.run.workdir import TrainedRun
 
+KEY = ('id', 'images', 'bytes')
 REPORTS, FAILED, MADE_BY, OVERLAYS = 'reports.jsonl', 'failed.jsonl', 'made_by.json', 'overlays'
 
 
@@ -84,7 +82,7 @@ class ReportFiles:
                 f'{path}: its reports were made otherwise:\n  {lines}\n'
                 'Use another --output, or remove this one to write everything anew.'
             )
-        return {as_key(line): number for number, line in enumerate(read_json_lines(path))}
+        return {as_key(line): number for number, line in enumerate(read_json_lines(path, KEY))}
 
     def unfinished(self, studies: Sequence[ListedStudy]) -> list[ListedStudy]:
         """The studies without a report."""
@@ -135,8 +133,5 @@ def as_line(report: GeneratedReport) -> dict[str, Any]:
 
 def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:
     """Everything that the reports depend on: the checkpoint, the configuration, the command's options."""
-    checksum = 0
-    for leaf in jax.tree.leaves(jax.device_get(run.variables)):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
-    checkpoint = {'step': run.step, 'weights': f'{checksum:08x}'}
+    checkpoint = {'step': run.step, 'weights': f'{checksum(run.variables):08x}'}
     return configuration.as_data(run.experiment.config) | {'checkpoint': checkpoint, 'generate': options}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from camanet_jax import losses
-from camanet_jax.run.files import read_json_lines
+from camanet_jax.run.metrics_log import read_metrics
 
 # Okabe and Ito's colours, which any colour vision can tell apart.
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7')
@@ -44,7 +44,7 @@ def draw_curves(metrics_path: str | Path, figures_dir: str | Path) -> list[Path]
 
     Figures without logged metrics are left out. Returns the files written.
     """
-    rows = read_json_lines(Path(metrics_path))
+    rows = read_metrics(Path(metrics_path))
     if not rows:
         raise ValueError(f'Expected lines of metrics in {metrics_path}, got none; let the run log a step first.')
     train, val = ([row for row in rows if row['split'] == split] for split in ('train', 'val'))

@@ -27,6 +27,7 @@ from camanet_jax.run.workdir import open_trained
 
 LOG = logging.getLogger(__name__)
 
+ROW = ('id', 'report', 'reference', 'reference_raw')
 STUDIES = 200  # on the page: about 10 MB
 SORTED_BY = ('CIDEr', 'BLEU_4', 'ROUGE_L')  # scores of single studies; METEOR would need Java
 
@@ -63,7 +64,7 @@ def write_report(
     """
     if studies < 0:
         raise ValueError(f'Expected a number of studies of 0 or more, got {studies}.')
-    rows = with_scores(read_json_lines(workdir / 'predictions' / 'test.jsonl'), experiment)
+    rows = with_scores(read_json_lines(workdir / 'predictions' / 'test.jsonl', ROW), experiment)
     positions = positions_of(rows, test)
     labels = np.where(test.labels[positions] >= 0, test.labels[positions], np.nan)
     drawn = chosen_rows(labels, experiment.config.evaluation.figures if figures is None else figures)
@@ -81,21 +82,31 @@ def write_report(
 def positions_of(rows: list[dict[str, Any]], source: Source) -> list[int]:
     """The positions in the split of the rows' studies."""
     position_of = {study_id: position for position, study_id in enumerate(source.ids)}
+    if unknown := [row['id'] for row in rows if row['id'] not in position_of]:
+        raise ValueError(f'Expected predictions of the studies in {source.prepared_dir}, got others: {unknown[:3]}.')
     return [position_of[row['id']] for row in rows]
 
 
 def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
     """The page as HTML; `of` is the number of studies in the split."""
     scores = read_json(workdir / 'scores.json')
-    provenance = scores['provenance']
     settings = viewer_settings() | {'studies': studies, 'scores': list(SORTED_BY)}
+    try:
+        provenance = scores['provenance']
+        facts = escape(f'{caption(provenance)}, {provenance["device"]}')
+        titles = {'test': 'test', 'val': 'validation'}
+        tables = {title: score_tables.split_tables(title, scores[name]) for name, title in titles.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{workdir / "scores.json"}: expected the scores that evaluation writes, got others ({error!r}); '
+            'evaluate again'
+        ) from error
     return fill_template(
         'report.html',
         title=escape(workdir.absolute().name),
         data=json_text(settings),
-        facts=escape(f'{caption(provenance)}, {provenance["device"]}'),
-        test=score_tables.split_tables('test', scores['test']),
-        validation=score_tables.split_tables('validation', scores['val']),
+        facts=facts,
+        **tables,
         curves=svg_curves.curves_html(workdir / 'metrics.jsonl') or '<p>This run has no metrics.jsonl.</p>',
         config=escape(json.dumps(provenance['config'], indent=2)),
         count=f'{len(studies)}' if len(studies) == of else f'the first {len(studies)} of {of}',

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from camanet_jax.reporting.curves import LOG_SCALE, LOSSES, OPTIMISER, SCORES, Rows, selected_epoch, series, smoothed
 from camanet_jax.reporting.web_page import escape
-from camanet_jax.run.files import read_json_lines
+from camanet_jax.run.metrics_log import read_metrics
 
 WIDTH, HEIGHT = 360, 210
 LEFT, RIGHT, TOP, BOTTOM = 52, 350, 12, 180  # the edges of the drawing inside
@@ -73,7 +73,7 @@ def curves_html(metrics_path: Path) -> str:
     """The curves of all metrics in metrics.jsonl as HTML figures; empty where there is no such file."""
     if not metrics_path.exists():
         return ''
-    rows = read_json_lines(metrics_path)
+    rows = read_metrics(metrics_path)
     train, val = ([row for row in rows if row['split'] == split] for split in ('train', 'val'))
     best = selected_epoch(val)
     figures = [figure(title, 'step', loss_lines(names[0], train, val)) for title, names in LOSSES.items()]

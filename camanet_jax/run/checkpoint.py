@@ -1,21 +1,24 @@
 """Asynchronous checkpoints with Orbax, of which the last and the best are kept, and the moments to save or stop.
 
 A checkpoint holds `state` (the TrainState) and `run` (JSON: position in the data, selection, vocabulary,
-configuration). A save killed midway leaves a temporary folder that is never restored from. All processes save, and stop
-on SIGTERM, at the same step.
+configuration) with checksums of both. A save killed midway leaves a temporary folder that is never restored from, and a
+checkpoint that is not what was saved is refused. All processes save, and stop on SIGTERM, at the same step.
 """
 
 import contextlib
 import dataclasses
-import errno
 import glob
+import json
+import logging
 import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -23,7 +26,11 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE)
+from camanet_jax.run.files import REMEDIES
+
+LOG = logging.getLogger(__name__)
+
+Restored = TypeVar('Restored')
 STEPS_BETWEEN_AGREEMENTS = 50  # of several processes on whether to save or to stop
 
 
@@ -80,6 +87,26 @@ def check_path(workdir: str | Path) -> None:
         )
 
 
+def checksum(tree: Any) -> int:
+    """CRC-32 of a tree's arrays, one after the other."""
+    total = 0
+    for leaf in jax.tree.leaves(jax.device_get(tree)):
+        total = zlib.crc32(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8), total)
+    return total
+
+
+def _text_checksum(run: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(run, sort_keys=True).encode())
+
+
+def _size(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint that cannot be read, or is not what was saved."""
+
+
 class Checkpoints:
     """The checkpoints of one workdir; the training loop updates `selection`."""
 
@@ -93,6 +120,7 @@ class Checkpoints:
     def save(self, step: int, state: Any, run: dict[str, Any]) -> None:
         """Starts saving; returns once the device arrays are copied."""
         run = run | {'selection': dataclasses.asdict(self.selection)}
+        run['checksums'] = {'run': _text_checksum(run), 'state': checksum(state), 'bytes': _size(state)}
         parts = dict(state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(run))
         with self._saving():
             self._manager.save(step, args=ocp.args.Composite(**parts))
@@ -103,18 +131,50 @@ class Checkpoints:
 
     def read_run(self, step: int | None = None) -> dict[str, Any]:
         """The `run` part of a checkpoint, by default the newest."""
-        step = self._existing(step)
-        return self._manager.restore(step, args=ocp.args.Composite(run=ocp.args.JsonRestore()))['run']
+        return self._read_run(self._existing(step))[0]
 
     def restore_state(self, template: Any, step: int | None = None) -> Any:
         """The `state` of a checkpoint, in the shapes, dtypes and shardings of `template`."""
         step = self._existing(step)
-        return self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))['state']
+        _, saved = self._read_run(step)
+        with self._reading(step):
+            state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))
+            state = state['state']
+            # With another dtype than it was saved in, it is another size.
+            if saved.get('bytes') == _size(state) and saved['state'] != checksum(state):
+                raise ValueError('its arrays are not those that were saved')
+        return state
 
-    def best_step(self) -> int:
-        """The step selected so far; the newest where no epoch has been evaluated."""
-        best = self.read_run()['selection']['best_step']
-        return self._existing(None) if best is None else best
+    def best_step(self) -> int | None:
+        """The step selected so far; None where no epoch has been evaluated."""
+        return self.first_whole(self.read_run)['selection']['best_step']
+
+    def first_whole(self, restore: Callable[[int], Restored], first: int | None = None) -> Restored:
+        """What `restore` makes of a step: `first`, or else the newest that is not damaged.
+
+        Raises:
+          DamagedCheckpoint: all are.
+        """
+        steps = sorted(self._manager.all_steps(), key=lambda step: (step == first, step), reverse=True)
+        if not steps:
+            self._existing(None)
+        for step in steps[:-1]:
+            try:
+                return restore(step)
+            except DamagedCheckpoint as error:
+                LOG.warning('%s. Another checkpoint is taken.', error)
+        return restore(steps[-1])
+
+    def set_aside_after(self, step: int) -> None:
+        """Renames the checkpoints of later steps, which are damaged, so that they can be saved again."""
+        later = [other for other in self._manager.all_steps() if other > step]
+        for other in later if jax.process_index() == 0 else ():
+            aside = self.folder / f'damaged.{other}'
+            shutil.rmtree(aside, ignore_errors=True)
+            (self.folder / str(other)).rename(aside)
+        if later:
+            multihost_utils.sync_global_devices('damaged checkpoints set aside')
+            self._manager.reload()
 
     def wait(self) -> None:
         """Waits until every save has reached the disk."""
@@ -131,12 +191,32 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            reason = next((known for known in map(os.strerror, _DISK) if known.lower() in str(error).lower()), None)
+            reason = next((known for known in map(os.strerror, REMEDIES) if known.lower() in str(error).lower()), None)
             if reason is None and not isinstance(error, OSError):
                 raise
             raise ValueError(
                 f'{self.folder}: a checkpoint could not be saved ({reason or error}). Make room or give the right to '
                 'write there; the checkpoints before it are whole, and the same command resumes from them.'
+            ) from error
+
+    def _read_run(self, step: int) -> tuple[dict[str, Any], dict[str, int]]:
+        """The `run` part, and the checksums, which checkpoints of earlier versions lack."""
+        with self._reading(step):
+            run = self._manager.restore(step, args=ocp.args.Composite(run=ocp.args.JsonRestore()))['run']
+            saved = run.pop('checksums', {})
+            if saved and saved['run'] != _text_checksum(run):
+                raise ValueError('its position, selection, vocabulary and configuration are not those that were saved')
+        return run, saved
+
+    @contextlib.contextmanager
+    def _reading(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # Orbax and what it builds on raise all kinds
+            reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+            raise DamagedCheckpoint(
+                f'{self.folder / str(step)}: expected a whole checkpoint of this configuration; it is damaged, or of '
+                f'another one ({reason})'
             ) from error
 
     def _existing(self, step: int | None) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import fcntl
 import gzip
 import io
@@ -23,7 +24,27 @@ _SEEN = 400  # bytes of which every other one tells UTF-16 without a mark
 _MISSING = ('', 'nan', 'none', 'null', 'n/a', '<na>')
 _SURROGATE = re.compile('[\ud800-\udfff]')
 
+REMEDIES = {  # of what the operating system refuses
+    errno.ENOSPC: 'make room on the disk, or choose another folder',
+    errno.EDQUOT: 'make room in your quota, or choose another folder',
+    errno.EROFS: 'choose a folder that can be written (--workdir, --output, --config.cache_dir)',
+    errno.EACCES: 'give yourself the right to it, or choose another folder',
+    errno.EPERM: 'give yourself the right to it, or choose another folder',
+    errno.EIO: 'look at the disk (dmesg)',
+    errno.EMFILE: 'allow more open files (ulimit -n 4096)',
+    errno.ENFILE: 'close other programs that hold many files open',
+    errno.ENAMETOOLONG: 'choose a shorter name',
+}
+
 CsvRow = tuple[int, list[str]]  # the number of the row's last line, and its cells
+
+
+def os_error_in_words(error: OSError) -> str:
+    """Path, reason and remedy of what the operating system refused."""
+    files = ' -> '.join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    reason = error.strerror or str(error) or type(error).__name__
+    remedy = REMEDIES.get(error.errno, 'CAMANET_TRACE=1 in the environment shows where')
+    return f'{files or "a file"}: {reason}; {remedy}. Files that were finished are whole, and the same command resumes.'
 
 
 @contextlib.contextmanager
@@ -138,8 +159,13 @@ def append_json_lines(path: Path, values: Iterable[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_json_lines(path: Path) -> list[Any]:
-    """Reads a value per line, except for a last line that a kill cut short; a broken one is named in the error."""
+def read_json_lines(path: Path, fields: Sequence[str] = ()) -> list[Any]:
+    """Reads a value per line, except for a last line that a kill cut short; a broken one is named in the error.
+
+    Args:
+      path: the file.
+      fields: names that each line must have, where lines are objects.
+    """
     *lines, _ = read_text(path).split('\n')
     values = []
     for number, line in enumerate(lines, 1):
@@ -147,6 +173,8 @@ def read_json_lines(path: Path) -> list[Any]:
             values.append(json.loads(line))
         except ValueError as error:
             raise ValueError(f'{path}: line {number} is not JSON ({error}); remove the line') from error
+        if fields and not (isinstance(values[-1], dict) and values[-1].keys() >= set(fields)):
+            raise ValueError(f'{path}: line {number} is damaged: expected {", ".join(fields)} in it; remove the line')
     return values
 
 

@@ -3,9 +3,11 @@
 Those of a training step are read one step late, checked for divergence, and written.
 """
 
+import logging
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 from tensorboardX import SummaryWriter
@@ -13,6 +15,13 @@ from tensorboardX import SummaryWriter
 from camanet_jax.run.checkpoint import Checkpoints
 from camanet_jax.run.files import append_json_lines, read_json_lines, write_json_lines
 from camanet_jax.run.progress import Progress
+
+LOG = logging.getLogger(__name__)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Reads the lines of a metrics.jsonl; raises ValueError where one is damaged."""
+    return read_json_lines(path, fields=('step', 'epoch', 'split'))
 
 
 class MetricsLog:
@@ -30,10 +39,13 @@ class MetricsLog:
         if not active:
             return
         self._path = workdir / 'metrics.jsonl'
+        kept = []
         if self._path.exists():
             ends = {'train': resume_after, 'val': resume_after - (not validated)}
-            kept = [line for line in read_json_lines(self._path) if line['step'] <= ends[line['split']]]
+            kept = [line for line in read_metrics(self._path) if line['step'] <= ends.get(line['split'], -1)]
             write_json_lines(self._path, kept)
+        if missing := resume_after - sum(line['split'] == 'train' for line in kept):
+            LOG.warning('%s lacks %d of %d steps; the curves will lack them too.', self._path, missing, resume_after)
         self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_after + 1)
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:

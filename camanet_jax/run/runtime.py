@@ -1,7 +1,6 @@
 """Settings to make before the first computation (determinism, compile cache, other processes), and readable errors."""
 
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -17,19 +16,10 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from camanet_jax.configuration import UnknownField
+from camanet_jax.run.files import os_error_in_words
 from camanet_jax.run.progress import quiet
 from camanet_jax.run.workers import WorkerDied
 
-REMEDIES = {
-    errno.ENOSPC: 'make room on the disk, or choose another folder',
-    errno.EDQUOT: 'make room in your quota, or choose another folder',
-    errno.EROFS: 'choose a folder that can be written (--workdir, --output, --config.cache_dir)',
-    errno.EACCES: 'give yourself the right to it, or choose another folder',
-    errno.EPERM: 'give yourself the right to it, or choose another folder',
-    errno.EMFILE: 'allow more open files (ulimit -n 4096)',
-    errno.ENFILE: 'close other programs that hold many files open',
-    errno.ENAMETOOLONG: 'choose a shorter name',
-}
 CACHE_FOLDER = '.jax_cache'
 PACKAGE = Path(__file__).parents[1]
 
@@ -71,6 +61,8 @@ def set_up_logging() -> None:
     """Logs this package's lines with the time, and only warnings of the libraries."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     logging.getLogger('absl').addFilter(_is_no_checkpoints_trace)
+    if 'CAMANET_TRACE' not in os.environ:  # else asyncio says, too, what Orbax raises
+        logging.getLogger('asyncio').setLevel(logging.CRITICAL)
     sys.unraisablehook = _without_closed_loops
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
@@ -120,14 +112,6 @@ def errors_for_people() -> Iterator[None]:
         if not isinstance(unknown, UnknownField):
             raise
         sys.exit(f'Error: {config_line(error)}{unknown.args[0]}')
-
-
-def os_error_in_words(error: OSError) -> str:
-    """Path, reason and remedy of what the operating system refused."""
-    files = ' -> '.join(str(name) for name in (error.filename, error.filename2) if name is not None)
-    reason = error.strerror or str(error) or type(error).__name__
-    remedy = REMEDIES.get(error.errno, 'CAMANET_TRACE=1 in the environment shows where')
-    return f'{files or "a file"}: {reason}; {remedy}. Files that were finished are whole, and the same command resumes.'
 
 
 def config_line(error: Exception) -> str:

@@ -51,8 +51,8 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
             )
     if (workdir / VOCABULARY).exists() and read_text(workdir / VOCABULARY) != vocabulary:
         raise ValueError(
-            f"{workdir} was made with another vocabulary: the train split's reports have changed since. "
-            'Use another --workdir.'
+            f"{workdir} was made with another vocabulary: the train split's reports have changed since, or "
+            f'{VOCABULARY} is damaged (then remove it: checkpoints hold the words). Use another --workdir.'
         )
     origin = {'data': content, **numerics()}
     if (workdir / ORIGIN).exists() and (changed := configuration.differences(read_json(workdir / ORIGIN), origin)):
@@ -102,15 +102,22 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newes
     """The best checkpoint of a run, or its newest; `config` replaces the recorded configuration.
 
     Raises:
-      ValueError: there is no checkpoint.
+      ValueError: there is no checkpoint, or none that is whole, or config.json is not that of the checkpoint.
     """
     if not has_checkpoint(workdir):
         raise ValueError(f'Expected a checkpoint in {workdir}, found none. Train first, or check the path.')
     checkpoints = Checkpoints(workdir)
-    step = checkpoints.latest_step() if newest else checkpoints.best_step()
-    run = checkpoints.read_run(step)
-    config = config or configuration.from_data(run['config'])
-    experiment = Experiment.from_run(config, run)
-    state = checkpoints.restore_state(sharding.on_devices(experiment.state_shapes(), sharding.make_mesh()), step)
+    recorded = Path(workdir) / CONFIG
+
+    def restore(step: int) -> TrainedRun:
+        run = checkpoints.read_run(step)
+        if recorded.exists() and (changed := configuration.differences(read_json(recorded), run['config'])):
+            lines = '\n  '.join(changed).replace(' now', ' in the checkpoint')
+            raise ValueError(f'{recorded} was edited or damaged since the run was trained:\n  {lines}\nUndo it.')
+        experiment = Experiment.from_run(config or configuration.from_data(run['config']), run)
+        template = sharding.on_devices(experiment.state_shapes(), sharding.make_mesh())
+        return TrainedRun(experiment, checkpoints.restore_state(template, step).variables, step)
+
+    trained = checkpoints.first_whole(restore, first=None if newest else checkpoints.best_step())
     checkpoints.close()
-    return TrainedRun(experiment, state.variables, step)
+    return trained

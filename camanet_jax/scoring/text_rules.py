@@ -66,9 +66,12 @@ def choose_rules(
 
 
 def _rules_of_run(run: Path) -> TextRules:
-    tokenizer = Tokenizer.from_json(read_text(run / 'vocabulary.json'))
-    data = read_json(run / 'config.json')['data']
-    return _rules(tokenizer, data['threshold'], data['max_seq_length'])
+    try:
+        tokenizer = Tokenizer.from_json(read_text(run / 'vocabulary.json'))
+        data = read_json(run / 'config.json')['data']
+        return _rules(tokenizer, data['threshold'], data['max_seq_length'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{run}: vocabulary.json or config.json is damaged ({error})') from error
 
 
 def _rules(tokenizer: Tokenizer, threshold: int, max_seq_length: int) -> TextRules:
