@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,18 @@ from camanet_jax.data.schema import check_labels
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_splits
+from camanet_jax.preparation.sanity import warn_of_data
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
 from camanet_jax.run.checkpoint import Checkpoints, SaveClock, Stopped, StopSignal, has_checkpoint
-from camanet_jax.run.metrics_log import MetricsLog, StepMetrics
+from camanet_jax.run.metrics_log import MetricsLog, StepMetrics, WallTime
 from camanet_jax.run.progress import Progress
 from camanet_jax.run.workdir import claim_workdir, only_writer
 from camanet_jax.run.workers import WorkerDied
 from camanet_jax.train_step import TrainState, init_state, train_step
 
 LOG = logging.getLogger(__name__)
+
+FEW_DISTINCT = 0.05  # a smaller share of different reports is worth a warning
 
 
 def train(config: ConfigDict, workdir: Path) -> None:
@@ -37,15 +39,17 @@ def train(config: ConfigDict, workdir: Path) -> None:
       config: resolved (`configuration.fill_variant`).
       workdir: a new folder, or one that the same configuration has begun.
     """
+    clock = WallTime()
     sharding.log_devices()
     sharding.check_batch_size('batch_size', config.batch_size, config.accumulate)
     sharding.check_batch_size('evaluation.batch_size', config.evaluation.batch_size)
 
     # 1. Data and vocabulary. Everything is checked before the workdir is touched.
-    train_source, val_source, _ = open_splits(config)
+    train_source, val_source, _ = splits = open_splits(config)
     check_labels(train_source.studies, config.data_dir or config.data.name)
     experiment = Experiment(config, build_tokenizer(config, train_source))
     experiment.check()
+    warn_of_data(splits, experiment.tokenizer, config.data.max_seq_length)
     epoch_steps = steps_per_epoch(train_source, config.batch_size)
     LOG.info(
         '%d training and %d validation studies, %d words, %d steps an epoch',
@@ -58,7 +62,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     claim_workdir(workdir, experiment, train_source.content)
 
     with only_writer(workdir):
-        fit(make_training(experiment, workdir, train_source, val_source, epoch_steps), workdir, weights)
+        fit(make_training(experiment, workdir, train_source, val_source, epoch_steps, clock), workdir, weights)
 
 
 def fit(training: 'Training', workdir: Path, weights: Any) -> None:
@@ -102,9 +106,9 @@ def run_steps(
     training: 'Training', state: TrainState, start: int, log: MetricsLog, stop: StopSignal
 ) -> tuple[TrainState, bool]:
     """Runs the loop. A step's metrics are read while the next one runs. Returns False where a signal ended it early."""
-    config, epoch_steps = training.experiment.config, training.epoch_steps
+    config, epoch_steps, clock = training.experiment.config, training.epoch_steps, training.clock
     total = config.epochs * epoch_steps
-    clock = SaveClock(config.checkpoint_every_minutes)
+    save_clock = SaveClock(config.checkpoint_every_minutes)
     with Progress('Training', total, start) as progress:
         records = StepMetrics(log, progress, config.batch_size * config.data.views, epoch_steps, training.checkpoints)
         if not training.validated and not training.try_to_validate(state, start, log, stop):
@@ -113,7 +117,8 @@ def run_steps(
             if training.checkpoints.selection.epochs_since_best >= config.early_stop:
                 break
             try:
-                batch = sharding.put_batch(next(training.batches), training.mesh)
+                with clock.during('input'):
+                    batch = sharding.put_batch(next(training.batches), training.mesh)
             except WorkerDied:
                 records.flush()
                 if step > start:
@@ -121,15 +126,17 @@ def run_steps(
                 raise
             rates = training.experiment.learning_rates(step, epoch_steps)
             state, metrics = training.step_function(state, batch, training.key, training.weights, rates)
+            clock.turn_to('steps')  # the first one's compilation is start-up
             records.add(step + 1, metrics, rates)
             stopping = stop.requested(step)  # asked once: a signal that comes later is for the next step
             epoch_ends = (step + 1) % epoch_steps == 0
-            if epoch_ends or stopping or clock.due(step):
+            if epoch_ends or stopping or save_clock.due(step):
                 records.flush()
                 if epoch_ends and not training.try_to_validate(state, step + 1, log, stop):
                     return state, False
-                training.save(state, step + 1)
-                clock.restart()
+                with clock.during('saving'):
+                    training.save(state, step + 1)
+                save_clock.restart()
                 records.restart_clock()
             if stopping:
                 return state, False
@@ -156,6 +163,7 @@ class Training:
     make_state: Callable[[], TrainState]
     key: jax.Array
     epoch_steps: int
+    clock: WallTime
 
     def __post_init__(self):
         self.weights = self.experiment.loss_weights()
@@ -200,7 +208,7 @@ class Training:
         saved, self.validated = not self.validated, False
         before = dataclasses.asdict(self.checkpoints.selection)
         try:
-            with stop.interrupting():
+            with stop.interrupting(), self.clock.during('validation'):
                 self.validate(state, step, log)
         except Exception as error:
             self.checkpoints.selection.restore(before)
@@ -214,14 +222,14 @@ class Training:
 
     def validate(self, state: TrainState, step: int, log: MetricsLog) -> None:
         """Scores the validation split, logs the scores and updates the selection."""
-        began, epoch = time.monotonic(), step // self.epoch_steps
+        epoch = step // self.epoch_steps
         result = self.evaluator.run(state.variables, self.val_source, f'Validating epoch {epoch}')
         scores = self.evaluator.language_scores(result)
         if self.experiment.config.selection == 'last':
             scores['selection_score'] = float(epoch)
         better = self.checkpoints.selection.update(scores['selection_score'], step, epoch)
         extra = self.evaluator.extra_scores(result.rows)
-        log.write(step, epoch, 'val', result.losses | scores | extra | {'time/seconds': time.monotonic() - began})
+        log.write(step, epoch, 'val', result.losses | scores | extra | self.clock.take())
         LOG.info(
             'Epoch %d: val BLEU-4 %.4f, BLEU-1 %.4f, CIDEr %.4f, %d distinct reports of %d%s',
             epoch,
@@ -232,10 +240,26 @@ class Training:
             len(result.rows),
             ' (best so far)' if better else '',
         )
+        warn_of_few_reports(scores['distinct_reports'], len(result.rows))
+
+
+def warn_of_few_reports(distinct: int, studies: int) -> None:
+    """Warns where a model writes nearly the same for all films."""
+    if distinct < FEW_DISTINCT * studies:
+        LOG.warning(
+            'Only %d different reports for %d studies. That is usual in the first epochs; later, look at the learning '
+            "rates, and at the scores beside the constant report's.",
+            *(distinct, studies),
+        )
 
 
 def make_training(
-    experiment: Experiment, workdir: Path, train_source: Source, val_source: Source, epoch_steps: int
+    experiment: Experiment,
+    workdir: Path,
+    train_source: Source,
+    val_source: Source,
+    epoch_steps: int,
+    clock: WallTime,
 ) -> Training:
     """Model, optimiser and the jitted functions of a run."""
     config, mesh = experiment.config, sharding.make_mesh()
@@ -256,4 +280,5 @@ def make_training(
         jax.jit(make_state, out_shardings=everywhere),
         key,
         epoch_steps,
+        clock,
     )

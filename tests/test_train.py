@@ -1,6 +1,7 @@
 """Training through the front door: what a run records, keeps and refuses."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from camanet_jax import evaluate
 from camanet_jax.run import workdir
 from camanet_jax.run.checkpoint import Checkpoints
 from camanet_jax.run.metrics_log import NonFiniteLoss
-from camanet_jax.train import train
+from camanet_jax.train import train, warn_of_few_reports
 
 EPOCHS = 2
 LAST = EPOCHS * STEPS_PER_EPOCH
@@ -119,3 +120,18 @@ def test_a_second_run_in_the_same_folder_is_refused(make_config, tmp_path):
         train(make_config(), tmp_path / 'run')
     with workdir.only_writer(tmp_path / 'run'):  # the lock went with its holder
         pass
+
+
+def test_goodput_is_recorded_and_shown(trained):
+    lines = [json.loads(line) for line in (trained / 'metrics.jsonl').read_text().splitlines()]
+    first, last = (line for line in lines if line['split'] == 'val')
+    assert 0 < first['time/goodput'] < 1 and first['time/startup'] > 0 and first['time/validation'] > 0
+    assert last['time/startup'] == 0 and last['time/saving'] > 0
+    assert re.search(r'wall time \d+ s: startup \d+%, steps', (trained / 'report.html').read_text(encoding='utf-8'))
+
+
+def test_a_model_that_writes_one_report_for_all_is_warned_of(caplog):
+    warn_of_few_reports(5, 100)
+    assert not caplog.text
+    warn_of_few_reports(4, 100)
+    assert 'Only 4 different reports for 100 studies' in caplog.text

@@ -7,6 +7,7 @@ no message and no output. Messages of pydicom are not passed on, since they may 
 import io
 import logging
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import (
     JPEG2000,
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -49,6 +51,8 @@ _MAX_SPAN = 2**24  # stored values between the lowest and the highest
 _NEEDED = ('BitsAllocated', 'BitsStored', 'HighBit', 'SamplesPerPixel', 'PhotometricInterpretation')
 _FIRST_AS_STORED = dict(index=0, correct_unused_bits=False)  # pydicom's correction keeps the wrong ones of 12 high bits
 _DELIMITER = b'\xfe\xff\xdd\xe0\0\0\0\0'  # ends compressed pixels
+_HEAD, _SYNTAX = 4096, re.compile(rb'\x02\x00\x10\x00UI..([0-9.]+)', re.S)  # where the coding is named
+PLAIN, DEFLATED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian), DeflatedExplicitVRLittleEndian
 _ITEM = b'\xfe\xff\x00\xe0'  # begins them
 # The marker that opens a JPEG's frame, and what it says of its coding (ITU-T T.81, table B.1; T.87).
 _JPEG_FRAMES = {
@@ -57,6 +61,13 @@ _JPEG_FRAMES = {
     0xC3: JPEGLosslessSV1,
     0xF7: JPEGLSNearLossless,
 }
+
+
+def transfer_syntax(file: BinaryIO) -> str | None:
+    """Finds the UID of the pixels' coding without reading anything else; None where it is not said. Rewinds."""
+    found = _SYNTAX.search(file.read(_HEAD))
+    file.seek(0)
+    return found and found[1].decode()
 
 
 def read_size(file: BinaryIO) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import contextlib
 import io
 import math
 import threading
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ MAX_PIXELS = 2**29  # 23,000 x 23,000; larger images are refused. Decoding takes
 LARGE_PIXELS = 2**26  # 8,000 x 8,000, more than detectors have; larger ones are decoded one at a time, and reduced.
 MAX_ASPECT = 100  # a narrower strip would become endless when its short side is resized to some 256 pixels
 
+warnings.filterwarnings('ignore', module='PIL')  # of small faults, in files that are read
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own limit refuses large films
 PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # bytes; Pillow's own limit refuses colour profiles and texts of a megabyte
 
@@ -96,12 +98,25 @@ def _decode_named_dicom(file: BinaryIO, name: str) -> Image.Image:
         raise DamagedImageError(f'image {name} cannot be decoded: {error}') from error
 
 
-def _decode_dicom(file: BinaryIO) -> Image.Image:
+def decode_dicom(content: bytes) -> Image.Image:
+    """Decodes a DICOM file in this process; raises ValueError where it cannot."""
     from camanet_jax.data import dicom  # most runs read none
 
-    width, height = dicom.read_size(file)
-    with _room_for(width, height):
+    file = io.BytesIO(content)
+    with _room_for(*dicom.read_size(file)):
         return _smaller(dicom.read_film(file))
+
+
+def _decode_dicom(file: BinaryIO) -> Image.Image:
+    from camanet_jax.data import decoder, dicom
+
+    syntax = dicom.transfer_syntax(file)
+    if syntax in dicom.PLAIN:
+        return decode_dicom(file.read())
+    # The size of one that is deflated as a whole is not known before.
+    room = _one_large_film if syntax == dicom.DEFLATED else _room_for(*dicom.read_size(file))
+    with room:
+        return decoder.decode(file.read())
 
 
 def _decode_image(file: BinaryIO) -> Image.Image:

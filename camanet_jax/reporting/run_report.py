@@ -21,6 +21,7 @@ from camanet_jax.reporting import score_tables, svg_curves
 from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.reporting.web_page import escape, fill_template, json_text, study_data, viewer_settings
 from camanet_jax.run.files import read_json, read_json_lines, write_text
+from camanet_jax.run.metrics_log import read_metrics, wall_time_in_words
 from camanet_jax.run.progress import tracked
 from camanet_jax.run.provenance import caption
 from camanet_jax.run.workdir import open_trained
@@ -93,7 +94,7 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
     settings = viewer_settings() | {'studies': studies, 'scores': list(SORTED_BY)}
     try:
         provenance = scores['provenance']
-        facts = escape(f'{caption(provenance)}, {provenance["device"]}')
+        facts = [caption(provenance), provenance['device'], wall_time(workdir / 'metrics.jsonl')]
         titles = {'test': 'test', 'val': 'validation'}
         tables = {title: score_tables.split_tables(title, scores[name]) for name, title in titles.items()}
     except (KeyError, TypeError, AttributeError) as error:
@@ -105,12 +106,17 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
         'report.html',
         title=escape(workdir.absolute().name),
         data=json_text(settings),
-        facts=facts,
+        facts=escape(', '.join(filter(None, facts))),
         **tables,
         curves=svg_curves.curves_html(workdir / 'metrics.jsonl') or '<p>This run has no metrics.jsonl.</p>',
         config=escape(json.dumps(provenance['config'], indent=2)),
         count=f'{len(studies)}' if len(studies) == of else f'the first {len(studies)} of {of}',
     )
+
+
+def wall_time(metrics: Path) -> str:
+    """What the run's time went into; empty where that is not known."""
+    return wall_time_in_words(read_metrics(metrics)) if metrics.exists() else ''
 
 
 def with_scores(rows: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:

@@ -3,9 +3,11 @@
 Those of a training step are read one step late, checked for divergence, and written.
 """
 
+import contextlib
 import logging
 import math
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,51 @@ LOG = logging.getLogger(__name__)
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Reads the lines of a metrics.jsonl; raises ValueError where one is damaged."""
     return read_json_lines(path, fields=('step', 'epoch', 'split'))
+
+
+class WallTime:
+    """Seconds by activity: start-up, which ends when the first step is compiled, steps, input, validation, saving.
+
+    Waiting for input counts as such while the device is at work, too: goodput, the share of steps, is a lower bound.
+    """
+
+    ACTIVITIES = ('startup', 'steps', 'input', 'validation', 'saving')
+
+    def __init__(self):
+        self._seconds = dict.fromkeys(self.ACTIVITIES, 0.0)
+        self._activity, self._since = 'startup', time.monotonic()
+
+    def turn_to(self, activity: str) -> None:
+        """Counts what follows as `activity`."""
+        now = time.monotonic()
+        self._seconds[self._activity] += now - self._since
+        self._activity, self._since = activity, now
+
+    @contextlib.contextmanager
+    def during(self, activity: str) -> Iterator[None]:
+        """Counts what is done within as `activity`."""
+        before = self._activity
+        self.turn_to(activity)
+        try:
+            yield
+        finally:
+            self.turn_to(before)
+
+    def take(self) -> dict[str, float]:
+        """The seconds since the last call, as metrics, with the share of steps; counts from 0 again."""
+        self.turn_to(self._activity)
+        seconds, self._seconds = self._seconds, dict.fromkeys(self.ACTIVITIES, 0.0)
+        shares = {'time/goodput': seconds['steps'] / max(sum(seconds.values()), 1e-9)}
+        return {f'time/{name}': value for name, value in seconds.items()} | shares
+
+
+def wall_time_in_words(lines: Iterable[Mapping[str, Any]]) -> str:
+    """The shares of a run's wall time, up to its last validation; empty where its lines do not hold them."""
+    lines = [line for line in lines if 'time/goodput' in line]
+    seconds = {name: sum(line[f'time/{name}'] for line in lines) for name in WallTime.ACTIVITIES}
+    if not (total := sum(seconds.values())):
+        return ''
+    return f'wall time {total:.0f} s: ' + ', '.join(f'{name} {value / total:.0%}' for name, value in seconds.items())
 
 
 class MetricsLog:

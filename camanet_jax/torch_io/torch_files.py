@@ -8,6 +8,7 @@ number, a version, facts about the machine, the object, and the keys of the stor
 import functools
 import io
 import math
+import os
 import pickle
 import struct
 import zipfile
@@ -25,6 +26,7 @@ STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
 FORMAT_VERSION = b'3\n'
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 VERSION = 1001
+MOST_COMPRESSED = 100  # unpacked bytes for each of the file; PyTorch itself compresses nothing
 SIGNATURE = MAGIC_NUMBER.to_bytes(10, 'little')  # stands within a file's first bytes
 
 
@@ -32,7 +34,7 @@ def read_zip(path: Path) -> Contents:
     """Opens a zip archive of PyTorch's."""
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:  # the second for a version that no zip has
         raise ValueError(f'a zip archive that is cut short or damaged ({error})') from error
     pickles = [name for name in archive.namelist() if name.split('/', 1)[-1] == 'data.pkl']
     if len(pickles) != 1:
@@ -47,6 +49,10 @@ def read_zip(path: Path) -> Contents:
 def read_record(archive: zipfile.ZipFile, name: str) -> bytes:
     """Reads a member of the archive and verifies its checksum."""
     try:
+        if (size := archive.getinfo(name).file_size) > (
+            most := MOST_COMPRESSED * os.fstat(archive.fp.fileno()).st_size
+        ):
+            raise zipfile.BadZipFile(f'it would unpack to {size:,} bytes, expected at most {most:,}')
         return archive.read(name)
     except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f'its record {name} is missing or damaged ({error})') from error

@@ -6,6 +6,7 @@ other name is an error that says which.
 """
 
 import pickle
+import pickletools
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
@@ -150,8 +151,13 @@ def unpickle(file: BinaryIO) -> tuple[Any, dict[str, str]]:
     Raises:
       ValueError: the pickle is damaged, or asks for something that cannot be read safely.
     """
-    unpickler = RestrictedUnpickler(file)
+    unpickler, start = RestrictedUnpickler(file), file.tell()
     try:
+        for opcode, argument, position in pickletools.genops(file):
+            # Python makes room for as many objects as the highest number given to one.
+            if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and argument > position:
+                raise ValueError(f'a pickle in it is damaged: it numbers its objects up to {argument:,}')
+        file.seek(start)
         return unpickler.load(), unpickler.storages
     except ValueError:
         raise

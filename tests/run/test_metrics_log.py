@@ -5,7 +5,7 @@ import struct
 
 from tensorboardX.proto.event_pb2 import Event
 
-from camanet_jax.run.metrics_log import MetricsLog
+from camanet_jax.run.metrics_log import MetricsLog, WallTime, wall_time_in_words
 
 
 def lines(workdir) -> list[dict]:
@@ -84,3 +84,32 @@ def test_a_validation_that_is_done_again_stands_there_once(tmp_path):
     assert [line['split'] for line in lines(tmp_path)] == ['train', 'train', 'val']
     MetricsLog(tmp_path, 2, validated=False).close()
     assert [line['split'] for line in lines(tmp_path)] == ['train', 'train']
+
+
+def test_wall_time_is_counted_by_activity(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr('time.monotonic', lambda: now[0])
+    clock = WallTime()
+
+    def spend(seconds):
+        now[0] += seconds
+
+    spend(10)
+    with clock.during('input'):
+        spend(2)
+    clock.turn_to('steps')
+    spend(6)
+    with clock.during('validation'):
+        spend(1)
+        first = clock.take()
+        spend(3)
+    spend(4)
+    second = clock.take()
+    assert first == {
+        'time/startup': 10, 'time/steps': 6, 'time/input': 2, 'time/validation': 1, 'time/saving': 0,
+        'time/goodput': 6 / 19,
+    }  # fmt: skip
+    assert (second['time/steps'], second['time/validation'], second['time/goodput']) == (4, 3, 4 / 7)
+    words = 'wall time 26 s: startup 38%, steps 38%, input 8%, validation 15%, saving 0%'
+    assert wall_time_in_words([{'loss': 1.0}, first, second]) == words
+    assert wall_time_in_words([{'loss': 1.0}]) == ''

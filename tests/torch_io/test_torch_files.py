@@ -4,8 +4,9 @@ import pickletools
 import zipfile
 
 import numpy as np
+import pytest
 
-from camanet_jax.torch_io.torch_files import write_zip
+from camanet_jax.torch_io.torch_files import read_zip, write_zip
 
 # What PyTorch's safe reader knows and a state dict needs.
 OPCODES = {
@@ -50,3 +51,16 @@ def test_the_same_weights_make_the_same_file(tmp_path):
     for name in 'ab':
         write_zip(tmp_path / name, {'x': np.ones(2, np.float32)})
     assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+
+
+def test_archives_made_to_fill_the_memory_and_of_no_known_version_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'bomb.pth', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('archive/data.pkl', bytes(10**6))
+    with pytest.raises(ValueError, match='would unpack to 1,000,000 bytes'):
+        read_zip(tmp_path / 'bomb.pth')
+    write_zip(tmp_path / 'new.pth', {'x': np.ones(2, np.float32)})
+    content = bytearray((tmp_path / 'new.pth').read_bytes())
+    content[content.index(b'PK\x01\x02') + 6] = 255
+    (tmp_path / 'new.pth').write_bytes(content)
+    with pytest.raises(ValueError, match='damaged .zip file version 25.5'):
+        read_zip(tmp_path / 'new.pth')

@@ -148,3 +148,8 @@ def test_a_storage_with_too_few_bytes_is_an_error(tmp_path):
         archive.writestr('archive/data/0', bytes(20))
     with pytest.raises(ValueError, match='6 elements of float32, but has 20 bytes'):
         read_state_dict(tmp_path / 'a.pth')
+
+
+def test_an_object_number_that_would_fill_the_memory_is_refused():
+    with pytest.raises(ValueError, match='numbers its objects up to 2,147,483,647'):
+        unpickle(io.BytesIO(pickle.PROTO + b'\2' + pickle.EMPTY_DICT + pickle.LONG_BINPUT + b'\xff\xff\xff\x7f.'))

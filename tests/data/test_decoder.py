@@ -1,0 +1,54 @@
+"""A codec that crashes, hangs or wants all memory costs its film, and the next one is decoded."""
+
+import io
+
+import numpy as np
+import pytest
+from dicom_files import dicom_bytes
+from PIL import Image
+from pydicom.uid import JPEG2000Lossless
+
+from camanet_jax.data import decoder
+from camanet_jax.data.image_files import DamagedImageError, open_grey
+
+CRASH = 'import os; os.kill(os.getpid(), 11)'
+HANG = 'import time; time.sleep(60)'
+GREEDY = 'from camanet_jax.data import decoder, image_files; image_files.decode_dicom = lambda content: bytes(2**40); '
+
+
+def compressed(values):
+    """A film in JPEG 2000."""
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, 'JPEG2000')
+    return dicom_bytes(values, JPEG2000Lossless, file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ('program', 'says'),
+    [
+        (CRASH, r'film.dcm cannot be decoded: its decoder crashed \(exit code -11\)'),
+        (HANG, 'take more than 1 s to decode'),
+        (GREEDY + decoder.SERVE, 'take more than 4,294,967,296 bytes'),
+    ],
+)
+def test_what_a_codec_does_costs_its_film_alone(monkeypatch, program, says):
+    values = np.arange(40 * 36, dtype=np.uint8).reshape(40, 36)
+    while not decoder._idle.empty():
+        decoder._idle.get()
+    with monkeypatch.context() as patched:
+        patched.setattr(decoder, 'SERVE', program)
+        if program == HANG:
+            patched.setattr(decoder, 'SECONDS', 1.0)
+        with pytest.raises(DamagedImageError, match=says):
+            open_grey(compressed(values), 'film.dcm')
+    assert decoder._idle.empty()
+    np.testing.assert_array_equal(open_grey(compressed(values), 'film.dcm'), values)
+    assert decoder._idle.qsize() == 1
+
+
+def test_errors_of_a_film_are_told_and_the_decoder_is_used_again():
+    before = decoder._idle.qsize()
+    for _ in range(2):
+        with pytest.raises(DamagedImageError, match='cannot be decoded'):
+            open_grey(dicom_bytes(np.ones((8, 8), np.uint8), JPEG2000Lossless, b'no film'), 'film.dcm')
+    assert decoder._idle.qsize() == max(before, 1)
