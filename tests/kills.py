@@ -180,6 +180,7 @@ def main() -> int:
     parser.add_argument('--kills', type=int, default=200, help='of all tasks together (default: %(default)s)')
     parser.add_argument('--folder', type=Path, required=True, help='an empty one, for runs and data')
     parser.add_argument('--seed', type=int, default=0, help='of the moments (default: %(default)s)')
+    parser.add_argument('--tasks', default=','.join(TASKS), help='among them (default: %(default)s)')
     options = parser.parse_args()
     folder, moments = options.folder.absolute(), random.Random(options.seed)
     write_study_folder(folder / 'studies', (400, 10, 50), 2)
@@ -188,10 +189,10 @@ def main() -> int:
         (folder / 'films' / film.stem[:-2]).mkdir(parents=True, exist_ok=True)
         shutil.copy(film, folder / 'films' / film.stem[:-2])
     subprocess.run(command('train', folder, folder / 'trained'), cwd=ROOT, check=True)
-    done = []
-    for number, task in enumerate(TASKS):
+    tasks, done = options.tasks.split(','), []
+    for number, task in enumerate(tasks):
         trial = Trial(task, folder, moments)
-        trial.run(options.kills * (number + 1) // len(TASKS) - options.kills * number // len(TASKS))
+        trial.run(options.kills * (number + 1) // len(tasks) - options.kills * number // len(tasks))
         done.append(trial)
     print('\n'.join(trial.line() for trial in done))
     return int(any(trial.faults for trial in done))

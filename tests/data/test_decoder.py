@@ -23,6 +23,12 @@ def compressed(values):
     return dicom_bytes(values, JPEG2000Lossless, file.getvalue())
 
 
+def end_decoders():
+    """Ends the processes that wait for films."""
+    while not decoder._idle.empty():
+        decoder._idle.get()
+
+
 @pytest.mark.parametrize(
     ('program', 'says'),
     [
@@ -33,15 +39,15 @@ def compressed(values):
 )
 def test_what_a_codec_does_costs_its_film_alone(monkeypatch, program, says):
     values = np.arange(40 * 36, dtype=np.uint8).reshape(40, 36)
-    while not decoder._idle.empty():
-        decoder._idle.get()
+    end_decoders()
     with monkeypatch.context() as patched:
         patched.setattr(decoder, 'SERVE', program)
         if program == HANG:
             patched.setattr(decoder, 'SECONDS', 1.0)
         with pytest.raises(DamagedImageError, match=says):
             open_grey(compressed(values), 'film.dcm')
-    assert decoder._idle.empty()
+    assert decoder._idle.qsize() == program.startswith(GREEDY)  # one that tells its error serves on
+    end_decoders()
     np.testing.assert_array_equal(open_grey(compressed(values), 'film.dcm'), values)
     assert decoder._idle.qsize() == 1
 
