@@ -104,15 +104,13 @@ def scale_by_learning_rates() -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def make_optimiser(
-    clip_value: float = 0.1, weight_decay: float = 5e-5, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
-) -> optax.GradientTransformationExtraArgs:
+def make_optimiser(clip_value: float = 0.1, weight_decay: float = 5e-5) -> optax.GradientTransformationExtraArgs:
     """Gradient clipping by value, then g + weight_decay * p, then AMSGrad, then the learning rates."""
     return optax.chain(
         optax.clip(clip_value),
         optax.add_decayed_weights(
             weight_decay, lambda params: map_paths(lambda path: not re.search(WITHOUT_GRADIENT, path), params)
         ),
-        scale_by_amsgrad(b1, b2, eps),
+        scale_by_amsgrad(),
         scale_by_learning_rates(),
     )

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics import bootstrap
-from camanet_jax.metrics.bootstrap import Interval, PairedDifference
+from camanet_jax.metrics.bootstrap import PairedDifference
 from camanet_jax.metrics.constant_baseline import ConstantReport, TrainTexts, copied_share
 from camanet_jax.metrics.protocol import CLEANED, cleaning_facts
 from camanet_jax.metrics.scorer import ReportLabels, Scorer, SetScores
@@ -143,7 +143,10 @@ def split_entry(
         'clinical': scores.clinical,
         'distinct_reports': scorer.distinct(reports),
         'studies': len(predictions),
-        'intervals': _intervals(scores, weights),
+        'intervals': {
+            group: {name: bootstrap.bootstrap_interval(each, weights) for name, each in statistics.items()}
+            for group, statistics in scores.statistics.items()
+        },
     }
     if train is not None:
         entry['copied_from_train'] = copied_share(reports, train, scorer.tokenizer, scorer.max_seq_length)
@@ -168,13 +171,6 @@ def _constant_entry(constant: ConstantReport, scores: SetScores) -> dict:
         'clinical': scores.clinical,
         'train_studies': constant.train_studies,
         'validation_BLEU_4': constant.validation_bleu_4,
-    }
-
-
-def _intervals(scores: SetScores, weights: Int[np.ndarray, 'resamples B']) -> dict[str, dict[str, Interval]]:
-    return {
-        group: {name: bootstrap.bootstrap_interval(s, weights) for name, s in statistics.items()}
-        for group, statistics in scores.statistics.items()
     }
 
 

@@ -11,17 +11,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from camanet_jax.explain import Explanation
-from camanet_jax.reporting.overlays import Scale, attention_scale, overlay, resize_film
-from camanet_jax.reporting.page import (
-    GAP,
-    Cell,
-    Page,
-    draw_grid,
-    draw_labels,
-    draw_scale,
-    draw_section,
-    row_height,
-)
+from camanet_jax.reporting.overlays import Scale, attention_scale, map_scale, overlay, resize_film
+from camanet_jax.reporting.page import GAP, Cell, Page, draw_grid, draw_labels, draw_scale, draw_section, row_height
 
 MARGIN = 28  # pixels
 MAPS_WIDTH, TEXT_WIDTH = 868, 420
@@ -29,7 +20,6 @@ STUDY_WIDTH = MARGIN + MAPS_WIDTH + MARGIN + TEXT_WIDTH + MARGIN
 LEGEND = 48
 MIN_ROWS = 2  # rows of maps, even where the texts are shorter
 WORDS_COLUMNS, WORDS_FILM = 9, 132
-FAINTEST_MAP = 0.1  # maps with a lower maximum are not stretched to full heat
 UNKNOWN = '<unk>'
 FUNCTION_WORDS = frozenset(
     'a an and are as at be been by for from has have in is it its no not of on or than that the there these this to '
@@ -109,9 +99,8 @@ def map_cells(explanation: Explanation) -> list[Cell]:
     cells = [Cell('Film' if explanation.predicting_attention.shape[1] == 1 else 'Films')]
     for name, values in (('VDM', explanation.vdm), ('TDM', explanation.tdm)):
         if values is not None:
-            high = float(values.max())
-            note = f'max {high:.2f}' if high > 0 else 'empty'
-            cells.append(Cell(name, note, values, Scale(0.0, max(high, FAINTEST_MAP))))
+            note = f'max {values.max():.2f}' if values.max() > 0 else 'empty'
+            cells.append(Cell(name, note, values, map_scale(values)))
     return cells
 
 

@@ -15,6 +15,8 @@ COLOURS = colormaps['plasma']
 COLOUR_START = 0.15  # the darkest blues vanish on a dark film
 MAX_OPACITY = 0.7
 OPACITY_POWER = 0.7  # below 1, so that weak heat is easier to see
+HIGH_QUANTILE = 0.9
+FAINTEST_MAP = 0.1  # the least maximum of a map that is shown with full heat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,12 @@ class Scale:
         return np.clip((values - self.low) / (self.high - self.low), 0, 1)
 
 
-def attention_scale(maps: Float[np.ndarray, 'words I height width'], quantile: float = 0.9) -> Scale:
+def map_scale(maps: Float[np.ndarray, '...']) -> Scale:
+    """The scale of a discriminative map, from 0 to its maximum; faint ones are not stretched to full heat."""
+    return Scale(0.0, max(float(maps.max()), FAINTEST_MAP))
+
+
+def attention_scale(maps: Float[np.ndarray, 'words I height width']) -> Scale:
     """One scale for the attention of many words, so that their maps can be compared.
 
     It starts at uniform attention, 1 / P, which shows no heat. It ends at a high quantile of the words' peaks, since
@@ -37,7 +44,7 @@ def attention_scale(maps: Float[np.ndarray, 'words I height width'], quantile: f
     """
     uniform = 1 / maps[0].size if len(maps) else 1.0
     peaks = maps.reshape(len(maps), -1).max(1) if len(maps) else np.zeros(1)
-    return Scale(uniform, max(float(np.quantile(peaks, quantile)), 2 * uniform))
+    return Scale(uniform, max(float(np.quantile(peaks, HIGH_QUANTILE)), 2 * uniform))
 
 
 def upsample(heat: Float[np.ndarray, 'h w'], height: int, width: int) -> Float[np.ndarray, 'height width']:

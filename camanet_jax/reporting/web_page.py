@@ -19,13 +19,12 @@ from PIL import Image
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.explain import Explanation
-from camanet_jax.reporting.overlays import Scale, attention_scale, colour_table
+from camanet_jax.reporting.overlays import Scale, attention_scale, colour_table, map_scale
 
 WEB = Path(__file__).parent / 'web'
 SLOT = re.compile(r'\{\{\s*([\w.]+)\s*\}\}')
 LARGEST_SIDE = 256  # pixels of a film on a page
 JPEG_QUALITY = 85
-FAINTEST_MAP = 0.1  # discriminative maps with a lower maximum are not stretched to full heat
 
 
 def fill_template(name: str, **parts: str) -> str:
@@ -91,7 +90,7 @@ def map_stacks(explanation: Explanation) -> dict[str, Any]:
     for name in ('vdm', 'tdm'):
         maps = getattr(explanation, name)
         if maps is not None:
-            stacks[name] = stack(maps[None], Scale(0.0, max(float(maps.max()), FAINTEST_MAP)))
+            stacks[name] = stack(maps[None], map_scale(maps))
     if explanation.cams is not None:
         stacks['class'] = stack(explanation.cams, Scale(0.0, max(float(explanation.cams.max()), 1e-6)))
     return stacks

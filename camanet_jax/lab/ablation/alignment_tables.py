@@ -4,10 +4,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from camanet_jax.lab.ablation.language_tables import finish
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import printed_name
-from camanet_jax.lab.ablation.tables import HERE, NOT_MEASURED, Row, Table, mean_gain, mean_value, not_measured
+from camanet_jax.lab.ablation.tables import HERE, NOT_MEASURED, Row, Table, finish, mean_gain, mean_value, not_measured
 from camanet_jax.lab.alignment.maps import MEANING
 from camanet_jax.lab.alignment.summary import MEASURES
 
@@ -131,9 +130,7 @@ def seed_gains(
     results: Results, before: str, after: str, gain: Callable[[RunResult, RunResult], float | None]
 ) -> list[float]:
     """The gains for seeds of both systems, where they were measured."""
-    earlier = {run.seed: run for run in results.runs(before)}
-    gains = [gain(run, earlier[run.seed]) for run in results.runs(after) if run.seed in earlier]
-    return [value for value in gains if value is not None]
+    return [value for pair in results.pairs(after, before) if (value := gain(*pair)) is not None]
 
 
 def score_gain(name: str, after: RunResult, before: RunResult) -> float | None:

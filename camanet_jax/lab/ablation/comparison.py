@@ -23,8 +23,8 @@ from camanet_jax.reporting.figures import (
     text_pieces,
     word_cell,
 )
-from camanet_jax.reporting.overlays import Scale, attention_scale, resize_film
-from camanet_jax.reporting.page import BODY, GAP, Cell, Page, draw_cell, draw_section, film_height, row_height
+from camanet_jax.reporting.overlays import Scale, attention_scale
+from camanet_jax.reporting.page import BODY, GAP, Cell, Page, draw_grid, draw_section
 from camanet_jax.reporting.run_report import chosen_rows, load_images
 from camanet_jax.run.workdir import TrainedRun, open_trained
 
@@ -101,8 +101,7 @@ def draw_comparison(
     top = MARGIN + 44
     for system in systems:
         page.text(MARGIN, top + BODY, system.name, weight='bold', fit=page.width - 2 * MARGIN)
-        draw_row(page, top + LABEL, images, system_cells(system, words, scale))
-        top += LABEL + row_height(images, FILM)
+        top = draw_grid(page, MARGIN, top + LABEL, images, system_cells(system, words, scale), columns, FILM)
     if words:
         top = draw_attention_bar(page, top, scale, 'words')
     return page.save(path, draw_reports(page, top + GAP, systems, reference) + MARGIN)
@@ -149,13 +148,6 @@ def system_cells(system: System, words: Sequence[str], scale: Scale) -> list[Cel
             word_cell(written, system.explanation, written.index(word), scale) if known else Cell(word, 'not written')
         )
     return cells
-
-
-def draw_row(page: Page, top: float, images: UInt8[np.ndarray, 'I height width'], cells: Sequence[Cell]) -> None:
-    """Draws a system's cells, left to right."""
-    films = [resize_film(film, film_height(images, FILM), FILM) for film in images]
-    for column, cell in enumerate(cells):
-        draw_cell(page, MARGIN + column * (FILM + GAP), round(top), films, cell)
 
 
 def draw_reports(page: Page, top: float, systems: Sequence[System], reference: str) -> float:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camanet_jax.lab.ablation.language_tables import finish
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import printed_name
-from camanet_jax.lab.ablation.tables import HERE, Row, Table, Value, mean_gain, mean_value
+from camanet_jax.lab.ablation.tables import HERE, Row, Table, Value, finish, mean_gain, mean_value
 from camanet_jax.metrics.bootstrap import CONFIDENCE, Interval, resampling_weights
 
 # Group and name of `metrics.scorer.SetScores.statistics`: three numbers and no more, so that none is picked afterwards.
@@ -38,7 +37,8 @@ def endpoints_table(results: Results) -> Table:
                 cells = (*map(mean_value, values), str(len(runs)))
                 rows.append(Row(results.data_set, f'{printed_name(system)}, {checkpoint}', HERE, cells))
         for before, after in COMPARISONS:
-            if pairs := paired_runs(results, before, after, file):
+            pairs = [pair for pair in results.pairs(after, before) if all(run.has_predictions(file) for run in pair)]
+            if pairs:
                 cells = (*(difference(pairs, file, *endpoint) for endpoint in ENDPOINTS), str(len(pairs)))
                 title = f'{printed_name(before)} to {printed_name(after)}, {checkpoint}'
                 rows.append(Row(results.data_set, title, HERE, cells))
@@ -52,20 +52,12 @@ def endpoints_table(results: Results) -> Table:
     return finish('endpoints', 'Endpoints', columns, rows, results, notes)
 
 
-def paired_runs(results: Results, before: str, after: str, file: str) -> list[tuple[RunResult, RunResult]]:
-    """Runs of two systems with the same seed that both have a predictions file."""
-    earlier, later = (
-        {run.seed: run for run in results.runs(system) if run.has_predictions(file)} for system in (before, after)
-    )
-    return [(earlier[seed], later[seed]) for seed in sorted(earlier.keys() & later.keys())]
-
-
 def difference(pairs: Sequence[tuple[RunResult, RunResult]], file: str, group: str, name: str) -> Value:
     """The mean difference over seeds, with its interval over seeds and studies."""
     scores = [[run.scored(file).statistics[group][name] for run in pair] for pair in pairs]
     studies = resampling_weights(len(scores[0][0].summands))
     seeds = resampling_weights(len(pairs), seed=1) / len(pairs)  # [resamples, seeds]
-    resampled = np.stack([after.resampled(studies) - before.resampled(studies) for before, after in scores], 1)
+    resampled = np.stack([after.resampled(studies) - before.resampled(studies) for after, before in scores], 1)
     low, high = np.quantile((resampled * seeds).sum(1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    gains = mean_gain([after.value() - before.value() for before, after in scores])
+    gains = mean_gain([after.value() - before.value() for after, before in scores])
     return gains._replace(interval=Interval(float(low), float(high)))

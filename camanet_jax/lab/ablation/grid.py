@@ -22,9 +22,9 @@ from camanet_jax import configuration, sharding
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, write_predictions
 from camanet_jax.experiment import open_split
-from camanet_jax.lab import alignment
 from camanet_jax.lab.ablation.selection import measure_selection
 from camanet_jax.lab.ablation.systems import TIMED, system_config
+from camanet_jax.lab.alignment import measurement
 from camanet_jax.run.files import read_json, write_json, write_text
 from camanet_jax.run.provenance import code_in_words, code_version, in_rows, run_provenance
 from camanet_jax.run.workdir import TrainedRun, open_trained
@@ -185,7 +185,7 @@ def measure_alignment(workdir: Path, run: TrainedRun, source: Source) -> None:
     """Writes alignment.json, with the reason where the data have no lesion masks."""
     del source  # the measurement opens its splits
     if run.experiment.config.data.name == 'synthetic':
-        alignment.write(workdir, alignment.measure(run, split='test'))
+        measurement.write(workdir, measurement.measure(run, split='test'))
     else:
         write_json(workdir / ALIGNMENT, {'not_measured': 'The data set has no lesion masks.'})
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from camanet_jax.lab.ablation.language_tables import finish
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import PAPER_SWEEP, SWEPT
-from camanet_jax.lab.ablation.tables import HERE, PAPER, Row, Table, mean_value, not_measured
+from camanet_jax.lab.ablation.tables import HERE, PAPER, Row, Table, finish, mean_value, not_measured
 from camanet_jax.reporting.curves import COLOURS, decorate, save
 from camanet_jax.reporting.paper import paper_table
 
@@ -15,12 +14,12 @@ COLUMNS = ('BLEU_4', 'BLEU_1', 'CIDEr', 'clinical_F1')
 PUBLISHED_K = {'IU-Xray': 0.25, 'MIMIC-CXR': 0.30}  # of Table I
 
 
-def sweep(results: Results, system: str = 'camanet') -> dict[float, list[RunResult]]:
-    """Finished runs of a system by k, the configuration's own k included."""
+def sweep(results: Results) -> dict[float, list[RunResult]]:
+    """Finished runs of CAMANet by k, the configuration's own k included."""
     by_k: dict[float, list[RunResult]] = {}
     for name, runs in results.by_system.items():
         swept = SWEPT.fullmatch(name)
-        if name == system or (swept and swept['system'] == system):
+        if name == 'camanet' or (swept and swept['system'] == 'camanet'):
             for run in runs:
                 by_k.setdefault(run.config['loss']['topk'], []).append(run)
     return dict(sorted(by_k.items()))

@@ -6,18 +6,7 @@ from decimal import Decimal
 
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import PRINTED_NAMES, SWEPT, printed_name
-from camanet_jax.lab.ablation.tables import (
-    HERE,
-    NOT_MEASURED,
-    PAPER,
-    Row,
-    Table,
-    Value,
-    command_for,
-    mean_value,
-    not_measured,
-    provenance_notes,
-)
+from camanet_jax.lab.ablation.tables import HERE, PAPER, Row, Table, Value, finish, mean_value, not_measured
 from camanet_jax.reporting.paper import paper_table
 
 AVERAGED = ('BLEU_1', 'BLEU_2', 'BLEU_3', 'BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')
@@ -26,7 +15,6 @@ ROUGE_NOTE = (
     'The paper prints ROUGE-L of CAMANet on IU-Xray as 0.404 in Table I and as 0.407 in Table IV; its AVG '
     'delta of 22.8% follows from 0.407 (0.404 gives 22.7%).'
 )
-FOREIGN_NOTE = "Rows of another data set than the paper's cannot be compared with its values, only with each other."
 
 
 def average_delta(scores: Sequence[float | None], base: Sequence[float | None]) -> float | None:
@@ -85,13 +73,12 @@ def own_row(results: Results, system: str) -> Row:
 
 def own_delta(results: Results, system: str) -> Value | None:
     """The gain of the mean scores over Base's, and the deviation of single seeds' gains, over the seeds of both."""
-    base = {run.seed: run for run in results.runs('base')}
-    pairs = [(run, base[run.seed]) for run in results.runs(system) if run.seed in base]
+    pairs = results.pairs(system, 'base')
     if system == 'base' or not pairs:
         return None
-    ours, theirs = zip(*pairs, strict=True)
-    names = [name for name in AVERAGED if name in ours[0].scores['cut']]
-    delta = average_delta(*([statistics.fmean(language(runs, name)) for name in names] for runs in (ours, theirs)))
+    sides = list(zip(*pairs, strict=True))
+    names = [name for name in AVERAGED if name in pairs[0][0].scores['cut']]
+    delta = average_delta(*([statistics.fmean(language(runs, name)) for name in names] for runs in sides))
     gains = [average_delta(*([run.scores['cut'][name] for name in names] for run in pair)) for pair in pairs]
     if delta is None or None in gains:
         return None
@@ -149,26 +136,3 @@ def beside_previous_studies(
     else:
         rows.append(not_measured(results.data_set, 'CAMANet', len(paper.columns)))
     return finish(name, f'Table {number}: {paper.title}', paper.columns, rows, results, notes, ['camanet'])
-
-
-def finish(
-    name: str,
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Row],
-    results: Results,
-    notes: Sequence[str],
-    systems: Sequence[str] | None = None,
-    missing: Sequence[str] | None = None,
-) -> Table:
-    """Adds notes with the commands for missing rows and with the provenance of our own.
-
-    Args:
-      systems: those whose runs give our rows; None for all.
-      missing: the systems of the commands; by default `systems`.
-    """
-    data_sets = dict.fromkeys(row.data_set for row in rows if row.cells[0] == NOT_MEASURED)
-    commands = [command_for(data_set, results, missing or systems) for data_set in data_sets]
-    foreign = () if any(row.data_set == results.data_set for row in rows if row.source == PAPER) else (FOREIGN_NOTE,)
-    notes = (*notes, *foreign, *commands, *provenance_notes(results, systems))
-    return Table(name, title, tuple(columns), tuple(rows), notes)

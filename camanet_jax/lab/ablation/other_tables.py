@@ -6,10 +6,9 @@ from decimal import Decimal
 import jax
 
 from camanet_jax.configuration import recipe
-from camanet_jax.lab.ablation.language_tables import finish
-from camanet_jax.lab.ablation.results import Results, RunResult
+from camanet_jax.lab.ablation.results import Results
 from camanet_jax.lab.ablation.systems import TIMED, printed_name, system_config
-from camanet_jax.lab.ablation.tables import HERE, PAPER, Cell, Row, Table, mean_value, not_measured
+from camanet_jax.lab.ablation.tables import HERE, PAPER, Cell, Row, Table, finish, mean_value, not_measured
 from camanet_jax.lab.benchmarks.workload import PUBLISHED_VOCABULARIES, Workload
 from camanet_jax.reporting.paper import paper_table
 
@@ -53,7 +52,7 @@ def table_6(results: Results) -> Table:
         rows += [Row(data_set, name, PAPER, in_seconds(values, printed['Base'])) for name, values in printed.items()]
         if data_set != results.data_set:
             rows += [not_measured(data_set, name, len(columns)) for name in printed]
-    rows += pair_rows(results, len(columns), cost_cells)
+    rows += pair_rows(results, len(columns), lambda system: cost_cells(results, system))
     notes = (
         'The paper prints minutes. Here a training epoch is the median time of a step times the steps of an '
         'epoch, and a test epoch one pass over the test split, search included; compilation counts in neither. '
@@ -68,14 +67,13 @@ def in_seconds(minutes: Sequence[Decimal], base: Sequence[Decimal]) -> tuple[Cel
     return (*(f'{60 * value:.1f}' for value in minutes), *ratios)
 
 
-def cost_cells(results: Results, runs: Sequence[RunResult]) -> tuple[Cell, ...]:
+def cost_cells(results: Results, system: str) -> tuple[Cell, ...]:
     """Seconds of a training epoch and of a test pass, and their ratios to Base's of the same seed."""
-    base = {run.seed: run for run in results.runs('base') if run.cost}
-    measured = [run for run in runs if run.cost]
+    measured = [run for run in results.runs(system) if run.cost]
+    pairs = [pair for pair in results.pairs(system, 'base') if all(run.cost for run in pair)]
     seconds, ratios = [], []
     for measure in (lambda run: run.train_epoch_seconds, lambda run: run.cost['test_seconds']):
         seconds.append(mean_value([measure(run) for run in measured], decimals=1))
-        pairs = [(run, base[run.seed]) for run in measured if run.seed in base]
         ratios.append(mean_value([measure(run) / measure(of_base) for run, of_base in pairs], decimals=2))
     return (*seconds, *ratios)
 
@@ -90,7 +88,8 @@ def table_7(results: Results) -> Table:
     ]
     for data_set, system, number in published_parameters():
         rows.append(Row(data_set, printed_name(system), HERE, parameter_cells(number)))
-    rows += pair_rows(results, 2, lambda _, runs: parameter_cells(measured_parameters(runs)))
+    measured = {name: [run.cost['parameters'] for run in results.runs(name) if run.cost] for name in TIMED}
+    rows += pair_rows(results, 2, lambda system: parameter_cells(next(iter(measured[system]), None)))
     notes = (
         "The rows of IU-Xray and MIMIC-CXR count this code's parameters at the paper's size, with the "
         "vocabularies of the authors' checkpoints (761 and 4,336 rows); nothing is trained for them.",
@@ -98,20 +97,15 @@ def table_7(results: Results) -> Table:
     return finish('table_7', f'Table VII: {paper.title}', ('millions', 'parameters'), rows, results, notes, TIMED)
 
 
-def measured_parameters(runs: Sequence[RunResult]) -> int | None:
-    """The number of parameters of a system's runs, where it was measured."""
-    return next((run.cost['parameters'] for run in runs if run.cost), None)
-
-
 def parameter_cells(number: int | None) -> tuple[Cell, ...]:
     """A number of parameters in millions, and exact."""
     return (None, None) if number is None else (f'{number / 1e6:.2f}', f'{number:,}')
 
 
-def pair_rows(results: Results, columns: int, cells: Callable) -> list[Row]:
+def pair_rows(results: Results, columns: int, cells: Callable[[str], tuple[Cell, ...]]) -> list[Row]:
     """Our rows of Base and CAMANet."""
     return [
-        Row(results.data_set, printed_name(system), HERE, cells(results, results.runs(system)))
+        Row(results.data_set, printed_name(system), HERE, cells(system))
         if results.runs(system)
         else not_measured(results.data_set, printed_name(system), columns)
         for system in TIMED

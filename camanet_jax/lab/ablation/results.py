@@ -143,6 +143,11 @@ class Results:
         """The finished runs of a system."""
         return self.by_system.get(system, [])
 
+    def pairs(self, system: str, base: str) -> list[tuple[RunResult, RunResult]]:
+        """The finished runs of two systems with the same seed."""
+        others = {run.seed: run for run in self.runs(base)}
+        return [(run, others[run.seed]) for run in self.runs(system) if run.seed in others]
+
     def every_run(self) -> list[RunResult]:
         """The finished runs of all systems."""
         return [run for runs in self.by_system.values() for run in runs]

@@ -43,15 +43,10 @@ def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
         for row in np.flatnonzero(batch['valid']):
             ids = batch['tokens'][row, :-1]
             words = [BOUNDARY, *(experiment.tokenizer.words[i - 1] for i in ids[1:] if i)]
-            observations = positive_observations(source, batch['index'][row])
+            labels = zip(OBSERVATIONS, source.labels[batch['index'][row]], strict=True)
+            observations = [name for name, label in labels if label == 1 and name != 'No Finding']
             studies.append(study_selection(output, row, words, observations, experiment.config.model.tdm_norm))
     return summarise(studies)
-
-
-def positive_observations(source: Source, position: int) -> list[str]:
-    """The observations with a positive pseudo-label, without No Finding."""
-    labels = zip(OBSERVATIONS, source.labels[position], strict=True)
-    return [name for name, label in labels if label == 1 and name != 'No Finding']
 
 
 def study_selection(

@@ -16,6 +16,7 @@ NOT_GIVEN, NOT_MEASURED = '–', 'not measured'
 PAPER, HERE = 'paper', 'here'
 
 SCRIPT = 'python scripts/run_ablations.py'
+FOREIGN_NOTE = "Rows of another data set than the paper's cannot be compared with its values, only with each other."
 
 
 class Value(NamedTuple):
@@ -101,7 +102,7 @@ def provenance_notes(results: Results, systems: Sequence[str] | None = None) -> 
     names = dict.fromkeys(run.system for run in runs)
     parts = '; '.join(f'{name}: {_of_system(results, name)}' for name in names)
     recorded = [run.scores_file['provenance'] for run in runs]
-    versions = dict.fromkeys(_versions(entry['versions']) for entry in recorded)
+    versions = dict.fromkeys(', '.join(map(' '.join, entry['versions'].items())) for entry in recorded)
     devices = dict.fromkeys(entry['device'] for entry in recorded)
     return (
         f'Rows "here": {results.config_file}, split test, protocol cut, ± sample standard deviation over seeds. '
@@ -118,31 +119,40 @@ def _of_system(results: Results, name: str) -> str:
     return f'{variants}, seeds {seeds}, steps {steps}'
 
 
-def _versions(versions: dict[str, str]) -> str:
-    return ', '.join(f'{name} {version}' for name, version in versions.items())
-
-
-def unfinished(results: Results) -> list[str]:
-    """The systems of the paper or the grid without a run."""
-    known = dict.fromkeys([*PRINTED_NAMES, *results.systems])
-    return [system for system in known if not results.runs(system)]
-
-
-def papers_systems(data_set: str) -> list[str]:
-    """The systems of Table IV for a data set."""
-    printed = paper_table('IV').data_sets[data_set]
-    return [system for system, name in PRINTED_NAMES.items() if name in printed]
-
-
 def command_for(data_set: str, results: Results, systems: Sequence[str] | None = None) -> str:
     """A note with the command that measures the missing rows of a data set."""
-    files = {name: f'configs/{stem}.py' for stem, name in DATA_SETS.items()}
-    own = data_set == results.data_set
-    file = results.config_file if own else files[data_set]
-    stem = file.rsplit('/', 1)[-1].removesuffix('.py')
-    asked = systems or (unfinished(results) if own else papers_systems(data_set))
-    data_flag = '' if own else f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
+    if data_set == results.data_set:
+        file, output, flag = results.config_file, 'ablation', ''
+        missing = [name for name in dict.fromkeys([*PRINTED_NAMES, *results.systems]) if not results.runs(name)]
+    else:
+        recipe = next(stem for stem, name in DATA_SETS.items() if name == data_set)
+        file, output = f'configs/{recipe}.py', f'ablation_{recipe}'
+        flag = f' --config.data_dir=/data/{"iu_xray" if data_set == "IU-Xray" else "mimic_cxr"}'
+        missing = [key for key, name in PRINTED_NAMES.items() if name in paper_table('IV').data_sets[data_set]]
     return (
-        f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(asked)} --seeds={results.seeds} '
-        f'--output=runs/{"ablation" if own else f"ablation_{stem}"}{data_flag}`'
+        f'Not measured, {data_set}: `{SCRIPT} --config={file} --systems={",".join(systems or missing)} '
+        f'--seeds={results.seeds} --output=runs/{output}{flag}`'
     )
+
+
+def finish(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    results: Results,
+    notes: Sequence[str],
+    systems: Sequence[str] | None = None,
+    missing: Sequence[str] | None = None,
+) -> Table:
+    """Adds notes with the commands for missing rows and with the provenance of our own.
+
+    Args:
+      systems: those whose runs give our rows; None for all.
+      missing: the systems of the commands; by default `systems`.
+    """
+    data_sets = dict.fromkeys(row.data_set for row in rows if row.cells[0] == NOT_MEASURED)
+    commands = [command_for(data_set, results, missing or systems) for data_set in data_sets]
+    foreign = () if any(row.data_set == results.data_set for row in rows if row.source == PAPER) else (FOREIGN_NOTE,)
+    notes = (*notes, *foreign, *commands, *provenance_notes(results, systems))
+    return Table(name, title, tuple(columns), tuple(rows), notes)

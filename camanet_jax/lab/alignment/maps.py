@@ -94,14 +94,9 @@ def explain_studies(
         images = np.stack([row['images'] for row in rows])
         tokens = {
             'generated': np.asarray(search(images, run.variables, jax.random.key(config.seed)))[:size],
-            'reference': np.stack([reference_words(row['tokens']) for row in rows]),
+            'reference': np.stack([np.append(row['tokens'][1:], np.int32(0)) for row in rows]),  # without BOS
         }
         yield from zip(chunk, explain_texts(run, images, tokens), strict=False)
-
-
-def reference_words(tokens: Int[np.ndarray, ' L']) -> Int[np.ndarray, ' L']:
-    """Word ids padded with 0 from a batch's row of ids (BOS first), of the same length."""
-    return np.append(tokens[1:], tokens.dtype.type(0))
 
 
 def explain_texts(

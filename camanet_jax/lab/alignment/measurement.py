@@ -107,7 +107,8 @@ def measure_alignment(
     """Measures a run, and its baseline unless that has been measured on the split; prints and compares them."""
     rows = {}
     for folder in [workdir, *([baseline] if baseline else [])]:
-        if folder == workdir or not is_measured(folder, split):
+        measured = (folder / SUMMARY).exists() and read_json(folder / SUMMARY)['split'] == split
+        if folder == workdir or not measured:
             config = get_config(str(folder))
             if data_dir:
                 config.data_dir = data_dir
@@ -118,8 +119,3 @@ def measure_alignment(
         rows[folder] = read_json_lines(folder / LESIONS)
     if baseline:
         print(f'\n{workdir} above {baseline}\n{format_comparison(compare_rows(rows[workdir], rows[baseline]))}')
-
-
-def is_measured(folder: Path, split: str) -> bool:
-    """Tells whether the workdir has the files of this split."""
-    return (folder / SUMMARY).exists() and read_json(folder / SUMMARY)['split'] == split

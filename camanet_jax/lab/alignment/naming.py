@@ -10,6 +10,7 @@ from camanet_jax.labeling.rule_labeler import label_report
 from camanet_jax.reporting.figures import FUNCTION_WORDS
 
 SENTENCE_END = '.'
+_labels = functools.lru_cache(maxsize=4096)(label_report)  # of a sentence
 
 
 def naming_positions(words: Sequence[str], observation: str) -> list[int]:
@@ -34,11 +35,6 @@ def _sentences(words: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
             if position > start:
                 yield start, list(words[start:position])
             start = position + 1
-
-
-@functools.lru_cache(maxsize=4096)
-def _labels(sentence: str) -> dict[str, int]:
-    return label_report(sentence)
 
 
 def _covered(sentence: list[str], text: str, observation: str) -> list[int]:

@@ -8,7 +8,6 @@ measured: operations of a matrix product, bytes of a copy.
 import dataclasses
 import resource
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -38,31 +37,23 @@ class Peaks:
 
 
 def measure_peaks(dtype: jnp.dtype) -> Peaks:
-    """Peaks of the first device for arrays of `dtype`, at JAX's default precision."""
-    return Peaks(matrix_peak(dtype), copy_peak())
-
-
-def matrix_peak(dtype: jnp.dtype) -> float:
-    """Best rate over square products of growing size."""
-    best = 0.0
+    """Peaks of the first device, at JAX's default precision: of products of `dtype` the best rate over square matrices
+    of growing size, of copies that of the largest array tried, since smaller ones may stay in a cache.
+    """
+    matrix_peak = 0.0
     for side in SIDES:
         matrix = jax.random.normal(jax.random.key(0), (side, side), dtype)
         seconds = measure({'product': partial(jax.jit(jnp.matmul), matrix, matrix)}, REPEATS)['product'].minimum
-        best = max(best, 2 * side**3 / seconds)
+        matrix_peak = max(matrix_peak, 2 * side**3 / seconds)
         if seconds > LONG_ENOUGH:
             break
-    return best
-
-
-def copy_peak() -> float:
-    """Rate of the largest array that was tried: smaller ones may stay in a cache."""
     for size in MEBIBYTES:
         array = jnp.ones(size * 2**20 // 4, jnp.float32)
         # A change of sign reads and writes like a copy, which XLA would leave out.
         seconds = measure({'copy': partial(jax.jit(jnp.negative), array)}, REPEATS)['copy'].minimum
         if seconds > LONG_ENOUGH:
             break
-    return 2 * array.nbytes / seconds
+    return Peaks(matrix_peak, 2 * array.nbytes / seconds)
 
 
 class Cost(NamedTuple):
@@ -124,8 +115,3 @@ def program_memory(compiled: jax.stages.Compiled) -> dict[str, int]:
         'temporary_bytes': temporary,
         'program_bytes': arguments + results + temporary,
     }
-
-
-def kept_arrays(loss: Callable[[Any], Any], params: Any) -> list[jax.ShapeDtypeStruct]:
-    """Arrays that the forward pass of `loss(params)` keeps for the backward pass."""
-    return jax.tree.leaves(jax.eval_shape(lambda params: jax.vjp(loss, params)[1], params))

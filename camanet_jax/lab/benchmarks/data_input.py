@@ -24,15 +24,15 @@ def run(
     Args:
       workload: whose configured data set is read.
       repeats: batches timed per worker.
-      workers: numbers of loading processes to try; by default 0, 1, 2, 4, ... up to the number of cores.
+      workers: numbers of loading processes to try; by default 0 (threads of this one), 1, 2, 4, ... up to the cores.
       step_seconds: what a training step takes on the device to be fed, from the `train` benchmark.
     """
     config = workload.config
     source = open_split(config, 'train')
     tokenizer = build_tokenizer(config, source)
-    workers = workers or worker_numbers(usable_cores())
+    powers = (2**i for i in range(usable_cores().bit_length()))
     rows = []
-    for number in workers:
+    for number in workers or (0, *powers):
         changed = config.copy_and_resolve_references()
         changed.data.num_workers = number
         rows.append(row(Experiment(changed, tokenizer), source, number, repeats, step_seconds))
@@ -48,11 +48,6 @@ def run(
         'workers': rows,
         'notes': list(NOTES),
     }
-
-
-def worker_numbers(cores: int) -> tuple[int, ...]:
-    """0 (threads of this process), then powers of two up to `cores`."""
-    return (0, *(2**i for i in range(cores.bit_length()) if 2**i <= cores))
 
 
 def row(experiment: Experiment, source, workers: int, repeats: int, step_seconds: float | None) -> dict[str, Any]:

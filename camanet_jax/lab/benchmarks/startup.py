@@ -46,17 +46,10 @@ def run(workload: Workload, config_file: Path, flags: Sequence[str]) -> dict[str
     """
     open_splits(workload.config)
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            '-m',
-            'camanet_jax.main',
-            f'--config={config_file}',
-            f'--config.compile_cache={folder}/cache',
-            *flags,
-        ]
-        rows = [
-            {'start': name, 'seconds': seconds_to_first_step(command, Path(folder) / name)} for name in ('cold', 'warm')
-        ]
+        command = [sys.executable, '-m', 'camanet_jax.main', f'--config={config_file}', *flags]
+        command.append(f'--config.compile_cache={folder}/cache')
+        seconds = {name: seconds_to_first_step(command, Path(folder) / name) for name in ('cold', 'warm')}
+    rows = [{'start': name, 'seconds': value} for name, value in seconds.items()]
     described = workload.describe(workload.config.batch_size)
     del described['vocabulary_size']  # the run reads its own
     return {'workload': described, 'starts': rows, 'notes': list(NOTES)}

@@ -17,16 +17,7 @@ import jax.numpy as jnp
 
 from camanet_jax import losses, sharding
 from camanet_jax.experiment import dtype
-from camanet_jax.lab.benchmarks.cost import (
-    Cost,
-    achieved,
-    cost_of,
-    gradient_cost,
-    kept_arrays,
-    measure_peaks,
-    peak_memory,
-    program_memory,
-)
+from camanet_jax.lab.benchmarks import cost
 from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import Workload
 from camanet_jax.models.camanet import Camanet, input_mask, normalise_images
@@ -55,7 +46,7 @@ def run_step(workload: Workload, repeats: int) -> dict[str, Any]:
         'speed': speed(workload, timing),
         'step': timing.as_dict(),
         'compilation': {'lower_seconds': step.lowering, 'compile_seconds': step.compiling},
-        'memory': peak_memory() | program_memory(step.compiled),
+        'memory': cost.peak_memory() | cost.program_memory(step.compiled),
     }
 
 
@@ -67,7 +58,7 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     made.stepper()
     part_args = part_arguments(workload, (variables['params'], variables['batch_stats']))
     kept = sum(array.size * array.dtype.itemsize for array in kept_by_pass(workload, part_args))
-    memory_use = peak_memory() | program_memory(made.compiled) | {'kept_bytes': kept}
+    memory_use = cost.peak_memory() | cost.program_memory(made.compiled) | {'kept_bytes': kept}
 
     traces = {
         name: jax.jit(program).trace(*part_args) for name, program in prefixes(workload.experiment.model()).items()
@@ -75,15 +66,17 @@ def run(workload: Workload, repeats: int) -> dict[str, Any]:
     programs = {name: partial(program.lower().compile(), *part_args) for name, program in traces.items()}
     timings = measure({**programs, 'update': made.stepper}, repeats)
     step = timings['update']
-    peaks = measure_peaks(dtype(config.dtype))
-    backward = gradient_cost(traces['backward'], programs['backward'].func, jax.device_count())
-    cost = step_cost(workload, gradient_cost(made.traced, made.compiled), backward, variables['params'])
+    # Prefixes were timed on one accumulated part.
+    whole = {name: timings[name].times(config.accumulate) for name in programs} | {'update': step}
+    peaks = cost.measure_peaks(dtype(config.dtype))
+    backward = cost.gradient_cost(traces['backward'], programs['backward'].func, jax.device_count())
+    total = step_cost(workload, cost.gradient_cost(made.traced, made.compiled), backward, variables['params'])
     return {
         'workload': workload.describe(config.batch_size) | {'accumulate': config.accumulate},
         'speed': speed(workload, step),
         'step': step.as_dict(),
-        'split': split(whole_batch(timings, config.accumulate)),
-        'achieved': achieved(cost, step.median, peaks),
+        'split': split(whole),
+        'achieved': cost.achieved(total, step.median, peaks),
         'peaks': peaks.as_dict(),
         'memory': memory_use,
         'notes': list(NOTES),
@@ -167,22 +160,21 @@ def kept_by_pass(workload: Workload, part_args: tuple) -> list[jax.ShapeDtypeStr
     """Arrays that the forward pass over one part keeps for the backward pass, before compilation."""
     params, *others = part_args
     model = workload.experiment.model()
-    return kept_arrays(lambda params: loss(params, *others, model=model)[0], params)
+
+    def backward(params):
+        return jax.vjp(lambda params: loss(params, *others, model=model)[0], params)[1]
+
+    return jax.tree.leaves(jax.eval_shape(backward, params))
 
 
-def whole_batch(timings: dict, parts: int) -> dict:
-    """Prefixes were timed on one accumulated part: times of all the parts."""
-    return {name: timing if name == 'update' else timing.times(parts) for name, timing in timings.items()}
-
-
-def step_cost(workload: Workload, step: Cost, backward: Cost, params) -> Cost:
+def step_cost(workload: Workload, step: cost.Cost, backward: cost.Cost, params) -> cost.Cost:
     """The step's cost with every part of the batch and every round of the memory counted."""
     config, model = workload.config, workload.experiment.model()
     parts = config.accumulate
     embedded = jnp.zeros((config.batch_size // jax.device_count() // parts, config.model.width), model.dtype)
     one_round = jax.jit(memory_round(model)).lower(params, embedded, jax.random.key(0)).compile()
     rounds = config.data.max_seq_length - 1
-    return step.and_also(backward, parts - 1).and_also(cost_of(one_round), parts * (rounds - 1))
+    return step.and_also(backward, parts - 1).and_also(cost.cost_of(one_round), parts * (rounds - 1))
 
 
 def backbone(model: Camanet, batch: dict[str, jax.Array]):

@@ -123,20 +123,11 @@ def check_schedules(path: Path, where: str, report: Report):
 
 def check_schedule(schedule: dict[str, Any], where: str, report: Report):
     """One schedule: settings, and the rates [update, group] that were used."""
-    settings = (
-        'lr_backbone',
-        'lr_decoder',
-        'warmup_epochs',
-        'warmup_lr',
-        'decay_epochs',
-        'decay_rate',
-        'steps_per_epoch',
-        'epochs',
-        'used',
-    )
+    names = {field: 'warmup_lr' if field == 'warmup_from' else field for field in Schedule._fields[:-1]}
+    settings = (*names.values(), 'steps_per_epoch', 'epochs', 'used')
     if odd := sorted(set(settings) ^ set(schedule)):
         raise ValueError(f'expected {", ".join(settings)}; missing or unread: {", ".join(odd)}')
-    fields = {key: schedule['warmup_lr' if key == 'warmup_from' else key] for key in Schedule._fields[:-1]}
+    fields = {field: schedule[name] for field, name in names.items()}
     wanted = Schedule(**fields, schedule_lag=VARIANTS['official']['optimiser.schedule_lag'])
     epoch_steps = schedule['steps_per_epoch']
     rates = [wanted.rates(i, epoch_steps) for i in range(schedule['epochs'] * epoch_steps)]
@@ -151,7 +142,7 @@ def check_chexbert(path: Path, where: str, report: Report, method: Method):
     double = arrays['logits'].dtype == np.float64
     tolerance = (DOUBLE if method.x64 and double else SINGLE).forward
     # A missing logit is NaN on both sides; where only one side lacks it, its value is the error.
-    close = Close(tolerance, scale=largest_number, part=np.nan_to_num)
+    close = Close(tolerance, part=np.nan_to_num)
     rules = {'cls_hidden': Close(tolerance), 'logits': close, 'classes': Identical()}
 
     def checks(weights: Mapping[str, np.ndarray]) -> dict[str, list[Check]]:
@@ -174,11 +165,6 @@ def chexbert_values(arrays: Arrays, weights: Mapping[str, np.ndarray], dtype: An
         'logits': np.where(np.isneginf(logits), np.nan, logits),
         'classes': logits.argmax(-1),
     }
-
-
-def largest_number(reference: np.ndarray) -> np.ndarray:
-    """One scale for an array: its largest magnitude, missing values left out."""
-    return np.asarray(np.nanmax(np.abs(reference)) or 1.0)
 
 
 def check_tokenizer(path: Path, where: str, report: Report, data_root: Path):

@@ -3,19 +3,11 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import jax
 
+from camanet_jax.lab.parity import fixture_checks
 from camanet_jax.lab.parity.conditioning import FLOAT32, RULE, Method
-from camanet_jax.lab.parity.fixture_checks import (
-    check_chexbert,
-    check_optimiser,
-    check_schedules,
-    check_tokenizer,
-    check_transforms,
-    check_vtac,
-)
 from camanet_jax.lab.parity.model_folder import FILES, check_model_folder
 from camanet_jax.lab.parity.relatives import check_relative
 from camanet_jax.lab.parity.report import Report
@@ -23,9 +15,15 @@ from camanet_jax.lab.parity.variant_checks import check_variants
 from camanet_jax.run.files import read_json
 
 SETTINGS_FILE = 'reference.json'
-FIXTURES = {'vtac.npz': check_vtac, 'optimiser.npz': check_optimiser, 'lr_schedules.json': check_schedules}
-DATA_FIXTURES = {'tokenizer.json.gz': check_tokenizer, 'transforms.npz': check_transforms}
-MODEL_FIXTURES = {'variants.npz': check_variants, 'chexbert.npz': check_chexbert}
+UNREAD = 'unread: no check knows this file'
+FIXTURES = {
+    'vtac.npz': fixture_checks.check_vtac,
+    'optimiser.npz': fixture_checks.check_optimiser,
+    'lr_schedules.json': fixture_checks.check_schedules,
+}
+DATA_FIXTURES = {'tokenizer.json.gz': fixture_checks.check_tokenizer, 'transforms.npz': fixture_checks.check_transforms}
+MODEL_FIXTURES = {'variants.npz': check_variants, 'chexbert.npz': fixture_checks.check_chexbert}
+ALL_FIXTURES = [*FIXTURES, *DATA_FIXTURES, *MODEL_FIXTURES]
 
 
 def check_parity(
@@ -35,14 +33,13 @@ def check_parity(
     device: str = 'cpu',
     data_root: Path | None = None,
     json_path: Path | None = None,
-    stream: TextIO = sys.stdout,
 ) -> bool:
     """Compares all folders on the first `device` of that kind. Returns True if something was compared and none missed.
 
     Raises:
       ValueError: there is no such device.
     """
-    report = Report(stream)
+    report = Report(sys.stdout)
     chosen = find_device(device)
     computed = f'{method.dtype}, products in {"float64" if method.x64 else method.precision}'
     report.say(f'# {chosen.device_kind} ({chosen.platform}), {computed}{f"; {RULE}" if method.conditioning else ""}')
@@ -72,12 +69,14 @@ def check_folder(folder: Path, report: Report, method: Method, data_root: Path):
     """A folder with a reference.json is a model folder; any other is searched for model folders and single files."""
     paths = [folder] if (folder / SETTINGS_FILE).exists() else list(interesting(folder))
     if not paths:
-        wanted = ', '.join([SETTINGS_FILE, *all_fixtures()])
+        wanted = ', '.join([SETTINGS_FILE, *ALL_FIXTURES])
         report.miss(folder.name, f'expected one of {wanted} in {folder}, found none')
     for path in paths:
         where = path.relative_to(folder.parent).as_posix()
         if path.is_dir():
-            check_strays(path, where, report)
+            for name in sorted(file.relative_to(path).as_posix() for file in path.rglob('*.npz')):
+                if name not in FILES:
+                    report.miss(f'{where}/{name}', UNREAD)
             relative = 'system' in read_json(path / SETTINGS_FILE)
             report.guard(where, check_relative if relative else check_model_folder, path, where, report, method)
         elif path.name in FIXTURES:
@@ -87,7 +86,7 @@ def check_folder(folder: Path, report: Report, method: Method, data_root: Path):
         elif path.name in MODEL_FIXTURES:
             report.guard(where, MODEL_FIXTURES[path.name], path, where, report, method)
         else:
-            report.miss(where, 'unread: no check knows this file')
+            report.miss(where, UNREAD)
 
 
 def interesting(folder: Path) -> Iterator[Path]:
@@ -95,17 +94,5 @@ def interesting(folder: Path) -> Iterator[Path]:
     models = {path.parent for path in folder.rglob(SETTINGS_FILE)}
     for path in sorted(folder.rglob('*')):
         inside_model = any(model in path.parents for model in models)
-        if path in models or not inside_model and (path.suffix == '.npz' or path.name in all_fixtures()):
+        if path in models or not inside_model and (path.suffix == '.npz' or path.name in ALL_FIXTURES):
             yield path
-
-
-def check_strays(folder: Path, where: str, report: Report):
-    """Array files of a model folder that no check reads."""
-    for path in sorted(folder.rglob('*.npz')):
-        if path.relative_to(folder).as_posix() not in FILES:
-            report.miss(f'{where}/{path.relative_to(folder).as_posix()}', 'unread: no check knows this file')
-
-
-def all_fixtures() -> list[str]:
-    """Names of the single files that have a check."""
-    return [*FIXTURES, *DATA_FIXTURES, *MODEL_FIXTURES]

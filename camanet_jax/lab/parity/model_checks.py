@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax.lab.parity.model_values import loss_row
 from camanet_jax.lab.parity.reference_weights import projections
 from camanet_jax.lab.parity.report import Arrays, Check
 from camanet_jax.lab.parity.rules import BEAM_SCORES, RUNNING_STATISTICS, Close, Identical, Tolerances, own_value
@@ -26,11 +25,6 @@ def forward_checks(values: Mapping[str, Any], tolerances: Tolerances) -> Checks:
         key: [Check(value, Identical() if np.asarray(value).dtype == bool else Close(tolerances.forward))]
         for key, value in values.items()
     }
-
-
-def loss_checks(terms: Mapping[str, float], tolerances: Tolerances) -> Checks:
-    """CE, BCE, MSE and total, each relative to itself."""
-    return {'losses': [Check(loss_row(terms, 'total'), Close(tolerances.forward, own_value))]}
 
 
 def gradient_checks(arrays: Arrays, gradients: Mapping[str, Any], tolerances: Tolerances) -> Checks:

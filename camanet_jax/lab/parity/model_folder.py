@@ -14,7 +14,7 @@ from camanet_jax.lab.parity.conditioning import Method, Movement
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
-from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Identical
+from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Close, Identical, own_value
 from camanet_jax.models import Camanet
 from camanet_jax.optim import LearningRates
 from camanet_jax.run.files import read_json
@@ -107,13 +107,7 @@ def read_case(
     """The batch in `arrays` and the weights that the folder's manifest and seed give."""
     check_batch(arrays, settings)
     dtype = jnp.float64 if x64 else jnp.float32
-    batch = {
-        'images': arrays['images_u8'],
-        'tokens': arrays['report_ids'].astype(np.int32),
-        'token_mask': arrays['report_mask'].astype(dtype),
-        'labels': arrays['labels'].astype(dtype),
-        'valid': np.ones(len(arrays['labels']), bool),
-    }
+    batch = model_values.make_batch(arrays, arrays['labels'], dtype)
     weights = draw_state_dict(read_json(folder / 'manifest.json'), settings['weights_seed'])
     fields = {'topk': settings['topk'], 'dtype': dtype, 'param_dtype': dtype} | dict(sizes or {})
     return Case(settings, batch, weights, Camanet(vocabulary_size=settings['vocab_size'] + 1, **fields))
@@ -180,7 +174,7 @@ def pass_checks(case: Case, variant: str, name_values, files) -> list[dict[str, 
         held = {key: value for key, value in values.items() if arrays.file != FILES[1] or key in HELD_IN_DOUBLE}
         checks.append(
             model_checks.forward_checks(held, tolerances)
-            | model_checks.loss_checks(terms, tolerances)
+            | {'losses': [Check(model_values.loss_row(terms, 'total'), Close(tolerances.forward, own_value))]}
             | model_checks.gradient_checks(arrays, gradients, tolerances)
         )
     return checks

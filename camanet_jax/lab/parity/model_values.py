@@ -29,13 +29,24 @@ def model_fields(variant: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name in Camanet.__dataclass_fields__}
 
 
+def make_batch(arrays: Mapping[str, np.ndarray], labels: np.ndarray, dtype: Any) -> dict[str, np.ndarray]:
+    """The batch of a reference's inputs, as the pipeline makes it."""
+    return {
+        'images': arrays['images_u8'],
+        'tokens': arrays['report_ids'].astype(np.int32),
+        'token_mask': arrays['report_mask'].astype(dtype),
+        'labels': labels.astype(dtype),
+        'valid': np.ones(len(labels), bool),
+    }
+
+
 @dataclass(frozen=True)
 class Case:
     """A batch, weights and settings to compute with.
 
     Attributes:
       settings: the folder's reference.json.
-      batch: images, tokens, token_mask, labels, valid; as the pipeline makes them.
+      batch: of `make_batch`.
       weights: arrays by the official checkpoint's names.
       network: the model of the full system; its variant is set by `model`.
     """

@@ -55,14 +55,8 @@ def read_case(folder: Path, settings: Mapping[str, Any], arrays: Arrays, method:
     config.update(variant='official', dtype=method.dtype)
     words = (UNKNOWN, *(f'word{i}' for i in range(1, settings['vocab_size'])))
     experiment = Experiment(fill_variant(config), Tokenizer(words, config.data.cleaner))
-    studies = len(arrays['images_u8'])
-    batch = {
-        'images': arrays['images_u8'],
-        'tokens': arrays['report_ids'].astype(np.int32),
-        'token_mask': arrays['report_mask'].astype(method.dtype),
-        'labels': np.full((studies, len(OBSERVATIONS)), np.nan, method.dtype),
-        'valid': np.ones(studies, bool),
-    }
+    unlabelled = np.full((len(arrays['images_u8']), len(OBSERVATIONS)), np.nan)
+    batch = model_values.make_batch(arrays, unlabelled, method.dtype)
     weights = draw_state_dict(
         read_json(folder / 'manifest.json'),
         settings['weights_seed'],

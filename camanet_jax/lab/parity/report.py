@@ -1,6 +1,5 @@
 """The lines of a parity report. A key that is missing, or that no check reads, is a line that fails."""
 
-import json
 import math
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ import numpy as np
 
 from camanet_jax.lab.parity.conditioning import Movement
 from camanet_jax.lab.parity.rules import Close, Identical
+from camanet_jax.run.files import write_json
 
 HEADER = f'{"name":64} {"absolute":>9} {"relative":>9} {"limit":>9} {"moved":>9}  ok'
 
@@ -154,4 +154,4 @@ class Report:
             return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
         lines = [{key: plain(value) for key, value in line._asdict().items()} for line in self.lines]
-        path.write_text(json.dumps({**facts, 'ok': self.ok, 'lines': lines}, indent=1) + '\n', encoding='utf-8')
+        write_json(path, {**facts, 'ok': self.ok, 'lines': lines})

@@ -22,8 +22,8 @@ def whole(array: np.ndarray) -> np.ndarray:
 
 
 def largest_value(reference: np.ndarray) -> np.ndarray:
-    """One scale for an array: its largest magnitude (1 where it is all zero)."""
-    return np.asarray(np.abs(reference).max() or 1.0)
+    """One scale for an array: its largest magnitude, NaN left out (1 where it is all zero)."""
+    return np.asarray(np.nanmax(np.abs(reference)) or 1.0)
 
 
 def own_value(reference: np.ndarray) -> np.ndarray:

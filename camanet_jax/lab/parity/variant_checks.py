@@ -22,13 +22,13 @@ SYSTEMS = {'base': {'vdmae': False, 'vtac': False}, 'clip': {'vtac': False, 'con
 CLIP_WEIGHT = 0.1
 
 
-def check_variants(path: Path, where: str, report: Report, method: Method, sizes: Mapping[str, Any] | None = None):
+def check_variants(path: Path, where: str, report: Report, method: Method):
     """Compares log-probabilities, losses and gradients of both systems."""
     arrays = load_arrays(path)
     manifest = read_json(path.parent / MANIFEST)
     folder = path.parent / BATCH_FOLDER
     settings = read_settings(folder / 'reference.json')
-    case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), method.x64, sizes)
+    case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), method.x64)
     checks, moved, left_out = {}, {}, []
     unit = method.unit(double=False)
     for system, fields in SYSTEMS.items():

@@ -11,10 +11,9 @@ from tiny import TRAIN
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.explain import Explanation
-from camanet_jax.lab.alignment import measure
 from camanet_jax.lab.alignment.lesions import ANY, Lesion
 from camanet_jax.lab.alignment.maps import MEANING, ExplainedStudy
-from camanet_jax.lab.alignment.measurement import by_map, measure_split
+from camanet_jax.lab.alignment.measurement import by_map, measure, measure_split
 from camanet_jax.lab.alignment.summary import MEASURES
 from camanet_jax.run.workdir import TrainedRun, open_trained
 

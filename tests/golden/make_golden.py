@@ -1,6 +1,6 @@
 """Writes the part of a folder of reference values that the repository carries: numbers only, the large arrays left out.
 
-python -m camanet_jax.lab.parity.golden REFERENCE tests/golden
+python tests/golden/make_golden.py REFERENCE tests/golden
 """
 
 import json
