@@ -133,7 +133,7 @@ class Evaluator:
         return SplitResult(rows, jax.tree.map(float, means), join('tokens')[order], join('labels')[order], skipped)
 
     def rows(self, part: dict[str, Any], source: Source) -> list[dict[str, Any]]:
-        """A batch's lines of the predictions file; METEOR starts on them already."""
+        """A batch's lines of the predictions file; METEOR starts on them at once."""
         rows = [self.row(source, part, i) for i in np.flatnonzero(part['valid'])]
         nlg.align_ahead(self.compared(rows), [row['reference'] for row in rows])
         return rows

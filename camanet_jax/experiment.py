@@ -93,7 +93,7 @@ class Experiment:
         return losses.weights(self.config.loss) | dict(extra)
 
     def extra_metrics(self) -> dict[str, Metric]:
-        """The metrics that the configuration adds, by what they are called."""
+        """The metrics that the configuration adds, by name."""
         return extensions.find_all('evaluation.metrics', self.config.evaluation.metrics)
 
     def check(self) -> None:

@@ -101,7 +101,7 @@ def positive(batch: Batch) -> Bool[Array, ' B']:
 
 
 def studies(batch: Batch) -> Bool[Array, ' B']:
-    """Every study that is one."""
+    """All studies, without the rows that only pad the batch."""
     return batch['valid']
 
 
@@ -165,7 +165,7 @@ REPORT_MEANS = {'tokens': (report_nll, target_tokens), 'reports': (mean_report_n
 
 
 def report_loss(mean: str) -> Loss:
-    """The report's row of the table: a mean over the batch's target tokens, or over reports of each one's own mean."""
+    """The report's row of the table: a mean over the batch's target tokens, or over the reports' own means."""
     if mean not in REPORT_MEANS:
         raise ValueError(f'Expected loss.report_mean to be one of {sorted(REPORT_MEANS)}, got {mean!r}.')
     per_study, denominator = REPORT_MEANS[mean]

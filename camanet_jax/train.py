@@ -194,7 +194,7 @@ class Training:
         self.checkpoints.save(step, state, run)
 
     def save_at_once(self, state: TrainState, step: int) -> None:
-        """Saves before the run ends in an error; not where other processes, which know nothing of it, would have to."""
+        """Saves before the run ends in an error; not with several processes, since the others do not know of it."""
         if jax.process_count() == 1:
             self.save(state, step)
             self.checkpoints.wait()

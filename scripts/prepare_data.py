@@ -24,10 +24,10 @@ from camanet_jax.run.command_line import expand_home
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = parser.add_subparsers(dest='kind', required=True)
-    iu_xray = _add_kind(kinds, 'iu_xray', "Open-i's archives, packed or unpacked", store='original')
-    mimic = _add_kind(kinds, 'mimic_cxr', 'MIMIC-CXR-JPG 2.x and the reports of MIMIC-CXR', store='256')
-    folder = _add_kind(kinds, 'folder', 'own data: annotation.json or a CSV', store='original')
+    commands = parser.add_subparsers(dest='kind', required=True)
+    iu_xray = _add_kind(commands, 'iu_xray', "Open-i's archives, packed or unpacked", store='original')
+    mimic = _add_kind(commands, 'mimic_cxr', 'MIMIC-CXR-JPG 2.x and the reports of MIMIC-CXR', store='256')
+    folder = _add_kind(commands, 'folder', 'own data: annotation.json or a CSV', store='original')
     for each in (iu_xray, mimic):
         each.add_argument('--annotation', type=Path, metavar='FILE', help="R2Gen's annotation.json, whose choices rule")
         each.add_argument(
@@ -58,8 +58,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _add_kind(kinds, name: str, text: str, store: str) -> argparse.ArgumentParser:
-    kind = kinds.add_parser(name, help=text, description=text)
+def _add_kind(commands, name: str, text: str, store: str) -> argparse.ArgumentParser:
+    kind = commands.add_parser(name, help=text, description=text)
     kind.add_argument('--source', type=Path, required=True, metavar='DIR')
     kind.add_argument('--output', type=Path, required=True, metavar='DIR')
     kind.add_argument(

@@ -1,1 +1,1 @@
-"""A local demo in the browser: films in, a report out that can be questioned. Not for clinical use."""
+"""A local demo in the browser: films in, a report out that can be explored. Not for clinical use."""

@@ -65,9 +65,9 @@ _JPEG_FRAMES = {
 
 def transfer_syntax(file: BinaryIO) -> str | None:
     """Finds the UID of the pixels' coding without reading anything else; None where it is not said. Rewinds."""
-    found = _SYNTAX.search(file.read(_HEAD))
+    match = _SYNTAX.search(file.read(_HEAD))
     file.seek(0)
-    return found and found[1].decode()
+    return match and match[1].decode()
 
 
 def read_size(file: BinaryIO) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def not_blank(film: Image.Image, name: str) -> Image.Image:
 
 
 def is_dicom(file: BinaryIO) -> bool:
-    """Tells whether DICOM's mark is at its offset; rewinds to the start of the file."""
+    """Tells whether the file has DICOM's magic bytes; rewinds it to the start."""
     head = file.read(_DICOM_MARK_END)
     file.seek(0)
     return head.endswith(_DICOM_MARK) and len(head) == _DICOM_MARK_END

@@ -149,7 +149,7 @@ def open_sources(
 ) -> list[Source]:
     """Opens splits, after preparing the whole data set where that has not been done.
 
-    The films are compared with those that the records were made from once, not once a split.
+    The films are compared with those that the records were made from; once, not once per split.
 
     Args:
         splits: Of 'train', 'val' and 'test'.
@@ -214,7 +214,7 @@ def _writable(folder: Path) -> bool:
 
 
 def prepare(builder: tfds.core.DatasetBuilder, **download_options: Any) -> None:
-    """Writes the builder's records unless they exist; kills and runs side by side do no harm.
+    """Writes the builder's records unless they exist; safe against kills and concurrent runs.
 
     TFDS writes into a folder 'incomplete.*' and renames it at the end; a lock keeps a second run waiting, and
     protects the removal of such folders that a killed run left.

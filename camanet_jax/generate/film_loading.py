@@ -77,7 +77,7 @@ def _result(item: Item, future: Future) -> Loaded:
 
 
 def in_batches(loaded: Iterable[Loaded], size: int) -> Iterator[list[Loaded]]:
-    """Groups results into lists with `size` that are no errors; the last may have fewer."""
+    """Groups results into lists that hold `size` results without an error; the last may hold fewer."""
     batch, good = [], 0
     for item, result in loaded:
         batch.append((item, result))

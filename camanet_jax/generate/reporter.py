@@ -60,7 +60,7 @@ class GeneratedReport:
 
 
 def batch_shape(studies: int, most: int) -> int:
-    """The smallest power of two from `studies` on, at most `most`, so that few shapes of batches are compiled."""
+    """The smallest power of two that is at least `studies`, capped at `most`: few shapes of batches are compiled."""
     return min(most, 1 << max(studies - 1, 0).bit_length())
 
 
@@ -72,7 +72,7 @@ class ReportWriter:
         self._search = cache(self._make_search)
 
     def write(self, loaded: Iterable[Loaded], count: int, beam_size: int | None = None) -> Iterator[Loaded]:
-        """Replaces films by reports; each batch is sent to the device before the results of the last are processed."""
+        """Turns films into reports; each batch is sent to the device before the results of the last are processed."""
         size, started = batch_shape(count, self._config.evaluation.batch_size), None
         beam_size = self._config.search.beam_size if beam_size is None else beam_size
         for number, batch in enumerate(in_batches(loaded, size)):

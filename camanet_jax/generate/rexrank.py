@@ -90,7 +90,7 @@ def reports(
 
 
 def films(study: Mapping[str, Any], images: Path, views: int) -> tuple[Path, ...]:
-    """The films that are there, frontal first and the key film before others; the first and the last of too many."""
+    """The existing films, frontal first and the key film before others; of too many, the first and the last."""
     names = listed(study.get('image_path'))
     sides = [*listed(study.get('frontal_lateral')), *[''] * len(names)]
     order = {

@@ -139,7 +139,7 @@ def label_missing(reports: Mapping[str, str], labeler: Labeler, journal: Journal
 
 
 def checksum(report: str) -> int:
-    """CRC-32 of a report, by which a change is noticed."""
+    """CRC-32 of a report, which shows a change."""
     return zlib.crc32(report.encode('utf-8', 'surrogatepass'))
 
 

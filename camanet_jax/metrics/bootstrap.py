@@ -88,7 +88,7 @@ def paired_bootstrap(
 
 
 def paired_permutation(system: StudyStatistics, baseline: StudyStatistics, permutations: int, seed: int = 0) -> float:
-    """Two-sided p-value of "which system wrote which report of a study is chance", never below 1 / (permutations + 1).
+    """Two-sided p-value of "chance decided which system wrote which report", never below 1 / (permutations + 1).
 
     Each permutation swaps the systems' reports in half of the studies, drawn by `seed`.
     """

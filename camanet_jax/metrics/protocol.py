@@ -1,6 +1,6 @@
 """The protocols `cut`, `full`, `raw` and `rexrank`: each turns a report into the string that is compared.
 
-Language scores of this field depend on what was done to the texts before, so no score is given
+Language scores in this field depend on how the texts were prepared, so no score is given
 without its protocol:
 
 `cut`, the field's: report and reference are cleaned, words outside the train vocabulary become
@@ -38,7 +38,7 @@ def compared_strings(protocol: str, texts: Iterable[str], tokenizer: Tokenizer, 
 
 
 def one_line(text: str) -> str:
-    """A text with blanks for its line ends: as scored, it is the same text. (IU X-Ray's cleaner keeps them.)"""
+    """A text with blanks for its line ends, which is scored the same. (IU X-Ray's cleaner keeps them.)"""
     return _LINE_END.sub(' ', text)
 
 

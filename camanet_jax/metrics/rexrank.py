@@ -36,7 +36,7 @@ def rexrank_scores(reports: Sequence[str], references: Sequence[str], embed: Emb
 def bleu_2(reports: Sequence[str], references: Sequence[str]) -> Float[np.ndarray, ' B']:
     """BLEU-2 of each study: lower case, a blank before full stops, words between blanks.
 
-    No common bigram counts as a tenth of one, since fast_bleu, which ReXrank uses, smooths so.
+    No common bigram counts as a tenth of one, since fast_bleu, which ReXrank uses, smooths this way.
     """
     smoothing = SmoothingFunction().method1
     return np.array(

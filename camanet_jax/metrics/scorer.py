@@ -31,7 +31,7 @@ class ReportLabels(NamedTuple):
     Attributes:
         labels: 1, 0, -1 (uncertain) and -2 (blank); or binary ones: 1, 0, -1 (ignored).
         source: where they come from, as it stands beside the clinical scores.
-        binary: what uncertain observations became, only the file's author knows.
+        binary: True where only the file's author knows what uncertain observations became.
     """
 
     labels: Int[np.ndarray, 'B Y']
@@ -83,7 +83,7 @@ class Scorer:
         predicted: ReportLabels | None = None,
         target: ReportLabels | None = None,
     ) -> SetScores:
-        """Score reports against whole references, both as written or cleaned.
+        """Scores reports against whole references, both as written or cleaned.
 
         Args:
             predicted, target: labels of the reports and of the references, where they are not to be read off them.

@@ -22,7 +22,7 @@ _FAULTS_SHOWN = 10
 
 
 def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
-    """Raise one ValueError that names everything wrong with the rows of a predictions file."""
+    """Raises one ValueError that names everything wrong with the rows of a predictions file."""
     if not predictions:
         raise ValueError('Expected at least one prediction, got none.')
     faults, seen = [], set()

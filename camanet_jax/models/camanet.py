@@ -89,8 +89,8 @@ class Camanet(nn.Module):
       topk: k, the share of a report's words that VTAC selects; `tdm_count`: how it is rounded.
       matmul_precision: of float32 products on GPU and TPU, by JAX's names: 'default' is the platform's fastest,
         'highest' float32; None leaves it to `jax.default_matmul_precision`. Products that make class logits, maps and
-        similarities are 'highest' whatever it says.
-      dtype: of the computation. param_dtype: of the parameters, and, whatever the dtype, of sums over words, the
+        similarities are always 'highest'.
+      dtype: of the computation. param_dtype: of the parameters and, regardless of dtype, of sums over words, the
         memory, attention probabilities and logits.
     """
 

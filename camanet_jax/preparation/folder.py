@@ -106,7 +106,7 @@ def read_store(folder: str | Path) -> str:
 
 
 def read_facts(folder: str | Path) -> dict[str, Any]:
-    """What `dataset.json` tells of a folder; nothing where there is none."""
+    """The facts in a folder's `dataset.json`; empty where there is none."""
     path = Path(folder) / FACTS_FILE
     return read_json_object(path) if path.exists() else {}
 

@@ -53,8 +53,8 @@ def shared_between(splits: Sequence[Source]) -> Iterator[str]:
             for study in source.studies:
                 for path in study.image_paths:
                     films[side][content.get(path, path)] = study.id
-                    if found := _PATIENT.search(path):
-                        patients[side][found[1] or found[2]] = study.id
+                    if match := _PATIENT.search(path):
+                        patients[side][match[1] or match[2]] = study.id
         for what, (left, right) in (('films', films), ('patients', patients)):
             if shared := [f'{left[key]} and {right[key]}' for key in left if key in right]:
                 studies = summarise(shared, 'pair of studies', 'pairs of studies')

@@ -159,7 +159,7 @@ def is_punctuation(word: str) -> bool:
 
 
 def important_positions(words: Sequence[str], explanation: Explanation) -> list[int]:
-    """Places of the most important words, first the most important; each word once, without punctuation.
+    """Positions of the most important words, most important first; each word once, without punctuation.
 
     With VTAC these are the words it selected, by rank. Without, content words by how peaked their attention is.
     """

@@ -115,7 +115,7 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
 
 
 def wall_time(metrics: Path) -> str:
-    """What the run's time went into; empty where that is not known."""
+    """The breakdown of the run's time; empty where it is unknown."""
     return wall_time_in_words(read_metrics(metrics)) if metrics.exists() else ''
 
 

@@ -150,7 +150,7 @@ class Checkpoints:
         return self.first_whole(self.read_run)['selection']['best_step']
 
     def first_whole(self, restore: Callable[[int], Restored], first: int | None = None) -> Restored:
-        """What `restore` makes of a step: `first`, or else the newest that is not damaged.
+        """The result of `restore` for a step: `first`, or else the newest that is not damaged.
 
         Raises:
           DamagedCheckpoint: all are.
@@ -253,12 +253,12 @@ class StopSignal:
         return self._received.name
 
     def noted(self) -> bool:
-        """Tells whether one has come to this process."""
+        """Tells whether a signal has reached this process."""
         return self._received is not None
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Within, a signal raises `Stopped`, unless there are other processes, which would wait for this one."""
+        """A context in which a signal raises `Stopped`, unless other processes would wait for this one."""
         self._interrupts = jax.process_count() == 1
         if self._interrupts and self.noted():
             raise Stopped
@@ -296,7 +296,7 @@ class SaveClock:
 
 
 def agreed(wish: bool, step: int) -> bool:
-    """Tells all processes whether any of them has the wish; several processes confer only every so many steps."""
+    """Tells all processes whether any of them asks for it; several processes confer only every so many steps."""
     if jax.process_count() == 1:
         return wish
     if step % STEPS_BETWEEN_AGREEMENTS:

@@ -12,7 +12,7 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class WorkerDied(ValueError):
-    """A helper process was killed, or gives nothing more; threads that wait for it never end."""
+    """A helper process was killed, or no longer answers; threads that wait for it never end."""
 
 
 def begin(index: int, count: int) -> None:

@@ -37,7 +37,7 @@ class OtherScores(NamedTuple):
 
 
 def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) -> None:
-    """Writes the compared strings as the path's name asks.
+    """Writes the compared strings in the format that the path's name asks for.
 
     x.json             for third_party/radeval: {"ids", "protocol", "references", "hypotheses"}, and "contexts" (age and
                        indication, or null) where a ReXrank file gives them

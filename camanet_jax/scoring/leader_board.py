@@ -1,4 +1,4 @@
-"""A leader board of one's own: any number of systems on the same studies, and how sure their differences are.
+"""Your own leader board: any number of systems on the same studies, and how certain their differences are.
 
 Every other system is compared with the first, by a paired bootstrap and a paired permutation test over studies;
 p-values are corrected by Holm (1979) over all tests of the board. The best constant report is a system, and how many
@@ -27,7 +27,7 @@ class System(NamedTuple):
 
     Attributes:
       reports: in the order of the studies.
-      distinct, copied: how many different reports; the share that train, where it is known, holds word for word.
+      distinct, copied: the number of different reports; the share that train, where it is known, holds word for word.
     """
 
     reports: list[str]

@@ -32,7 +32,7 @@ class Studies(NamedTuple):
     Attributes:
       predictions: {"id", "report", "reference_full"} per study, by id, and "reference_raw" where the references are
         as written.
-      split: of the data set; None where nothing tells.
+      split: of the data set; None where it is unknown.
       references: where they come from.
       order: ids in the order of the predictions file.
       left_out: ids of studies whose report, in a ReXrank file, has none of the sections that are compared.

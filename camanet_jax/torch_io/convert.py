@@ -38,7 +38,7 @@ CONTRASTIVE_WEIGHT = 0.1  # of the paper's CLIP ablation, where the configuratio
 def convert_from_torch(
     file: Path, config: ConfigDict, output: Path, *, annotation: Path | None = None, vocabulary: Path | None = None
 ) -> None:
-    """Makes the workdir `output` from a checkpoint; evaluation, generation and `init_from` take it as any other.
+    """Makes the workdir `output` from a checkpoint; evaluation, generation and `init_from` treat it like any other.
 
     Args:
       file: any file that `read_state_dict` reads.

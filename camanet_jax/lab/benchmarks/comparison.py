@@ -22,7 +22,7 @@ NETWORKS = {'DenseNet': 'densenet121', 'ResNet': 'resnet101'}
 
 
 def run(workload: Workload, repeats: int) -> dict[str, Any]:
-    """Times both.
+    """Times both programs.
 
     Raises:
       ValueError: torchvision is not installed, or has no such network, or one of another size.
@@ -76,7 +76,7 @@ def extractor_step(workload: Workload, images: jax.Array) -> tuple[Callable[[], 
 
 
 def torchvision_step(films: np.ndarray, network: str, dtype: str) -> tuple[Callable[[], None], dict[str, Any]]:
-    """The same of torchvision's network on films [B, I, height, width], and what it runs on."""
+    """The same program of torchvision's network on films [B, I, height, width], and facts about it."""
     try:
         torch, models = importlib.import_module('torch'), importlib.import_module('torchvision.models')
     except ImportError as error:

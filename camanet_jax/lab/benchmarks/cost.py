@@ -63,7 +63,7 @@ class Cost(NamedTuple):
     bytes: float
 
     def and_also(self, other: 'Cost', times: int = 1) -> 'Cost':
-        """This program, and another one so many times."""
+        """The cost of this program, and of another that runs `times` times."""
         return Cost(self.flops + times * other.flops, self.bytes + times * other.bytes)
 
 
@@ -79,7 +79,7 @@ def flops_of(traced: jax.stages.Traced) -> float:
 
 
 def gradient_cost(traced: jax.stages.Traced, compiled: jax.stages.Compiled, devices: int = 1) -> Cost:
-    """The cost of a program that holds gradients of convolutions and is spread over so many devices."""
+    """The cost of a program that holds gradients of convolutions and is spread over `devices`."""
     return cost_of(compiled)._replace(flops=flops_of(traced) / devices)
 
 

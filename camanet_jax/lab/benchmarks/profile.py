@@ -47,7 +47,7 @@ class Event(NamedTuple):
 
 
 def run(workload: Workload, steps: int) -> dict[str, Any]:
-    """Profiles so many steps after three of warming up."""
+    """Profiles steps, after three to warm up."""
     stepper = compile_step(workload).stepper
     for _ in range(3):
         jax.block_until_ready(stepper())

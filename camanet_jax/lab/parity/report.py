@@ -25,7 +25,7 @@ class Check(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One comparison; `ok` is None for what was not compared, `moved` the own movement that the limit comes from."""
+    """One comparison; `ok` is None for what was not compared, `moved` the movement from which the limit comes."""
 
     name: str
     absolute: float | None
