@@ -213,7 +213,7 @@ def open_splits(config: ConfigDict, splits: Sequence[str] = SPLITS) -> list[Sour
         cache_dir=config.cache_dir or None,
         extra_views=data.extra_views,
         **data.options.to_dict(),
-        **({'section': data.section} if data.section else {}),
+        **({'section': data.section} if data.get('section') else {}),  # older runs have none
     )
     for split, source in zip(splits, sources, strict=True):
         if source.faults and data.on_damaged_image == 'raise':

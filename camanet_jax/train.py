@@ -18,6 +18,8 @@ from camanet_jax.data.schema import check_labels
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator
 from camanet_jax.experiment import Experiment, build_tokenizer, open_splits
+from camanet_jax.metrics import nlg
+from camanet_jax.preparation.folder import require_space
 from camanet_jax.preparation.sanity import warn_of_data
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
 from camanet_jax.run.checkpoint import Checkpoints, SaveClock, Stopped, StopSignal, has_checkpoint
@@ -49,6 +51,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     check_labels(train_source.studies, config.data_dir or config.data.name)
     experiment = Experiment(config, build_tokenizer(config, train_source))
     experiment.check()
+    nlg.find_meteor()
     warn_of_data(splits, experiment.tokenizer, config.data.max_seq_length)
     epoch_steps = steps_per_epoch(train_source, config.batch_size)
     LOG.info(
@@ -67,6 +70,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
 def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     """Trains from the newest checkpoint, or from `weights`, to the end, and writes the scores."""
+    require_space(training.checkpoints.missing_bytes(training.state_template()), workdir, 'checkpoints')
     # 2. The state: the newest checkpoint's, or a fresh one.
     if training.checkpoints.latest_step() is None:
         start, state = 0, with_initial_weights(training.make_state(), weights, training.mesh)

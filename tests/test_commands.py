@@ -22,6 +22,7 @@ NOT_RUN = {  # pattern of a command: why it is not run here
     r'^python3 -m venv \.venv': 'installs everything; the environments below are made by the same steps',
     r'^python third_party/radeval': 'downloads RadEval and its models',
     r'^(srun|gcloud) ': 'needs a cluster',
+    r'tests/(kills|test_fuzz)\.py': 'takes hours, or minutes; test_fuzz.py runs a part',
     r'--labeler=chexbert': "needs CheXbert's weights",
     r'--device=gpu|^CAMANET_TEST_DEVICE|--step_only|py profile': 'needs a GPU',
     r'\w\.py:|(quick|vit_run|table_run|make_table)\.py|=runs/loss': 'test_extend_docs.py runs it',

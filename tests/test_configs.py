@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from front_door import ROOT
 
-from camanet_jax.configuration import VARIANTS, fill_variant, recipe
+from camanet_jax.configuration import VARIANTS, differences, fill_variant, recipe
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.train_step import init_state, train_step
@@ -132,3 +132,10 @@ def test_a_recipe_is_found_from_any_folder_and_its_neighbours_can_be_imported(tm
     assert recipe(tmp_path / 'mine.py').epochs == 2
     with pytest.raises(ValueError, match=r'one of the recipes ablation, .*base, .*vdmae \(in .*\); got configs/iu.py'):
         recipe('configs/iu.py')
+
+
+def test_a_field_that_an_older_run_lacks_differs_only_where_it_is_filled():
+    older, newer = {'data': {'views': 2}}, {'data': {'views': 2, 'section': ''}}
+    assert differences(older, newer) == differences(newer, older) == []
+    newer['data']['section'] = 'impression'
+    assert differences(older, newer) == ["data.section: '(absent)' in the workdir, 'impression' now"]

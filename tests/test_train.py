@@ -135,3 +135,10 @@ def test_a_model_that_writes_one_report_for_all_is_warned_of(caplog):
     assert not caplog.text
     warn_of_few_reports(4, 100)
     assert 'Only 4 different reports for 100 studies' in caplog.text
+
+
+def test_what_could_stop_a_run_at_its_end_is_said_before_its_first_step(trained):
+    log = (trained.parent / 'unbroken.log').read_text(encoding='utf-8')
+    before = log[: log.index('Training 1/') if 'Training 1/' in log else log.index('Validating')]
+    assert 'METEOR is left out' in before and 'Disk: checkpoints need' in before  # Java is not on its path
+    assert 'of the words of train are outside the vocabulary' in before

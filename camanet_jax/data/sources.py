@@ -20,6 +20,7 @@ from jaxtyping import Int8
 
 from camanet_jax import extensions
 from camanet_jax.data.schema import DETAILS, OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
+from camanet_jax.run.files import naming
 
 LOG = logging.getLogger(__name__)
 
@@ -231,7 +232,7 @@ def prepare(builder: tfds.core.DatasetBuilder, **download_options: Any) -> None:
         for leftover in parent.glob('incomplete.*'):
             shutil.rmtree(leftover)
         without_stats = dict(try_download_gcs=False, compute_stats=tfds.download.ComputeStatsMode.SKIP)
-        with _without_tfds_bars():
+        with _without_tfds_bars(), naming(Path(builder.data_path)):
             config = tfds.download.DownloadConfig(**without_stats, **download_options)
             builder.download_and_prepare(download_config=config)
 

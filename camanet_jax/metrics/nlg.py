@@ -98,6 +98,12 @@ def align_ahead(hypotheses: Sequence[str], references: Sequence[str]) -> None:
         meteor.counts(_checked(hypotheses), _checked(references))
 
 
+def find_meteor() -> None:
+    """Starts METEOR, or warns now, rather than when it is wanted, of what stands in."""
+    if shared_meteor() is None:
+        shared_wordnet()
+
+
 def _checked(texts: Sequence[str]) -> list[str]:
     # ROUGE splits at single spaces, and METEOR reads lines.
     return [' '.join(text.split()) for text in texts]

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from camanet_jax import losses
+from camanet_jax.run.files import replacing
 from camanet_jax.run.metrics_log import read_metrics
 
 # Okabe and Ito's colours, which any colour vision can tell apart.
@@ -151,7 +152,7 @@ def decorate(axes: Axes, title: str) -> None:
 
 def save(figure: Figure, path: Path) -> Path:
     """Writes a PNG file, and makes its folder where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
-    figure.savefig(path, facecolor='white')
+    with replacing(path) as temporary:
+        figure.savefig(temporary, facecolor='white', format='png')
     return path

@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.metrics.classification import PRESENT
 from camanet_jax.reporting.overlays import Scale, colour_bar, overlay, resize_film
+from camanet_jax.run.files import replacing
 
 DPI = 100
 BODY = 14  # font sizes in pixels
@@ -99,8 +100,8 @@ class Page:
     def save(self, path: str | Path, height: float) -> Path:
         """Writes `height` pixels of the page, and makes the folder where it is missing."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.png(height))
+        with replacing(path) as temporary:
+            temporary.write_bytes(self.png(height))
         return path
 
     def png(self, height: float) -> bytes:

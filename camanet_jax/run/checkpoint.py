@@ -100,7 +100,7 @@ def _text_checksum(run: dict[str, Any]) -> int:
 
 
 def _size(tree: Any) -> int:
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 class DamagedCheckpoint(ValueError):
@@ -124,6 +124,10 @@ class Checkpoints:
         parts = dict(state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(run))
         with self._saving():
             self._manager.save(step, args=ocp.args.Composite(**parts))
+
+    def missing_bytes(self, template: Any) -> int:
+        """The room that checkpoints will take up besides those there are: the last, the best and one being written."""
+        return max(0, 3 - len(self._manager.all_steps())) * _size(template)
 
     def latest_step(self) -> int | None:
         """The newest finished checkpoint's step."""

@@ -48,15 +48,26 @@ def os_error_in_words(error: OSError) -> str:
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the path in errors of writing, which name none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to, renamed to `path` at the end: readers see the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.tmp')
     try:
-        yield temporary
-        with temporary.open('rb+') as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with naming(path):
+            yield temporary
+            with temporary.open('rb+') as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -153,7 +164,7 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
 
 def append_json_lines(path: Path, values: Iterable[Any]) -> None:
     """Appends a line per value; they are on the disk when this returns."""
-    with path.open('a', encoding='utf-8') as file:
+    with naming(path), path.open('a', encoding='utf-8') as file:
         file.write(as_json_lines(values))
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """Files are replaced whole; what a kill left of one is no trouble."""
 
+import errno
 import os
 
 import pytest
@@ -60,3 +61,13 @@ def test_a_broken_line_is_named(tmp_path):
     (tmp_path / 'a.jsonl').write_text('{}\n{"a"\n{}\n')
     with pytest.raises(ValueError, match='a.jsonl: line 2 is not JSON'):
         files.read_json_lines(tmp_path / 'a.jsonl')
+
+
+def test_a_full_disk_is_told_with_the_file_that_was_to_be_written(tmp_path):
+    with pytest.raises(OSError) as error:
+        with files.replacing(tmp_path / 'scores.json'):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert files.os_error_in_words(error.value).startswith(
+        f'{tmp_path}/scores.json: No space left on device; make room'
+    )
+    assert not list(tmp_path.iterdir())
