@@ -1,5 +1,6 @@
 """State dicts in the file formats that PyTorch users keep them in; safetensors through the library of that name."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ from camanet_jax.run.files import replacing
 from camanet_jax.torch_io.tensors import Contents, TensorView, as_array
 from camanet_jax.torch_io.torch_files import SIGNATURE, read_legacy, read_zip, write_zip
 
-NESTS = ('state_dict', 'model_state_dict', 'model')  # keys under which training programs keep the state dict
-DATA_PARALLEL = 'module.'
+NESTS = ('state_dict', 'model_state_dict', 'model', 'net')  # keys under which training programs keep the state dict
+WRAPPERS = re.compile(r'(module\.|_orig_mod\.)+')  # of DataParallel and of torch.compile
+LIGHTNING = 'model.'  # before all names, where the network is a Lightning module's attribute of that name
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """Reads arrays by parameter name, in the file's order, without DataParallel's prefix 'module.'.
+    """Reads arrays by parameter name, in the file's order, without the prefixes of wrappers.
 
     Args:
       path: a .pth or .pt file (zip or stream format, told apart by content), in which the state dict may lie under
-        'state_dict', 'model_state_dict' or 'model', or a .safetensors file. No code in it is run.
+        'state_dict', 'model_state_dict', 'model' or 'net', or a .safetensors file. No code in it is run.
 
     Raises:
       ValueError: the file is missing, cut short, of another kind, or asks for code; the message names it.
@@ -30,9 +32,11 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         arrays = read_arrays(path)
-        names = [name.removeprefix(DATA_PARALLEL) for name in arrays]
+        names = [name[found.end() :] if (found := WRAPPERS.match(name)) else name for name in arrays]
+        if all(name.startswith(LIGHTNING) for name in names):
+            names = [name.removeprefix(LIGHTNING) for name in names]
         if len(set(names)) < len(names):
-            raise ValueError("names that differ only in 'module.'")
+            raise ValueError("names that differ only in 'module.' or '_orig_mod.'")
         return dict(zip(names, arrays.values(), strict=True))
     except (ValueError, OSError) as error:
         raise ValueError(f'{path}: {error}') from error

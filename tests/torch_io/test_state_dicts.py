@@ -105,3 +105,9 @@ def test_writing_to_an_unknown_kind_of_file_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match='element type'):
         write_state_dict(tmp_path / 'weights.pth', {'x': np.zeros(2, 'U3')})
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'module._orig_mod.', 'model.'])
+def test_the_prefixes_of_wrappers_are_left_out(tmp_path, prefix):
+    write_state_dict(tmp_path / 'a.pth', {f'{prefix}x': NUMBERS, f'{prefix}model.y': NUMBERS})
+    assert list(read_state_dict(tmp_path / 'a.pth')) == ['x', 'model.y']
