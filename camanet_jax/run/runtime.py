@@ -35,6 +35,19 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
     jax.config.update('jax_enable_x64', config.dtype == 'float64')  # whatever JAX_ENABLE_X64 says
     if distributed:
         jax.distributed.initialize(**processes_from_environment(), local_device_ids=own_cards())
+    find_devices()
+
+
+def find_devices() -> None:
+    """Raises ValueError where JAX cannot use the devices that the environment asks for."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get('JAX_PLATFORMS', '')
+        raise ValueError(
+            f'JAX finds no device (JAX_PLATFORMS={asked!r}: {str(error) or "unknown to this JAX"}). Install JAX for it '
+            "(pip install -e '.[cuda12]', see README), or unset JAX_PLATFORMS to use what there is."
+        ) from error
 
 
 def processes_from_environment() -> dict[str, int]:

@@ -68,3 +68,13 @@ def test_ctrl_c_ends_without_a_trace():
     with pytest.raises(SystemExit) as caught, runtime.errors_for_people():
         raise KeyboardInterrupt
     assert caught.value.code == 130
+
+
+def test_devices_that_are_not_there_are_told_with_what_to_install(monkeypatch):
+    def fail():
+        raise AssertionError
+
+    monkeypatch.setenv('JAX_PLATFORMS', 'cuda')
+    monkeypatch.setattr('jax.devices', fail)
+    with pytest.raises(ValueError, match="JAX_PLATFORMS='cuda': unknown to this JAX.. Install JAX for it .*cuda12"):
+        runtime.find_devices()
