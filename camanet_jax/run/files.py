@@ -209,6 +209,8 @@ def drop_torn_line(path: Path) -> None:
 def read_csv(path: Path, text: str | None = None) -> tuple[list[str], Iterator[CsvRow]]:
     """Reads the header and the rows of a CSV, plain or gzipped, without empty lines.
 
+    Cells end at commas or, in a table whose header has none, at the semicolons or tabs that Excel writes in its place.
+
     Args:
       text: what the file holds, where it has been read.
 
@@ -217,7 +219,9 @@ def read_csv(path: Path, text: str | None = None) -> tuple[list[str], Iterator[C
     """
     csv.field_size_limit(sys.maxsize)  # the length of a report has no limit
     text = read_text(path) if text is None else text
-    rows = csv.reader(io.StringIO(text, newline=''), strict=True)  # else a lost quote swallows rows
+    first = re.split('[\r\n]', text, maxsplit=1)[0]
+    delimiter = next((mark for mark in ';\t' if mark in first and ',' not in first), ',')
+    rows = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter, strict=True)  # a lost quote swallows no rows
 
     def numbered() -> Iterator[CsvRow]:
         begin = rows.line_num + 1

@@ -62,3 +62,12 @@ def test_line_ends_change_no_scored_word(cleaner):
 
 def test_the_word_nan_is_no_report():
     assert is_missing(' NaN ') and is_missing('') and not is_missing('Nan is well.')
+
+
+@pytest.mark.parametrize('mark', [',', ';', '\t'])
+def test_cells_end_at_the_marks_of_the_header(tmp_path, mark):
+    path = tmp_path / 'a.csv'
+    path.write_text(f'id{mark}report{mark}image_path\na{mark}"b, c; d\te"{mark}"x;y"\n', encoding='utf-8')
+    header, rows = read_csv(path)
+    assert header == ['id', 'report', 'image_path']
+    assert [cells for _, cells in rows] == [['a', 'b, c; d\te', 'x;y']]

@@ -51,7 +51,7 @@ def test_the_whole_reference_comes_before_the_cut_one(tmp_path):
     'name, content, message',
     [
         ('x.csv', b'', 'got an empty file'),
-        ('x.csv', b'id;report\na;b\n', 'separated by commas; got id;report'),
+        ('x.csv', b'id:report\na:b\n', 'separated by commas; got id:report'),
         ('x.csv', b'id,report,report\n', 'columns of different names'),
         ('x.csv', b'id,report\n', 'got no rows'),
         ('x.csv', b'id,report\na,b,c\n', 'expected 2 cells, got 3 in line 2'),
