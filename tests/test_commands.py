@@ -42,7 +42,7 @@ FIRST = {  # pattern of a command: of the one that makes what it starts from
     r'--compare=runs/ablation': r'--seeds=3 --output=runs/ablation',
 }
 SHORTENED = {  # in a command: what is put there, for the time it takes and for where things are
-    r'--output /data/': '--output prepared/',  # beside the made data sets, not over them
+    r'(--source /data/(\w+) --output )/data/': r'\1prepared/\2/',  # beside the made data sets, not over them
     r'(?<==| )/data/': 'data/',
     r'--seeds=\d': '--seeds=1',
     r'(--systems=[^,]+)\S*': r'\1',
