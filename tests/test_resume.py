@@ -1,10 +1,8 @@
 """Killed or stopped at any moment, a run that is started again ends as if nothing had happened."""
 
-import contextlib
 import json
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,10 +68,7 @@ def test_sigterm_saves_first_and_exits_cleanly(trained, tiny_arguments, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seconds', [3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
-def test_killed_by_the_clock(trained, tiny_arguments, tmp_path, seconds):
-    command = f'--workdir={tmp_path / "run"}', *tiny_arguments
-    with contextlib.suppress(subprocess.TimeoutExpired):  # the process is killed first
-        run_main(*command, '--config.checkpoint_every_minutes=0', timeout=seconds)
-    succeed(*command)
-    assert_ended_alike(tmp_path / 'run', trained)
+def test_killed_at_random_moments_every_program_goes_on_as_if_nothing_had_happened(tmp_path):
+    arguments = '--kills=8', f'--folder={tmp_path}'
+    output = succeed(*arguments, program=('tests/kills.py',), timeout=3600)
+    assert len(re.findall(r': 2 kills, [1-9]\d* comparisons, 0 faults', output)) >= 4, output
