@@ -25,6 +25,19 @@ from camanet_jax.run.files import naming
 LOG = logging.getLogger(__name__)
 
 
+@contextlib.contextmanager
+def reading_records(folder: str | Path) -> Iterator[None]:
+    """Names the folder where its records cannot be read; what reads them raises all kinds of errors."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise ValueError(
+            f'{folder}: its prepared records are damaged or incomplete ({reason}); remove this folder, and they are '
+            'prepared again'
+        ) from error
+
+
 class Records(Sequence):
     """The records of one split in the order they were prepared in; images stay encoded.
 
@@ -41,7 +54,8 @@ class Records(Sequence):
         return len(self._opened)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        record = self._opened[index]
+        with reading_records(self.prepared_dir):
+            record = self._opened[index]
         paths = [path.decode() for path in record['image_paths']]
         return record | {
             'id': record['id'].decode(),
@@ -54,7 +68,8 @@ class Records(Sequence):
 
     def read_studies(self) -> list[Study]:
         """Reads every record except for its images."""
-        return [self._study(self._opened[index]) for index in range(len(self))]
+        with reading_records(self.prepared_dir):
+            return [self._study(self._opened[index]) for index in range(len(self))]
 
     def _study(self, record: dict[str, Any]) -> Study:
         labels = tuple(int(value) for value in record['labels'])
@@ -71,8 +86,9 @@ class Records(Sequence):
 
     @functools.cached_property
     def _opened(self) -> Sequence[dict[str, Any]]:
-        builder = tfds.builder_from_directory(self.prepared_dir)
-        return builder.as_data_source(self._split, decoders=_keep_images_encoded(builder.info.features))
+        with reading_records(self.prepared_dir):
+            builder = tfds.builder_from_directory(self.prepared_dir)
+            return builder.as_data_source(self._split, decoders=_keep_images_encoded(builder.info.features))
 
 
 class _KeepEncoded(tfds.decode.SkipDecoding):
@@ -175,7 +191,8 @@ def open_sources(
     prepare(builder)
 
     # Read back, since this builder knows no splits where another run has prepared the data meanwhile.
-    prepared = list(tfds.builder_from_directory(builder.data_dir).info.splits)
+    with reading_records(builder.data_dir):
+        prepared = list(tfds.builder_from_directory(builder.data_dir).info.splits)
     store, content = getattr(builder, 'store', 'original'), getattr(builder, 'content', None)
     section = getattr(builder, 'section', '')
     known, damaged, sources = getattr(builder, 'studies', None), getattr(builder, 'faults', {}), []

@@ -27,6 +27,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from camanet_jax.data.schema import DETAILS, OBSERVATIONS, UNLABELLED, Study, read_annotation, summarise
+from camanet_jax.data.sources import reading_records
 from camanet_jax.preparation.film_index import FILMS, content_digest, faults, read_film, unchanged
 from camanet_jax.preparation.folder import read_facts, read_store
 from camanet_jax.preparation.sections import with_section
@@ -197,7 +198,8 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             self.studies = self._with_images(self.studies)
         self._annotation = _digest(self.studies, self.store)
         folder = self._current_folder(Path(cache_dir) / self._annotation)
-        super().__init__(data_dir=folder, file_format='array_record')
+        with reading_records(folder):
+            super().__init__(data_dir=folder, file_format='array_record')
         if not self.data_path.exists():
             self._check_images_exist()
 

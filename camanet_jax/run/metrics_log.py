@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
 from camanet_jax.run.checkpoint import Checkpoints
 from camanet_jax.run.files import append_json_lines, read_json_lines, write_json_lines
@@ -93,7 +95,10 @@ class MetricsLog:
             write_json_lines(self._path, kept)
         if missing := resume_after - sum(line['split'] == 'train' for line in kept):
             LOG.warning('%s lacks %d of %d steps; the curves will lack them too.', self._path, missing, resume_after)
-        self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_after + 1)
+        # Not tensorboardX's SummaryWriter: its thread dies of a full disk, and what waits for it never ends.
+        (workdir / 'tensorboard').mkdir(parents=True, exist_ok=True)
+        self._board = EventsWriter(str(workdir / 'tensorboard' / 'events'))
+        self._board.write_event(Event(step=resume_after + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step: int, epoch: int, split: str, values: dict[str, float]) -> None:
         """Appends a line, which is on disk when this returns."""
@@ -102,7 +107,8 @@ class MetricsLog:
         append_json_lines(self._path, [{'step': step, 'epoch': epoch, 'split': split, **values}])
         for name, value in values.items():
             if math.isfinite(value):
-                self._board.add_scalar(f'{split}/{name}', value, step)
+                curve = scalar(f'{split}/{name}', value)
+                self._board.write_event(Event(wall_time=time.time(), step=step, summary=curve))
 
     def close(self) -> None:
         """Flushes the curves."""

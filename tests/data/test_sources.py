@@ -2,12 +2,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from damages import DAMAGE, damage
 
 from camanet_jax.data import sources
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.schema import SPLITS
+from camanet_jax.data.sources import open_source, open_sources
 from camanet_jax.preparation.study_folder import StudyFolder, write_shards
 
 
@@ -229,3 +232,18 @@ def test_without_a_home_that_can_be_written_prepared_data_go_to_the_temporary_fo
     monkeypatch.setattr(sources.os, 'access', lambda place, mode: place.is_relative_to(tmp_path))
     (data_dir := tmp_path / 'films').mkdir()
     assert sources.default_cache(data_dir).is_relative_to(tmp_path / 'tmp' / f'cache-{os.getuid()}')
+
+
+@pytest.mark.parametrize('how', DAMAGE)
+def test_damaged_records_are_named_with_what_to_do(make_study_folder, how):
+    options = dict(name='study_folder', data_dir=make_study_folder((2, 1, 1)), views=2)
+    (prepared,) = {source.prepared_dir for source in open_sources(SPLITS, **options)}
+    names = 'dataset_info.json', 'features.json', 'study_folder-val.array_record-00000-of-00001'
+    for name in names:
+        path = Path(prepared) / name
+        content = path.read_bytes()
+        damage(path, how)
+        with pytest.raises(ValueError, match='prepared records are damaged or incomplete'):
+            for source in open_sources(SPLITS, **options):
+                assert [source.records[number] for number in range(len(source))]
+        path.write_bytes(content)

@@ -4,6 +4,7 @@ import shutil
 
 import jax.numpy as jnp
 import pytest
+from damages import DAMAGE, damage
 from front_door import checkpoint_steps
 
 from camanet_jax import sharding
@@ -14,20 +15,6 @@ from camanet_jax.run.metrics_log import MetricsLog
 from camanet_jax.run.runtime import errors_for_people
 from camanet_jax.run.workdir import claim_workdir, get_config, open_trained
 from camanet_jax.scoring import text_rules
-
-
-def flip(content: bytes) -> bytes:
-    """Changes a bit in the middle."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :] if content else b'\0'
-
-
-DAMAGE = {
-    'cut': lambda content: content[: len(content) // 2],
-    'emptied': lambda content: b'',
-    'flipped': flip,
-    'removed': lambda content: None,
-}
 
 
 def slow(name):
@@ -44,12 +31,6 @@ def refused(action) -> bool:
         assert str(end.code).startswith('Error: ')
         return True
     return False
-
-
-def damage(path, how) -> None:
-    """Damages a file."""
-    content = DAMAGE[how](path.read_bytes())
-    path.unlink() if content is None else path.write_bytes(content)
 
 
 @pytest.fixture(scope='module')

@@ -3,6 +3,7 @@
 import json
 import struct
 
+import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from camanet_jax.run.metrics_log import MetricsLog, WallTime, wall_time_in_words
@@ -113,3 +114,13 @@ def test_wall_time_is_counted_by_activity(monkeypatch):
     words = 'wall time 26 s: startup 38%, steps 38%, input 8%, validation 15%, saving 0%'
     assert wall_time_in_words([{'loss': 1.0}, first, second]) == words
     assert wall_time_in_words([{'loss': 1.0}]) == ''
+
+
+def test_a_full_disk_under_tensorboard_is_an_error_of_the_run_not_of_a_thread_that_it_waits_for(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    log = MetricsLog(tmp_path, 0)
+    monkeypatch.setattr(log._board, 'write_event', full)
+    with pytest.raises(OSError, match='No space left'):
+        log.write(1, 1, 'train', {'loss': 0.5})
