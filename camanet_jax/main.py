@@ -5,7 +5,7 @@ fields are changed by name, e.g. --config.epochs=2 --config.model.vtac=False.
 
 Generating reads PNG, JPEG, TIFF and DICOM films, among others; --images is one of
   a.png,b.dcm  files: one by one, or two by two (frontal, lateral) where the model reads two views
-  DIR          a film lying in DIR is a study; every folder below that holds films is a study, lateral views last
+  DIR          each film directly in DIR is a study, and so is each folder of films below it, lateral views last
   FILE.csv     columns id and image_path, or image_path_1, ...; paths are relative to the CSV
 It appends to --output: reports.jsonl, overlays/, and failed.jsonl for what could not be read. The same command resumes
 after a stop. Exit code 0: all studies have reports; 1: some have none, or an error; 130: stopped with Ctrl+C. Nothing

@@ -1,9 +1,9 @@
-"""The ablation in reach of two CPU cores: small systems on synthetic chest films, at most two minutes a run.
+"""The ablation within reach of two CPU cores: small systems on synthetic chest films, at most two minutes a run.
 
     python scripts/run_ablations.py --config=configs/ablation.py --systems=base,vdmae,camanet,clip_0.1,clip_0.25 \
         --seeds=3 --output=runs/ablation
 
-The demo's films, one view, and a smaller network without dropout, which a few hundred steps have no use for. Images and
+The demo's films, one view, and a smaller network without dropout, which a few hundred steps do not need. Images and
 schedule are the paper's in every system, so that the variants differ in the maps alone and share one Base.
 """
 

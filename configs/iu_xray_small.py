@@ -1,4 +1,4 @@
-"""IU X-Ray in reach of a laptop: a small CAMANet on films of 64 pixels.
+"""IU X-Ray within reach of a laptop: a small CAMANet on films of 64 pixels.
 
     python -m camanet_jax.main --config=configs/iu_xray_small.py --config.data_dir=/data/iu_xray
 
@@ -7,8 +7,8 @@ Eight minutes on two quiet CPU cores (940 s of CPU time; 2026-11-27, seed 0). Te
 observations 0.741 (constant 0.747), BLEU-4 0.093 (constant 0.147), CIDEr 0.351 (constant 0.315); 12 distinct reports of
 590, 90% copied from train. All scores: docs/results.md; what was tried before: docs/experiments.md.
 
-A network of 0.8 million parameters, untrained at the start. Seven of ten train studies have no finding, and tries
-without weights wrote one normal report for everybody. Words that name a study's findings therefore count six times in
+A network of 0.8 million parameters, untrained at the start. Seven of ten train studies have no finding, and attempts
+without weights wrote one normal report for every study. Words that name a study's findings therefore count six times in
 the report's NLL, and positive findings four times in the classifier's loss (camanet_jax/extra/findings.py). The search
 is greedy: beams of 3 were no better at the end of training, and named findings later. The last epoch is scored, since
 BLEU would select one whose reports are all normal.

@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     # Of float32 products: 'default' (TF32 on GPU, bfloat16 on TPU), 'high' or 'highest' (float32). CPUs have one.
     config.matmul_precision = 'default'
     config.deterministic = False  # True: bit-identical runs on GPU too, slower
-    config.checkpoint_every_minutes = 10.0  # beside once an epoch
+    config.checkpoint_every_minutes = 10.0  # in addition to every epoch's end
     config.backbone_weights = ''  # a file to start from: torchvision's ImageNet weights, or CheXNet-style ones
     config.init_from = ''  # a trained or converted workdir to start from; words are matched
     config.compile_cache = 'auto'  # a folder; 'auto' is beside the workdir, 'off' is none
@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
     config.cache_dir = ''  # where prepared data go; '' is `data_dir`/tfds
     config.data = data = Config()
     data.name = 'study_folder'
-    # Of the builder: leave out studies whose films are not there; go without labels.json (for the Base system).
+    # Of the builder: leave out studies whose films are missing; do without labels.json (for the Base system).
     data.options = ConfigDict(dict(only_existing_images=False, labels_required=True))
     # The target: 'findings', 'impression' or 'both' of an archive's report; '' is the report of annotation.json.
     data.section = ''
@@ -91,7 +91,7 @@ def get_config() -> ConfigDict:
     loss.pseudo_label_weight = 1.0  # lambda
     loss.vtac_weight = 0.5  # delta
     loss.contrastive_weight = 0.0
-    loss.extra = ()  # losses of yours, 'file.py:name', and their weights
+    loss.extra = ()  # your own losses, 'file.py:name', and their weights
     loss.extra_weights = ()
     loss.topk = 0.3  # k
     loss.tdm_count = by_variant(str)
@@ -113,6 +113,6 @@ def get_config() -> ConfigDict:
     evaluation.batch_size = 64
     evaluation.constant_baseline = True
     evaluation.shuffled_control = False  # compares with the same reports shuffled among studies
-    evaluation.metrics = ()  # metrics of yours, 'file.py:name'
+    evaluation.metrics = ()  # your own metrics, 'file.py:name'
     evaluation.figures = 8  # studies drawn
     return config.lock()

@@ -3,8 +3,9 @@
     python -m camanet_jax.main --config=configs/nih_sample.py --config.data_dir=/data/nih_sample
 
 Made for NIH ChestX-ray14 films with templated reports (481/52/88 studies): it shows that real films train end to end,
-and is the pattern for own data. Scores mean little here: the reports are templates, and the backbone starts untrained
-unless `backbone_weights` names ImageNet weights. One epoch takes minutes on two CPU cores, much of it compilation.
+and is the pattern for your own data. Scores mean little here: the reports are templates, and the backbone starts
+untrained unless `backbone_weights` names ImageNet weights. One epoch takes minutes on two CPU cores, much of it
+compilation.
 """
 
 from camanet_jax.configuration import recipe

@@ -1,4 +1,4 @@
-"""Writes report.html of a run that has been evaluated: curves, scores, and studies that can be questioned.
+"""Writes report.html of a run that has been evaluated: curves, scores, and studies to explore.
 
     python scripts/make_report.py --workdir=runs/demo
 
@@ -23,7 +23,7 @@ def main() -> None:
         '--studies',
         type=int,
         default=run_report.STUDIES,
-        help='at most so many studies are shown (default: %(default)s)',
+        help='the most studies to show (default: %(default)s)',
     )
     options = parser.parse_args(expand_home(sys.argv[1:]))
     with runtime.errors_for_people():

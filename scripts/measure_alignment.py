@@ -1,4 +1,4 @@
-"""Measures where a run's maps lie against known lesions: pointing game, energy inside, IoU at the best threshold.
+"""Measures how a run's maps fit known lesions: pointing game, energy inside, IoU at the best threshold.
 
     python scripts/measure_alignment.py --workdir runs/demo
     python scripts/measure_alignment.py --workdir runs/nih --boxes /data/nih_sample/boxes.json --split=all

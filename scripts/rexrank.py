@@ -3,8 +3,8 @@
     python scripts/rexrank.py ReXRank_IUXray_test.json predictions.json /data/iu_xray/images --workdir runs/iu_xray
     python scripts/rexrank.py --input_json_file=in.json --save_json_file=out.json --img_root_dir=DIR --workdir=RUN
 
-The output is saved after every study, and the same command resumes after a stop. A study of which films are missing is
-read from those that are there; one without any has no prediction, and the exit code is 1.
+The output is saved after every study, and the same command resumes after a stop. A study with missing films is read
+from the remaining ones; one without any has no prediction, and the exit code is 1.
 """
 
 import argparse

@@ -5,8 +5,8 @@
 
 The same command resumes where it was stopped, and does nothing the second time. A grid is completed by the code that
 began it: runs of other sources of the package are refused. The systems are those of
-camanet_jax/lab/ablation/systems.py, and camanet_k0.15 for another share of words. --tables_only writes the tables of
-the runs that there are anew; --compare=DIR1,DIR2,DIR3 draws studies by several runs, one figure a study. Fields are
+camanet_jax/lab/ablation/systems.py, and camanet_k0.15 for another share of words. --tables_only rewrites the tables
+of the existing runs; --compare=DIR1,DIR2,DIR3 draws studies by several runs, one figure a study. Fields are
 changed as for a single run, e.g. --config.epochs=2.
 """
 

@@ -100,7 +100,8 @@ def score(options: Options) -> dict[str, Any]:
     # Without a vocabulary `cut` leaves <unk> alone.
     texts = [text for text in labelled_texts(studies.predictions) if text != 'cut' or 'vocabulary' in rules.facts]
     scorer = Scorer(
-        *rules[:2],
+        rules.tokenizer,
+        rules.max_seq_length,
         # What labels the constant report must be what labelled the reports: a file cannot.
         labeler=None if labels.predicted else choose_labeler(options),
         uncertain=options.uncertain,
@@ -112,7 +113,7 @@ def score(options: Options) -> dict[str, Any]:
     constant = constant_report(folder, rules, options.seed)
     # A copy is one in cleaned form too: the model writes no other.
     form = options.protocol if options.protocol in CLEANED else 'full'
-    train = train_texts(folder.texts('train'), *rules[:2], (form,)) if folder else None
+    train = train_texts(folder.texts('train'), rules.tokenizer, rules.max_seq_length, (form,)) if folder else None
     own, baseline = score_sets(studies.predictions, scorer, constant, labels)
     entry = split_entry(studies.predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
     values = own.nlg[options.protocol].per_study
@@ -182,7 +183,8 @@ def constant_report(folder: DataFolder | None, rules: TextRules, seed: int) -> C
     """The best single report for every study, where there is a validation split to choose it on."""
     if folder is None or not folder.reports['val']:
         return None
-    return select_constant_report(folder.texts('train'), folder.texts('val'), *rules[:2], seed=seed)
+    texts = folder.texts('train'), folder.texts('val')
+    return select_constant_report(*texts, rules.tokenizer, rules.max_seq_length, seed=seed)
 
 
 def known_of(predictions: Path) -> dict[str, Any]:

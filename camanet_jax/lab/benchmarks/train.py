@@ -153,7 +153,8 @@ def step_arguments(workload: Workload) -> tuple:
 def part_arguments(workload: Workload, variables: tuple) -> tuple:
     """Arguments of the prefixes: the part of a batch that is in memory at one time."""
     part = workload.batch(workload.config.batch_size // workload.config.accumulate)
-    return *variables, part, *step_arguments(workload)[:2]
+    key, weights, _ = step_arguments(workload)
+    return *variables, part, key, weights
 
 
 def kept_by_pass(workload: Workload, part_args: tuple) -> list[jax.ShapeDtypeStruct]:

@@ -66,9 +66,8 @@ class Case:
 
     def loss_weights(self, **changes: float) -> dict[str, float]:
         """The weights of the losses, with `changes` by field of the configuration."""
-        fields = dict(
-            pseudo_label_weight=self.settings['lambda_'], vtac_weight=self.settings['delta'], contrastive_weight=0.0
-        )
+        fields = {loss.weight: 0.0 for loss in losses.LOSSES.values() if loss.weight}
+        fields |= {'pseudo_label_weight': self.settings['lambda_'], 'vtac_weight': self.settings['delta']}
         return losses.weights(fields | changes)
 
     def load(self, model: Camanet) -> dict[str, Any]:
