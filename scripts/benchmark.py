@@ -5,7 +5,6 @@
     python scripts/benchmark.py profile --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
     python scripts/benchmark.py decode  --config=configs/iu_xray.py
     python scripts/benchmark.py input   --config=configs/demo.py --step_seconds=0.05
-    python scripts/benchmark.py compile --config=configs/demo.py
     python scripts/benchmark.py start   --config=configs/demo.py
     python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 
@@ -28,7 +27,7 @@ from camanet_jax.run.files import write_json
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('benchmark', choices=['train', 'profile', 'decode', 'input', 'compile', 'start', 'scaling'])
+    parser.add_argument('benchmark', choices=['train', 'profile', 'decode', 'input', 'start', 'scaling'])
     parser.add_argument('--config', type=Path, required=True, metavar='FILE')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
     parser.add_argument('--batch_size', type=int, help='studies in a batch (default: as configured)')
@@ -109,9 +108,7 @@ def measure(workload, options: argparse.Namespace) -> dict:
         return data_input.run(workload, options.steps, tuple(options.workers), options.step_seconds)
     if options.benchmark == 'start':
         return startup.run(workload, options.config, run_flags(options))
-    if options.benchmark == 'scaling':
-        return scaling.run(workload, options.hardware, options.films_per_core)
-    return startup.run_compilation(workload)
+    return scaling.run(workload, options.hardware, options.films_per_core)
 
 
 def run_flags(options: argparse.Namespace) -> list[str]:

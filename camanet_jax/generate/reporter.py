@@ -64,69 +64,6 @@ def batch_shape(studies: int, most: int) -> int:
     return min(most, 1 << max(studies - 1, 0).bit_length())
 
 
-class ReportWriter:
-    """Writes reports with a trained run."""
-
-    def __init__(self, run: TrainedRun):
-        self._run, self._config, self._model = run, run.experiment.config, run.experiment.model()
-        self._search = cache(self._make_search)
-
-    def write(self, loaded: Iterable[Loaded], count: int, beam_size: int | None = None) -> Iterator[Loaded]:
-        """Turns films into reports; each batch is sent to the device before the results of the last are processed."""
-        size, started = batch_shape(count, self._config.evaluation.batch_size), None
-        beam_size = self._config.search.beam_size if beam_size is None else beam_size
-        for number, batch in enumerate(in_batches(loaded, size)):
-            following = batch, self._start(batch, number, size, beam_size)
-            if started:
-                yield from self._finish(*started)
-            started = following
-        if started:
-            yield from self._finish(*started)
-
-    def _start(self, batch: list[Loaded], number: int, size: int, beam_size: int) -> Any:
-        """Starts the search for a batch, filled up to `size`, so that one compiled program serves all."""
-        films = [films for _, films in batch if not isinstance(films, ValueError)]
-        if not films:
-            return None
-        filled = np.zeros((size, *films[0].shape), np.uint8)
-        filled[: len(films)] = films
-        key = jax.random.fold_in(jax.random.key(self._config.seed), number)
-        return self._search(beam_size)(filled, self._run.variables, key)
-
-    def _finish(self, batch: list[Loaded], result: Any) -> Iterator[Loaded]:
-        result, row = jax.device_get(result), 0
-        for item, films in batch:
-            if isinstance(films, ValueError):
-                yield item, films
-            else:
-                yield item, self._report(row, films, *result)
-                row += 1
-
-    def _report(self, i: int, films: Films, reports: decoding.Reports, output: CamanetOutput) -> GeneratedReport:
-        texts = [self._run.experiment.tokenizer.decode(tokens) for tokens in reports.tokens[i]]
-        scores = [float(score) for score in reports.scores[i]]
-        explanation = explain_study(output, i, reports.tokens[i, 0], len(films))
-        probabilities = explanation.class_probabilities
-        named = {} if probabilities is None else dict(zip(OBSERVATIONS, map(float, probabilities), strict=True))
-        others = [Alternative(*pair) for pair in zip(texts[1:], scores[1:], strict=True) if np.isfinite(pair[1])]
-        return GeneratedReport(
-            texts[0], texts[0].split(), scores[0], explanation.log_probs.tolist(), others, named, films, explanation
-        )
-
-    def _make_search(self, beam_size: int):
-        """The compiled search for reports of films, with the teacher-forced pass that explains the best of each."""
-        whole = {'full_list': True} if self._config.search.name == 'beam' else {}  # all beams, for the alternatives
-        options = self._run.experiment.decoding_options(beam_size=beam_size, **whole)
-
-        def search(films, variables, key):
-            encoding = self._model.apply(variables, films, method='encode')
-            reports = decoding.decode_reports(variables, encoding, key, model=self._model, **options)
-            read = as_read(reports.tokens[:, 0])
-            return reports, by_study_alone(self._model.apply(variables, encoding, read, method='decode'))
-
-        return by_study(search)
-
-
 class Reporter:
     """A trained model that writes reports.
 
@@ -135,10 +72,10 @@ class Reporter:
     """
 
     def __init__(self, run: TrainedRun):
-        self._writer = ReportWriter(run)
+        self._experiment, self._variables, self.step = run.experiment, run.variables, run.step
         self.config: ConfigDict = run.experiment.config
         self.vocabulary: tuple[str, ...] = run.experiment.tokenizer.words
-        self.step = run.step
+        self._model, self._search = run.experiment.model(), cache(self._make_search)
 
     def generate(
         self,
@@ -161,7 +98,7 @@ class Reporter:
         """
         if isinstance(images, np.ndarray):
             self._check(images)
-            reports = self._writer.write(enumerate(images), len(images), beam_size)
+            reports = self._write(enumerate(images), len(images), beam_size)
         else:
             reports = self.stream(as_studies(images, self.config.data.views), beam_size, missing_view=missing_view)
         return [_raised(report) for _, report in reports]
@@ -185,12 +122,67 @@ class Reporter:
             warn_of_missing_views(studies, self.config.data.views)
         load = partial(load_films, data=self.config.data, missing_view=missing_view, name_of=name_of)
         batch_size = min(len(studies), self.config.evaluation.batch_size)
-        return self._writer.write(load_ahead(load, studies, 2 * batch_size), len(studies), beam_size)
+        return self._write(load_ahead(load, studies, 2 * batch_size), len(studies), beam_size)
 
     def load(self, study: Paths) -> Films:
         """Loads a study's files as the model reads them."""
         (listed,) = as_studies([study], self.config.data.views)
         return load_films(listed, self.config.data, 'refuse')
+
+    def _write(self, loaded: Iterable[Loaded], count: int, beam_size: int | None = None) -> Iterator[Loaded]:
+        """Turns films into reports; each batch is sent to the device before the results of the last are processed."""
+        size, started = batch_shape(count, self.config.evaluation.batch_size), None
+        beam_size = self.config.search.beam_size if beam_size is None else beam_size
+        for number, batch in enumerate(in_batches(loaded, size)):
+            following = batch, self._start(batch, number, size, beam_size)
+            if started:
+                yield from self._finish(*started)
+            started = following
+        if started:
+            yield from self._finish(*started)
+
+    def _start(self, batch: list[Loaded], number: int, size: int, beam_size: int) -> Any:
+        """Starts the search for a batch, filled up to `size`, so that one compiled program serves all."""
+        films = [films for _, films in batch if not isinstance(films, ValueError)]
+        if not films:
+            return None
+        filled = np.zeros((size, *films[0].shape), np.uint8)
+        filled[: len(films)] = films
+        key = jax.random.fold_in(jax.random.key(self.config.seed), number)
+        return self._search(beam_size)(filled, self._variables, key)
+
+    def _finish(self, batch: list[Loaded], result: Any) -> Iterator[Loaded]:
+        result, row = jax.device_get(result), 0
+        for item, films in batch:
+            if isinstance(films, ValueError):
+                yield item, films
+            else:
+                yield item, self._report(row, films, *result)
+                row += 1
+
+    def _report(self, i: int, films: Films, reports: decoding.Reports, output: CamanetOutput) -> GeneratedReport:
+        texts = [self._experiment.tokenizer.decode(tokens) for tokens in reports.tokens[i]]
+        scores = [float(score) for score in reports.scores[i]]
+        explanation = explain_study(output, i, reports.tokens[i, 0], len(films))
+        probabilities = explanation.class_probabilities
+        named = {} if probabilities is None else dict(zip(OBSERVATIONS, map(float, probabilities), strict=True))
+        others = [Alternative(*pair) for pair in zip(texts[1:], scores[1:], strict=True) if np.isfinite(pair[1])]
+        return GeneratedReport(
+            texts[0], texts[0].split(), scores[0], explanation.log_probs.tolist(), others, named, films, explanation
+        )
+
+    def _make_search(self, beam_size: int):
+        """The compiled search for reports of films, with the teacher-forced pass that explains the best of each."""
+        whole = {'full_list': True} if self.config.search.name == 'beam' else {}  # all beams, for the alternatives
+        options = self._experiment.decoding_options(beam_size=beam_size, **whole)
+
+        def search(films, variables, key):
+            encoding = self._model.apply(variables, films, method='encode')
+            reports = decoding.decode_reports(variables, encoding, key, model=self._model, **options)
+            read = as_read(reports.tokens[:, 0])
+            return reports, by_study_alone(self._model.apply(variables, encoding, read, method='decode'))
+
+        return by_study(search)
 
     def _check(self, films: np.ndarray) -> None:
         side, views = self.config.data.image_size, self.config.data.views

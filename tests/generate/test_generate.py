@@ -15,7 +15,7 @@ from camanet_jax.configuration import recipe
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import open_split
 from camanet_jax.generate.generate import generate
-from camanet_jax.generate.reporter import Reporter, ReportWriter, batch_shape
+from camanet_jax.generate.reporter import Reporter, batch_shape
 from camanet_jax.run.workdir import open_trained
 
 
@@ -106,9 +106,9 @@ def test_damaged_films_are_told_and_the_rest_go_on(trained, folder, tmp_path):
 
 def test_many_studies_go_through_one_compiled_shape(trained, folder, tmp_path, monkeypatch):
     shapes = []
-    start = ReportWriter._start
+    start = Reporter._start
     monkeypatch.setattr(
-        ReportWriter,
+        Reporter,
         '_start',
         lambda self, batch, *rest: (shapes.append((rest[1], len(batch))), start(self, batch, *rest))[1],
     )

@@ -10,6 +10,7 @@ optional "view" (0, the first film).
 """
 
 import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -138,9 +139,8 @@ def patch_shares(mask: Picture, side: int) -> Float[np.ndarray, 'rows columns']:
 
 def _overlap(pixels: int, side: int) -> Float[np.ndarray, 'side pixels']:
     """The share of each of `side` equal parts of a line that each of its pixels covers."""
-    edges, starts = np.linspace(0, pixels, side + 1), np.arange(pixels)
-    shared = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
-    return np.maximum(shared, 0) * side / pixels
+    parts = itertools.pairwise(np.linspace(0, pixels, side + 1))
+    return np.stack([_covered(*part, pixels) for part in parts]) * side / pixels
 
 
 def read_boxes(path: str | Path) -> dict[str, list[Box]]:

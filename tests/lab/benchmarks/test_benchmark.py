@@ -144,14 +144,6 @@ def test_input_tells_whether_a_device_starves(benchmark, tmp_path):
     assert not patient['workers'][0]['starves'] and patient['workers'][0]['device_share_busy'] == 1
 
 
-def test_compile_gives_cold_and_cached_times_and_restores_settings(benchmark):
-    before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
-    found = benchmark('compile')
-    assert [row['program'] for row in found['programs']] == ['train_step', 'encode', 'search', 'all']
-    assert positive(*(value for row in found['programs'] for key, value in row.items() if key != 'program'))
-    assert (jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs) == before
-
-
 def test_start_times_two_runs_to_their_first_step(tmp_path):
     workload = read_workload(TINY, data_dir=str(tmp_path))
     found = startup.run(workload, TINY, [f'--config.data_dir={tmp_path}'])
