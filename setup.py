@@ -11,7 +11,11 @@ setup(
     long_description=Path(__file__).with_name('README.md').read_text(encoding='utf8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    package_data={'camanet_jax.preparation': ['*.json'], 'camanet_jax.reporting': ['*.json', 'web/*']},
+    package_data={
+        'camanet_jax.generate': ['reference_model/*', 'reference_model/reference/*'],
+        'camanet_jax.preparation': ['*.json'],
+        'camanet_jax.reporting': ['*.json', 'web/*'],
+    },
     python_requires='>=3.11,<3.15',
     # A wheel carries the recipes as camanet_jax/recipes, since `configs` is nobody's to install globally.
     packages=[*find_packages(include=['camanet_jax', 'camanet_jax.*']), 'camanet_jax.recipes'],
@@ -47,6 +51,7 @@ setup(
         'cuda12': ['jax[cuda12]'],
         'cuda13': ['jax[cuda13]'],
         'dicom': ['python-gdcm>=3.2.2; platform_machine in "x86_64 AMD64 arm64"'],  # compressed films
+        'hub': ['huggingface_hub>=0.30'],  # for hf://owner/name
         'torch': ['torch>=2.6', 'torchvision>=0.21'],  # for benchmark.py train --compare=torchvision alone
         'tpu': ['jax[tpu]'],
         'test': ['camanet_jax[chexbert,dicom]', 'beartype>=0.20', 'pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.12'],

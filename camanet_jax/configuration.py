@@ -149,6 +149,15 @@ def from_data(data: dict[str, Any]) -> ConfigDict:
     ).lock()
 
 
+def completed(data: dict[str, Any]) -> dict[str, Any]:
+    """An earlier version's configuration with the fields that it lacks, as the recipes have them by default."""
+    base = as_data(recipe('mimic'))
+    whole = {
+        key: base[key] | value if isinstance(value, dict) and key in base else value for key, value in data.items()
+    }
+    return base | whole
+
+
 def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     """Nested dicts as one, by dotted path: {'model.width': 512, ...}."""
     flat = {}

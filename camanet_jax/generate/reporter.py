@@ -23,7 +23,7 @@ from camanet_jax.generate.film_loading import MISSING_VIEW, Films, Loaded, in_ba
 from camanet_jax.generate.study_list import ListedStudy, list_studies
 from camanet_jax.models import CamanetOutput
 from camanet_jax.reporting import figures
-from camanet_jax.run.workdir import TrainedRun, open_trained
+from camanet_jax.run.workdir import TrainedRun, fetch, open_trained
 from camanet_jax.sharding import by_study
 
 LOG = logging.getLogger(__name__)
@@ -218,5 +218,5 @@ def _raised(report: GeneratedReport | ValueError) -> GeneratedReport:
 
 
 def load(workdir: str | Path) -> Reporter:
-    """Opens the best checkpoint of a workdir."""
-    return Reporter(open_trained(workdir))
+    """Opens the best checkpoint of a workdir, or a published model (a folder, or `hf://owner/name`)."""
+    return Reporter(open_trained(fetch(workdir)))

@@ -2,6 +2,8 @@
 
 config.json  vocabulary.json  origin.json  metrics.jsonl  tensorboard/  checkpoints/
 predictions/  figures/  scores.json
+
+A published model (`generate.export`) is opened like one: a folder of config.json, vocabulary.json, model.safetensors.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -19,8 +22,11 @@ from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, check_path, has_checkpoint
 from camanet_jax.run.files import read_json, read_text, sole_writer, write_json, write_text
 from camanet_jax.run.provenance import numerics
+from camanet_jax.run.safetensors_file import read_safetensors
 
 CONFIG, VOCABULARY, ORIGIN = 'config.json', 'vocabulary.json', 'origin.json'
+WEIGHTS = 'model.safetensors'  # only in a published model
+HUB = 'hf://'
 # Only in a converted workdir: the arrays of the PyTorch checkpoint that the model does not use.
 TORCH_BUFFERS = 'torch_buffers.safetensors'
 
@@ -37,9 +43,9 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
         back from its path.
     """
     check_path(workdir)
-    if (workdir / TORCH_BUFFERS).exists():
+    if (workdir / TORCH_BUFFERS).exists() or is_published(workdir):
         raise ValueError(
-            f'{workdir} holds a converted checkpoint. To continue training from it, start a run of its own: '
+            f'{workdir} holds a converted or published model. To continue training from it, start a run of its own: '
             f'another --workdir, and --config.init_from={workdir}.'
         )
     config, vocabulary = configuration.as_data(experiment.config), experiment.tokenizer.to_json()
@@ -86,7 +92,8 @@ def get_config(workdir: str) -> ConfigDict:
         raise ValueError(
             f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check --workdir.'
         )
-    return configuration.from_data(read_json(path))
+    data = read_json(path)
+    return configuration.from_data(configuration.completed(data) if is_published(Path(workdir)) else data)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +111,8 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newes
     Raises:
       ValueError: there is no checkpoint, or none that is whole, or config.json is not that of the checkpoint.
     """
+    if is_published(Path(workdir)):
+        return _open_published(Path(workdir), config)
     if not has_checkpoint(workdir):
         raise ValueError(f'Expected a checkpoint in {workdir}, found none. Train first, or check the path.')
     checkpoints = Checkpoints(workdir)
@@ -121,3 +130,51 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newes
     trained = checkpoints.first_whole(restore, first=None if newest else checkpoints.best_step())
     checkpoints.close()
     return trained
+
+
+def is_published(folder: Path) -> bool:
+    """Tells whether a folder holds a published model rather than a run."""
+    return (folder / WEIGHTS).exists()
+
+
+def fetch(name: str | Path) -> Path:
+    """The folder that is meant: a path, or `hf://owner/name` (or `hf://owner/name@revision`) of the Hugging Face hub.
+
+    Raises:
+      ValueError: huggingface_hub is not installed, or the model cannot be had.
+    """
+    if not str(name).startswith(HUB):
+        return Path(name)
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ValueError(
+            f'{name}: needs huggingface_hub: pip install huggingface_hub. Or copy {CONFIG}, {VOCABULARY} and {WEIGHTS} '
+            'from the hub into a folder, and open that.'
+        ) from error
+    repository, _, revision = str(name).removeprefix(HUB).partition('@')
+    files = [CONFIG, VOCABULARY, WEIGHTS, 'reference/*']
+    try:
+        found = huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=files)
+    except (huggingface_hub.errors.HfHubHTTPError, OSError, ValueError) as error:
+        raise ValueError(
+            f'{name}: cannot be fetched ({error}). Check the name and the network, or open a folder with a copy.'
+        ) from error
+    return Path(found)
+
+
+def _open_published(folder: Path, config: ConfigDict | None) -> TrainedRun:
+    try:
+        arrays, metadata = read_safetensors(folder / WEIGHTS)
+    except ValueError as error:
+        raise ValueError(f'{folder / WEIGHTS}: {error}') from error
+    experiment = Experiment.from_run(config or get_config(folder), {'vocabulary': read_text(folder / VOCABULARY)})
+    shapes = {name: x.shape for name, x in flatten_dict(experiment.state_shapes().variables, sep='/').items()}
+    got = {name: array.shape for name, array in arrays.items()}
+    if wrong := sorted(dict(shapes.items() ^ got.items())):
+        raise ValueError(
+            f'{folder / WEIGHTS}: expected the {len(shapes)} arrays of the model in {CONFIG}, got {len(got)}; '
+            f'{len(wrong)} differ, such as {", ".join(wrong[:5])}'
+        )
+    variables = sharding.put_replicated(unflatten_dict(arrays, sep='/'), sharding.make_mesh())
+    return TrainedRun(experiment, variables, int(metadata['step']))

@@ -20,10 +20,11 @@ from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints
 from camanet_jax.run.files import read_json, read_text
+from camanet_jax.run.safetensors_file import read_safetensors, write_safetensors
 from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir, open_trained
 from camanet_jax.torch_io import weight_names
 from camanet_jax.torch_io.buffers import EMBEDDING, buffers_of, complete_state_dict, fresh_buffers
-from camanet_jax.torch_io.state_dicts import read_safetensors, read_state_dict, write_safetensors, write_state_dict
+from camanet_jax.torch_io.state_dicts import read_state_dict, write_state_dict
 from camanet_jax.train_step import TrainState
 
 LOG = logging.getLogger(__name__)

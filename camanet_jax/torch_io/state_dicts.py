@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401  makes NumPy know bfloat16, which the library asks it for
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from camanet_jax.run.files import replacing
+from camanet_jax.run.safetensors_file import read_safetensors, write_safetensors
 from camanet_jax.torch_io.tensors import Contents, TensorView, as_array
 from camanet_jax.torch_io.torch_files import SIGNATURE, read_legacy, read_zip, write_zip
 
@@ -78,25 +76,6 @@ def described(value: Any) -> str:
     if isinstance(value, dict):
         return f'a dictionary with the keys {sorted(map(str, value))[:10]} and no tensors'
     return f'an object of type {type(value).__name__}'
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """All tensors, and the metadata. A tensor of two names is stored under one; the metadata map the other to it."""
-    try:
-        with safe_open(path, 'numpy') as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-            metadata = file.metadata() or {}
-    except (SafetensorError, TypeError) as error:
-        raise ValueError(f'cut short, damaged or of an unknown element type ({error})') from error
-    shared = {name: arrays[kept] for name, kept in metadata.items() if kept in arrays and name not in arrays}
-    return arrays | shared, metadata
-
-
-def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes tensors by name."""
-    # The library copies the bytes in memory order, so a transposed view must become contiguous first.
-    laid_out = {name: np.asarray(array, order='C') for name, array in arrays.items()}
-    path.write_bytes(save(laid_out, dict(metadata or {})))
 
 
 WRITERS = {'.safetensors': write_safetensors, '.pth': write_zip, '.pt': write_zip}
