@@ -126,8 +126,8 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(**parts))
 
     def missing_bytes(self, template: Any) -> int:
-        """The room that checkpoints will take up besides those there are: the last, the best and one being written."""
-        return max(0, 3 - len(self._manager.all_steps())) * _size(template)
+        """The room that checkpoints will need besides those there are: last, best, and one being written, twice."""
+        return max(0, 4 - len(self._manager.all_steps())) * _size(template)
 
     def latest_step(self) -> int | None:
         """The newest finished checkpoint's step."""
