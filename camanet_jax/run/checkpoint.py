@@ -162,6 +162,8 @@ class Checkpoints:
         steps = sorted(self._manager.all_steps(), key=lambda step: (step == first, step), reverse=True)
         if not steps:
             self._existing(None)
+        if first is not None and first not in steps:
+            LOG.warning('%s is missing. The newest checkpoint is taken.', self.folder / str(first))
         for step in steps[:-1]:
             try:
                 return restore(step)

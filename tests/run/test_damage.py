@@ -108,6 +108,8 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, cap
     assert checkpoints.read_run()['place'] == 2
     damage(tmp_path / 'checkpoints/1/run/metadata', 'cut')
     damage(tmp_path / 'checkpoints/2/run/metadata', 'emptied')
+    assert checkpoints.first_whole(lambda step: step, first=1) == 1 and 'missing' not in caplog.text
+    assert checkpoints.first_whole(lambda step: step, first=7) == 2 and 'checkpoints/7 is missing' in caplog.text
     with pytest.raises(DamagedCheckpoint, match='checkpoints/1: expected a whole'):
         checkpoints.first_whole(checkpoints.read_run)
     checkpoints.close()
