@@ -205,6 +205,10 @@ def open_split(config: ConfigDict, split: str) -> Source:
 def open_splits(config: ConfigDict, splits: Sequence[str] = SPLITS) -> list[Source]:
     """Splits of the configured data set, prepared on first use."""
     data = config.data
+    if data.section and data.name == 'synthetic':
+        raise ValueError(
+            f"expected data.section='' for synthetic reports, which have one section, got {data.section!r}"
+        )
     sources = open_sources(
         splits,
         name=data.name,

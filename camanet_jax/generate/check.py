@@ -1,6 +1,6 @@
 """Checks an installation: does a published model write here what it wrote where it was published?
 
-python -m camanet_jax.generate.check            # a model of 0.6 MB that comes with the package
+python -m camanet_jax.generate.check            # a model of 0.4 MB that comes with the package
 python -m camanet_jax.generate.check FOLDER     # another, or hf://owner/name
 """
 

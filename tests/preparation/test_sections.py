@@ -87,6 +87,9 @@ def test_the_configuration_chooses_it(folder):
     data |= dict(eval_transform='paper', resize_size=256)
     config = ConfigDict(dict(data_dir=str(folder), cache_dir='', data=data))
     assert open_splits(config, ['train'])[0].reports == ['The lungs are clear. Normal.']
+    config.data.name = 'synthetic'
+    with pytest.raises(ValueError, match="synthetic reports, which have one section, got 'both'"):
+        open_splits(config, ['train'])
 
 
 def test_a_table_of_own_data_may_have_details(folder):
