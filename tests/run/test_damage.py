@@ -1,5 +1,6 @@
 """Each file of a finished workdir cut, emptied, flipped or removed: a named error, or the numbers of before."""
 
+import logging
 import shutil
 
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from camanet_jax.run.metrics_log import MetricsLog
 from camanet_jax.run.runtime import errors_for_people
 from camanet_jax.run.workdir import claim_workdir, get_config, open_trained
 from camanet_jax.scoring import text_rules
+
+logging.getLogger('asyncio').setLevel(logging.CRITICAL)  # it repeats at length what is raised, as in any command
 
 
 def slow(name):
