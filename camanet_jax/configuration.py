@@ -137,7 +137,7 @@ def as_data(config: ConfigDict) -> dict[str, Any]:
 
 
 def from_data(data: dict[str, Any]) -> ConfigDict:
-    """The inverse of `as_data`; sequences become tuples again."""
+    """The inverse of `as_data`; sequences become tuples again, and an older run's fields are `completed`."""
 
     def revive(value):
         if isinstance(value, dict):
@@ -145,7 +145,7 @@ def from_data(data: dict[str, Any]) -> ConfigDict:
         return tuple(revive(item) for item in value) if isinstance(value, list) else value
 
     return Config(
-        {key: Config(value) if isinstance(value, dict) else value for key, value in revive(data).items()}
+        {key: Config(value) if isinstance(value, dict) else value for key, value in revive(completed(data)).items()}
     ).lock()
 
 

@@ -5,12 +5,13 @@ each beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)
 `cache.take_beams(parents)` where the cache has such a method, and else leaf by leaf, each starting with [B, N].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax.core import FrozenDict
 from jaxtyping import Array, Float, Int
 
 from camanet_jax import sharding
@@ -209,9 +210,17 @@ def decode_reports(
     return search(step, cache, key, batch=batch, max_length=max_length, beam_size=beam_size, dtype=wide)
 
 
-def generate(variables: Any, images: Array, key: Array | None = None, *, model: Camanet, **options: Any) -> Reports:
-    """Reports of films [B, I, height, width]; `options` as in `decode_reports`."""
-    encoding = model.apply(variables, images, method='encode')
+def generate(
+    variables: Any,
+    images: Array,
+    key: Array | None = None,
+    *,
+    model: Camanet,
+    extras: Mapping[str, Array] = FrozenDict(),
+    **options: Any,
+) -> Reports:
+    """Reports of films [B, I, height, width] and the batch's extras; `options` as in `decode_reports`."""
+    encoding = model.apply(variables, images, **extras, method='encode')
     return decode_reports(variables, encoding, key, model=model, **options)
 
 

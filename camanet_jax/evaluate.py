@@ -68,7 +68,7 @@ def evaluate_step(
 
 def own_results(batch, variables, key, width, *, model: Camanet, decoding_options, table):
     """Results by study of this device's share of a batch, and the losses' sums over all devices."""
-    encoding = model.apply(variables, batch['images'], method='encode')
+    encoding = model.apply(variables, batch['images'], **batch.get('extras', {}), method='encode')
     reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
     output = model.apply(variables, encoding, batch['tokens'][:, :-1], width, method='decode')
     results = {

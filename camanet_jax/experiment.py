@@ -5,28 +5,31 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 from flax.core import FrozenDict
 from ml_collections import ConfigDict
 
 from camanet_jax import decoding, extensions, losses, optim
 from camanet_jax.data import pipeline
-from camanet_jax.data.examples import ExampleLoader, LoadOptions
+from camanet_jax.data.examples import ExampleLoader, LoadOptions, make_extras
 from camanet_jax.data.image_store import why_originals
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, summarise
 from camanet_jax.data.sources import Source, open_sources
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.models import Camanet
 from camanet_jax.train_step import TrainState, init_state
 
 LOG = logging.getLogger(__name__)
 
 # From the rows of a predictions file to numbers by name.
 Metric = Callable[[list[dict[str, Any]]], Mapping[str, float]]
+# From the state, a batch on the devices and the step's key to the batch that the step gets.
+BatchMaker = Callable[[TrainState, dict[str, Any], jax.Array], dict[str, Any]]
 SELECTIONS = ('bleu', 'bleu_4', 'last')  # how the epoch is chosen
 MATMUL_PRECISIONS = 'default', 'high', 'highest'
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16, 'float64': jnp.float64}
@@ -42,18 +45,20 @@ class Experiment:
     @classmethod
     def from_run(cls, config: ConfigDict, run: dict[str, Any]) -> 'Experiment':
         """Makes one with the vocabulary in a checkpoint's `run` part."""
-        return cls(config, Tokenizer.from_json(run['vocabulary']))
+        return cls(config, tokenizer_class(config.data.tokenizer).from_json(run['vocabulary']))
 
-    def model(self) -> Camanet:
+    def model(self) -> nn.Module:
         """The network, with this vocabulary's rows."""
         fields = self.config.model.to_dict()
+        network = extensions.find('model.network', fields.pop('network'))
+        options = fields.pop('network_options')
         fields['backbone_options'] = FrozenDict(fields['backbone_options'])  # a module must be hashable
         for name in ('visual_extractor', 'class_maps'):
             fields[name] = extensions.find(f'model.{name}', fields[name])
         check_options(fields['visual_extractor'], fields['backbone_options'])
         names = fields.pop('cam_classes')
         classes = None if names is None else tuple(observation_index(name) for name in names)
-        return Camanet(
+        fields |= dict(
             vocabulary_size=len(self.tokenizer) + 1,
             cam_classes=classes,
             topk=self.config.loss.topk,
@@ -61,17 +66,18 @@ class Experiment:
             matmul_precision=matmul_precision(self.config.matmul_precision),
             dtype=dtype(self.config.dtype),
             param_dtype=param_dtype(self.config.dtype),
-            **fields,
         )
+        return make_network(network, fields, options)
 
     def optimiser(self):
         """The optimiser; learning rates are given to every update."""
-        return optim.make_optimiser(self.config.optimiser.clip_value, self.config.optimiser.weight_decay)
+        fields = 'clip_value', 'weight_decay', 'b1', 'b2', 'eps', 'frozen'
+        return optim.make_optimiser(**{name: self.config.optimiser[name] for name in fields})
 
     def learning_rates(self, update: int, steps_per_epoch: int) -> optim.LearningRates:
         """Learning rates of one update, counted from 0."""
-        schedule = optim.Schedule(**{name: self.config.optimiser[name] for name in optim.Schedule._fields})
-        return schedule.rates(update, steps_per_epoch)
+        schedule = extensions.find('optimiser.schedule', self.config.optimiser.schedule)
+        return optim.LearningRates(*map(float, schedule(self.config, update, steps_per_epoch)))
 
     def loss_table(self) -> losses.Losses:
         """The table of losses, with those that the configuration adds; a class makes its function of the experiment."""
@@ -87,6 +93,12 @@ class Experiment:
             rows[called] = losses.extra_loss(extension(self) if inspect.isclass(extension) else extension)
         return rows
 
+    @functools.cached_property
+    def batch_maker(self) -> BatchMaker:
+        """The object that `loss.batch_maker` names, made of this experiment; without one, batches stay as they are."""
+        name = self.config.loss.batch_maker
+        return extensions.find('loss.batch_maker', name)(self) if name else lambda state, batch, key: batch
+
     def loss_weights(self) -> dict[str, float]:
         """Weights of the losses in the total."""
         extra = zip(self._extra_losses(), map(float, self.config.loss.extra_weights), strict=True)
@@ -100,6 +112,11 @@ class Experiment:
         """Raises ValueError where the configuration names something that does not exist."""
         self.model()
         self.loss_table()
+        self.learning_rates(0, 1)
+        self.batch_maker  # noqa: B018  made here, since it may refuse the configuration
+        if self.config.optimiser.frozen:
+            held = partial(optim.freeze, patterns=self.config.optimiser.frozen)
+            jax.eval_shape(held, self.state_shapes().params)
         self.extra_metrics()
         if self.config.selection not in SELECTIONS:
             raise ValueError(f'Expected selection to be one of {SELECTIONS}, got {self.config.selection!r}.')
@@ -130,13 +147,18 @@ class Experiment:
         """Options of everything that loads studies."""
         return LoadOptions(**{field.name: self.config.data[field.name] for field in dataclasses.fields(LoadOptions)})
 
-    def example_batch(self) -> dict[str, np.ndarray]:
+    def example_batch(self) -> dict[str, Any]:
         """One row with the shapes of a batch, from which those of the parameters follow."""
         side, length = self.config.data.image_size, self.config.data.max_seq_length
-        return {
-            'images': np.zeros((1, self.config.data.views, side, side), np.uint8),
-            'tokens': np.zeros((1, length), np.int32),
+        row = {
+            'images': np.zeros((self.config.data.views, side, side), np.uint8),
+            'tokens': np.zeros(length, np.int32),
         }
+        return jax.tree.map(lambda x: x[None], row | self.extras({}, self.config.data.views))
+
+    def extras(self, record: Mapping[str, Any], films: int) -> dict[str, Any]:
+        """The inputs beside the images of a study with so many films, as an entry of a batch's row."""
+        return make_extras(record, films, self.config.data.views, self.tokenizer, self.load_options())
 
     def state_shapes(self) -> TrainState:
         """A training state with shapes in place of arrays."""
@@ -157,6 +179,19 @@ class Experiment:
 def processes() -> dict[str, int]:
     """This process and the number of those that share each batch."""
     return dict(process_index=jax.process_index(), process_count=jax.process_count())
+
+
+def make_network(network: type[nn.Module], fields: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
+    """The network with those of the configuration's fields that it has as attributes, and its own options.
+
+    Raises:
+      ValueError: it has no such option.
+    """
+    known = inspect.signature(network).parameters
+    if unknown := sorted(options.keys() - (known.keys() - fields.keys())):
+        own = ', '.join(sorted(known.keys() - fields.keys() - {'parent', 'name'})) or 'none'
+        raise ValueError(f'model.network_options: {network.__name__} has no {unknown[0]!r} of its own, but {own}.')
+    return network(**{name: value for name, value in fields.items() if name in known}, **options)
 
 
 def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -216,6 +251,7 @@ def open_splits(config: ConfigDict, splits: Sequence[str] = SPLITS) -> list[Sour
         views=data.views,
         cache_dir=config.cache_dir or None,
         extra_views=data.extra_views,
+        fewer_views=data.fewer_views,
         **data.options.to_dict(),
         **({'section': data.section} if data.get('section') else {}),  # older runs have none
     )
@@ -240,6 +276,12 @@ def warn_of_small_films(data_dir: str, reason: str) -> None:
     )
 
 
+def tokenizer_class(name: str) -> type[Tokenizer]:
+    """The class that `data.tokenizer` names."""
+    return extensions.find('data.tokenizer', name)
+
+
 def build_tokenizer(config: ConfigDict, train: Source) -> Tokenizer:
     """The vocabulary of the train split."""
-    return Tokenizer.build(train.reports, cleaner=config.data.cleaner, threshold=config.data.threshold)
+    build = tokenizer_class(config.data.tokenizer).build
+    return build(train.reports, cleaner=config.data.cleaner, threshold=config.data.threshold)

@@ -5,6 +5,8 @@ I views, Y observations, L words of the text; maps keep the backbone's height an
 
 import dataclasses
 import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -15,6 +17,8 @@ from jaxtyping import Array, Float, Int
 
 from camanet_jax import sharding
 from camanet_jax.models import Camanet, CamanetOutput
+
+NO_EXTRAS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +47,20 @@ class Explanation:
     selected: list[int] | None = None
 
 
-def teacher_forced(variables: Any, images: np.ndarray, tokens: np.ndarray, *, model: Camanet) -> CamanetOutput:
+def teacher_forced(
+    variables: Any, images: np.ndarray, tokens: np.ndarray, extras: Mapping[str, Any] = NO_EXTRAS, *, model: Camanet
+) -> CamanetOutput:
     """One evaluation-mode pass over this process's devices (see `Camanet.__call__`); rows beyond the batch fill up."""
-    return jax.device_get(_teacher_forced(model)((images, tokens), variables))
+    return jax.device_get(_teacher_forced(model)((images, tokens, dict(extras)), variables))
 
 
 @functools.cache
 def _teacher_forced(model: Camanet):
-    return sharding.by_study(lambda batch, variables: by_study_alone(model.apply(variables, *batch)))
+    def run(batch, variables):
+        images, tokens, extras = batch
+        return by_study_alone(model.apply(variables, images, tokens, **extras))
+
+    return sharding.by_study(run)
 
 
 def by_study_alone(output: CamanetOutput) -> CamanetOutput:
@@ -58,9 +68,16 @@ def by_study_alone(output: CamanetOutput) -> CamanetOutput:
     return output.replace(contrastive_scale=None)
 
 
-def explain(variables: Any, images: np.ndarray, tokens: Int[np.ndarray, 'B L'], *, model: Camanet) -> list[Explanation]:
-    """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width]."""
-    output = teacher_forced(variables, images, as_read(tokens), model=model)
+def explain(
+    variables: Any,
+    images: np.ndarray,
+    tokens: Int[np.ndarray, 'B L'],
+    extras: Mapping[str, Any] = NO_EXTRAS,
+    *,
+    model: Camanet,
+) -> list[Explanation]:
+    """Explains texts given as word ids padded with 0 (no BOS), one per study [B, I, height, width] with its extras."""
+    output = teacher_forced(variables, images, as_read(tokens), extras, model=model)
     return [explain_study(output, i, tokens[i], images.shape[1]) for i in range(len(tokens))]
 
 

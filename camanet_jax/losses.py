@@ -113,7 +113,7 @@ class Loss(NamedTuple):
       per_study: gives one value for each study.
       inputs: its arguments, from the model's output and the batch. A system that lacks one of them has no such loss.
       denominator: what each study adds to the number that the sum is divided by; a study that adds 0 is left out.
-      weight: the field of `config.loss` that holds its weight in the total; None for 1.
+      weight: the field of `config.loss` that holds its weight in the total; None for a loss of one's own.
     """
 
     title: str
@@ -132,7 +132,7 @@ LOSSES = {
         report_nll,
         lambda output, batch: (output.logits, batch['tokens'][:, 1:], batch['token_mask'][:, 1:]),
         target_tokens,
-        None,
+        'report_weight',
     ),
     'pseudo_label_bce': Loss(
         'Pseudo-label BCE',
@@ -179,7 +179,7 @@ def extra_loss(per_study: Callable[[CamanetOutput, Batch], Array]) -> Loss:
 
 def weights(config: Mapping[str, Any]) -> dict[str, float]:
     """Weights of the table's losses from the fields of `config.loss`."""
-    return {name: 1.0 if loss.weight is None else float(config[loss.weight]) for name, loss in LOSSES.items()}
+    return {name: float(config[loss.weight]) for name, loss in LOSSES.items()}
 
 
 def counted(name: str, loss: Loss, values: Array, batch: Batch) -> Float[Array, ' B']:

@@ -6,6 +6,7 @@ AMSGrad keeps the maximum of the uncorrected second moment and corrects its bias
 
 import math
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -59,6 +60,11 @@ class Schedule(NamedTuple):
         return LearningRates(*(rate * self.decay_rate**decays for rate in base))
 
 
+def warmup_and_steps(config: Mapping[str, Any], update: int, steps_per_epoch: int) -> LearningRates:
+    """The rates of `Schedule` with the fields of a run's `config.optimiser`; the default of `optimiser.schedule`."""
+    return Schedule(**{name: config.optimiser[name] for name in Schedule._fields}).rates(update, steps_per_epoch)
+
+
 def map_paths(function, params):
     """A tree of `function(path)` in the shape of `params`; a path reads 'encoder/layer0/norm1/gamma'."""
     return traverse_util.path_aware_map(lambda path, _: function('/'.join(path)), params)
@@ -104,13 +110,42 @@ def scale_by_learning_rates() -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def make_optimiser(clip_value: float = 0.1, weight_decay: float = 5e-5) -> optax.GradientTransformationExtraArgs:
-    """Gradient clipping by value, then g + weight_decay * p, then AMSGrad, then the learning rates."""
+def matches(patterns: Iterable[str], path: str) -> bool:
+    """Tells whether one of the patterns is found in a parameter's path."""
+    return any(re.search(pattern, path) for pattern in patterns)
+
+
+def freeze(params: Any, patterns: Sequence[str]) -> Any:
+    """The same parameters, of which those that a pattern matches pass no gradient on.
+
+    Raises:
+      ValueError: a pattern matches none.
+    """
+    paths = ['/'.join(path) for path in traverse_util.flatten_dict(params)]
+    if unused := [pattern for pattern in patterns if not any(re.search(pattern, path) for path in paths)]:
+        raise ValueError(f'optimiser.frozen: {unused[0]!r} matches no parameter; there are {", ".join(sorted(paths))}')
+    stays = map_paths(lambda path: matches(patterns, path), params)
+    return jax.tree.map(lambda value, held: jax.lax.stop_gradient(value) if held else value, params, stays)
+
+
+def make_optimiser(
+    clip_value: float | None = 0.1,
+    weight_decay: float = 5e-5,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    frozen: Sequence[str] = (),
+) -> optax.GradientTransformationExtraArgs:
+    """Gradient clipping by value, then g + weight_decay * p, then AMSGrad, then the learning rates.
+
+    `frozen` are patterns of the parameters without a gradient (`freeze`).
+    """
+    without = WITHOUT_GRADIENT, *frozen
     return optax.chain(
-        optax.clip(clip_value),
+        optax.identity() if clip_value is None else optax.clip(clip_value),
         optax.add_decayed_weights(
-            weight_decay, lambda params: map_paths(lambda path: not re.search(WITHOUT_GRADIENT, path), params)
+            weight_decay, lambda params: map_paths(lambda path: not matches(without, path), params)
         ),
-        scale_by_amsgrad(),
+        scale_by_amsgrad(b1, b2, eps),
         scale_by_learning_rates(),
     )

@@ -5,7 +5,6 @@ Files are read and checked before the workdir is made; the values go into the fr
 
 import dataclasses
 import logging
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,14 @@ from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import has_checkpoint
 from camanet_jax.run.workdir import open_trained
 from camanet_jax.torch_io.state_dicts import read_state_dict
-from camanet_jax.torch_io.weight_names import describe_mismatch, flatten, load_variables, renamed, torch_name
+from camanet_jax.torch_io.weight_names import (
+    SUBSTITUTIONS,
+    Naming,
+    describe_mismatch,
+    flatten,
+    load_variables,
+    renamed,
+)
 from camanet_jax.train_step import TrainState
 
 LOG = logging.getLogger(__name__)
@@ -36,7 +42,8 @@ BACKBONE_RENAMINGS = (
     (r'^visual_extractor\.model\.(\d)\.', lambda match: f'layer{int(match[1]) - 3}.'),
     (r'^visual_extractor\.model\.', 'features.'),
 )
-NOT_BACKBONE = re.compile(r'^(classifier|fc)\.|num_batches_tracked$')
+# A backbone's variables as torchvision names them, e.g. 'features.denseblock1.denselayer1.norm1.bias'.
+TORCHVISION = Naming((*SUBSTITUTIONS, *BACKBONE_RENAMINGS), ignored=r'^(classifier|fc)\.|num_batches_tracked$')
 
 Slots = dict[tuple[str, str], Any]
 
@@ -61,26 +68,23 @@ def read_initial_weights(experiment: Experiment) -> InitialWeights | None:
     if backbone and run:
         raise ValueError(f'Expected backbone_weights or init_from, got both ({backbone}, {run}); a run has a backbone.')
     if backbone:
-        return backbone_weights(Path(backbone), experiment.state_shapes().variables)
+        own = getattr(experiment.model().visual_extractor, 'torch_names', None)
+        naming = own and own._replace(substitutions=((r'^backbone/', ''), *own.substitutions))
+        return backbone_weights(Path(backbone), experiment.state_shapes().variables, naming or TORCHVISION)
     return run_weights(Path(run), experiment) if run else None
 
 
-def backbone_weights(file: Path, shapes: dict[str, Any]) -> InitialWeights:
-    """The feature weights of a DenseNet or ResNet file, without its classifier."""
+def backbone_weights(file: Path, shapes: dict[str, Any], naming: Naming = TORCHVISION) -> InitialWeights:
+    """The feature weights of a DenseNet or ResNet file, without its classifier, or of one with names of its own."""
     template = {name: {'backbone': tree['backbone']} for name, tree in shapes.items() if 'backbone' in tree}
     try:
         arrays = {renamed(name, FILE_RENAMINGS): value for name, value in read_state_dict(file).items()}
-        arrays = {name: value for name, value in arrays.items() if not NOT_BACKBONE.search(name)}
-        variables = load_variables(arrays, template, torchvision_name)
+        variables = load_variables(arrays, template, naming)
     except ValueError as error:
         raise ValueError(f'backbone_weights={file}: {error}') from error
-    LOG.info('Backbone: %d arrays of %s', len(arrays), file)
-    return InitialWeights(flatten(variables))
-
-
-def torchvision_name(path: str) -> str:
-    """A backbone's variable as torchvision names it, e.g. 'features.denseblock1.denselayer1.norm1.bias'."""
-    return renamed(torch_name(path), BACKBONE_RENAMINGS)
+    values = flatten(variables)
+    LOG.info('Backbone: %d arrays of %s', len(values), file)
+    return InitialWeights(values)
 
 
 def run_weights(workdir: Path, experiment: Experiment) -> InitialWeights:

@@ -128,6 +128,7 @@ def run_steps(
                 if step > start:
                     training.save_at_once(state, step)
                 raise
+            batch = training.experiment.batch_maker(state, batch, jax.random.fold_in(training.key, step))
             rates = training.experiment.learning_rates(step, epoch_steps)
             state, metrics = training.step_function(state, batch, training.key, training.weights, rates)
             clock.turn_to('steps')  # the first one's compilation is start-up
@@ -270,7 +271,13 @@ def make_training(
     model, tx, key = experiment.model(), experiment.optimiser(), jax.random.key(config.seed)
     everywhere = sharding.replicated(mesh)
     step = partial(
-        train_step, model=model, tx=tx, accumulate=config.accumulate, table=experiment.loss_table(), mesh=mesh
+        train_step,
+        model=model,
+        tx=tx,
+        accumulate=config.accumulate,
+        table=experiment.loss_table(),
+        frozen=config.optimiser.frozen,
+        mesh=mesh,
     )
     make_state = partial(init_state, model, tx, key, experiment.example_batch())
     return Training(

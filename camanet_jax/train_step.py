@@ -5,6 +5,7 @@ made on every device from its own studies and summed over devices once, after th
 dicts as `camanet_jax.data.pipeline` makes them.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from jax.sharding import Mesh
 from camanet_jax import losses, sharding
 from camanet_jax.models.camanet import Camanet, input_mask
 from camanet_jax.models.vtac import effective_number
-from camanet_jax.optim import LearningRates
+from camanet_jax.optim import LearningRates, freeze
 
 
 class TrainState(struct.PyTreeNode):
@@ -38,8 +39,9 @@ class TrainState(struct.PyTreeNode):
 
 def init_state(model: Camanet, tx: optax.GradientTransformation, key: Array, batch: dict[str, Any]) -> TrainState:
     """A fresh state for batches of this shape."""
-    example = jax.tree.map(lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype), (batch['images'], batch['tokens'][:, :-1]))
-    variables = model.init(key, *example)
+    inputs = batch['images'], batch['tokens'][:, :-1], batch.get('extras', {})
+    images, tokens, extras = jax.tree.map(lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype), inputs)
+    variables = model.init(key, images, tokens, **extras)
     params = variables['params']
     return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), tx.init(params))
 
@@ -56,6 +58,7 @@ def forward(variables, batch, key, width, *, model: Camanet):
         width,
         labels=batch['labels'],
         train=True,
+        **batch.get('extras', {}),
         rngs={'dropout': key},
         mutable=['batch_stats'],
     )
@@ -93,6 +96,7 @@ def train_step(
     tx: optax.GradientTransformationExtraArgs,
     accumulate: int = 1,
     table: losses.Losses = losses.LOSSES,
+    frozen: Sequence[str] = (),
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
     """One update.
@@ -105,13 +109,14 @@ def train_step(
       accumulate: parts that the batch is cut into, one after the other, to save memory. Losses and gradients are those
         of the whole batch, but BatchNorm normalises each part by itself.
       table: the losses; those that a configuration adds see the studies of one device.
+      frozen: patterns of the parameters that stay as they are (`optim.freeze`).
       mesh: the devices that share the batch; None for one.
 
     Returns:
       The new state and the unweighted losses, norms and shares of this step.
     """
     key = jax.random.fold_in(key, state.step)
-    make = partial(gradients, model=model, accumulate=accumulate, table=table)
+    make = partial(gradients, model=model, accumulate=accumulate, table=table, frozen=frozen)
     grads, batch_stats, metrics = sharding.over_devices(make, mesh)(
         batch, state.variables, key, weights, WholeBatch.of(batch, table)
     )
@@ -126,11 +131,11 @@ def train_step(
     return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
 
-def gradients(batch, variables, key, weights, whole: WholeBatch, *, model: Camanet, accumulate: int, table):
+def gradients(batch, variables, key, weights, whole: WholeBatch, *, model: Camanet, accumulate: int, table, frozen):
     """Gradients of the objective, new running statistics and metrics; `batch` is this device's share."""
 
     def part_loss(params, batch_stats, part, part_key):
-        variables = {'params': params, 'batch_stats': batch_stats}
+        variables = {'params': freeze(params, frozen), 'batch_stats': batch_stats}
         output, batch_stats = forward(variables, part, part_key, whole.width, model=model)
         means = losses.means(losses.sums(output, part, table), whole.denominators)
         return losses.total(means, weights), (batch_stats, means | shares(output, part, whole.studies))

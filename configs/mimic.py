@@ -46,9 +46,12 @@ def get_config() -> ConfigDict:
     data.section = ''
     data.views = 1
     data.extra_views = 'error'  # or 'first': keep the first `views` images of a study with more
+    data.fewer_views = 'error'  # or 'mask': studies may have fewer; the network leaves out the places of those missing
+    data.tokenizer = 'camanet_jax.data.tokenizer:Tokenizer'  # word by word, or yours
     data.cleaner = 'mimic_cxr'
     data.threshold = 10  # occurrences in train that make a word
     data.max_seq_length = 100  # ids, BOS counted
+    data.extras = ()  # functions of yours, 'file.py:name', of a record's other fields: inputs of the network
     data.image_size = 224
     data.resize_size = 256
     data.train_augment = by_variant(str)
@@ -59,17 +62,22 @@ def get_config() -> ConfigDict:
     data.prefetch = 4
 
     config.model = model = Config()
+    model.network = 'camanet_jax.models:Camanet'  # or another: docs/extend.md
+    model.network_options = ConfigDict()  # attributes that another network has of its own
     model.width = 512
     model.feed_forward = 512
     model.heads = 8
     model.encoder_layers = 3
     model.decoder_layers = 3
-    model.memory_slots = 3
+    model.memory_slots = 3  # 0: a plain Transformer decoder
     model.dropout = 0.1
     model.projection_dropout = 0.5
     model.visual_extractor = 'camanet_jax.models.densenet:DenseNet'  # or another: docs/extend.md
     # remat=True keeps every feature map once, to save memory on GPU and TPU, and normalises maps twice.
     model.backbone_options = ConfigDict(dict(blocks=(6, 12, 24, 16), growth=32, stem=64, remat=False))
+    model.image_mean = (0.485, 0.456, 0.406)  # of the images that the extractor was trained on, in [0, 1]
+    model.image_std = (0.229, 0.224, 0.225)
+    model.view_embeddings = 0  # `data.views` gives every view a learned one
     model.vdmae = True  # False is the Base system
     model.vtac = True
     model.contrastive = False  # the CLIP ablation
@@ -93,11 +101,14 @@ def get_config() -> ConfigDict:
     loss.contrastive_weight = 0.0
     loss.extra = ()  # your own losses, 'file.py:name', and their weights
     loss.extra_weights = ()
+    loss.report_weight = 1.0
+    loss.batch_maker = ''  # a class of yours that may change each training batch by the weights of the moment
     loss.topk = 0.3  # k
     loss.tdm_count = by_variant(str)
     loss.report_mean = by_variant(str)
 
     config.optimiser = optimiser = Config()
+    optimiser.schedule = 'camanet_jax.optim:warmup_and_steps'  # of the fields to schedule_lag, or yours
     optimiser.lr_backbone = 5e-5
     optimiser.lr_decoder = 1e-4
     optimiser.warmup_epochs = 3
@@ -105,8 +116,10 @@ def get_config() -> ConfigDict:
     optimiser.decay_epochs = 50
     optimiser.decay_rate = 0.8
     optimiser.schedule_lag = by_variant(int)
-    optimiser.clip_value = 0.1
+    optimiser.clip_value = 0.1  # None: no clipping
     optimiser.weight_decay = 5e-5
+    optimiser.update(b1=0.9, b2=0.999, eps=1e-8)
+    optimiser.frozen = ()  # patterns of the paths of parameters that stay as they are, e.g. '^backbone/block1/'
 
     config.search = Config(dict(name='beam', beam_size=3))
     config.evaluation = evaluation = Config()

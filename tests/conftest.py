@@ -50,6 +50,13 @@ def without_shape_checks():
     jaxtyping.config.update('jaxtyping_disable', False)
 
 
+@pytest.fixture
+def double():
+    """Runs the test in double precision."""
+    with jax.enable_x64(True):
+        yield
+
+
 @pytest.fixture(scope='session', autouse=True)
 def compile_cache(tmp_path_factory) -> Path:
     """One cache of compiled functions for this process and for all that tests start; by the variable, a lasting one."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from front_door import ROOT
 
-from camanet_jax.configuration import VARIANTS, differences, fill_variant, recipe
+from camanet_jax.configuration import VARIANTS, as_data, differences, fill_variant, from_data, recipe
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.train_step import init_state, train_step
@@ -139,3 +139,10 @@ def test_a_field_that_an_older_run_lacks_differs_only_where_it_is_filled():
     assert differences(older, newer) == differences(newer, older) == []
     newer['data']['section'] = 'impression'
     assert differences(older, newer) == ["data.section: '(absent)' in the workdir, 'impression' now"]
+
+
+def test_a_run_from_before_a_field_is_read_with_its_default():
+    config = load('demo', **{'model.cam_classes': ('Edema',)})
+    older = as_data(config)
+    del older['model']['network'], older['model']['image_mean'], older['data']['extras']
+    assert from_data(older) == from_data(as_data(config)) == config

@@ -1,15 +1,19 @@
 """Functions and classes that a configuration names: found, refused in words, and without effect where unused."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from camanet_jax import extensions, losses
 from camanet_jax.data.sources import open_source
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.experiment import Experiment
+from camanet_jax.experiment import Experiment, make_network
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.vdm import layercam
+from camanet_jax.optim import LearningRates
 
 
 @pytest.fixture
@@ -66,6 +70,9 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
             'report_nll is the name of a term already',
         ),
         ({'evaluation.metrics': ('mine.py:other',)}, "evaluation.metrics='mine.py:other': expected a function"),
+        ({'model.network': 'mine.py:other'}, "model.network='mine.py:other': expected a function"),
+        ({'optimiser.schedule': 'mine.py:other'}, "optimiser.schedule='mine.py:other': expected a function"),
+        ({'optimiser.frozen': ('^head/',)}, r"optimiser.frozen: '\^head/' matches no parameter; there are backbone/"),
         ({'model.class_maps': 'mine.py:other'}, "model.class_maps='mine.py:other': expected a function"),
         ({'model.visual_extractor': 'camanet_jax.models.resnet:ResNet'}, "do not fit ResNet: .*'growth'.*resnet101.py"),
     ],
@@ -73,6 +80,25 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
 def test_what_does_not_fit_is_found_before_a_run_begins(mine, make_experiment, changes, message):
     with pytest.raises(ValueError, match=message):
         make_experiment(changes).check()
+
+
+def test_a_network_gets_the_fields_that_it_has_and_its_own_options():
+    class Small(nn.Module):
+        width: int
+        layers: int = 1
+
+    network = make_network(Small, {'width': 4, 'heads': 2}, {'layers': 3})
+    assert (network.width, network.layers) == (4, 3)
+    for option in ('width', 'depth'):  # one is a field of the configuration
+        with pytest.raises(ValueError, match=f"network_options: Small has no '{option}' of its own, but layers"):
+            make_network(Small, {'width': 4}, {option: 3})
+
+
+def test_a_schedule_of_ones_own_gives_the_learning_rates(mine, make_experiment):
+    code = 'def inverse(config, update, steps_per_epoch):\n    return 1 / (1 + update), config.seed\n'
+    Path('mine.py').write_text(code, encoding='utf-8')
+    experiment = make_experiment({'optimiser.schedule': 'mine.py:inverse', 'seed': 7})
+    assert experiment.learning_rates(3, 10) == LearningRates(0.25, 7.0)
 
 
 def test_an_unknown_data_set_is_an_error_that_names_both_kinds(tmp_path):

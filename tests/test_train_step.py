@@ -51,7 +51,8 @@ MODEL = Camanet(
     param_dtype=jnp.float64,
 )
 TX = make_optimiser()
-WEIGHTS = losses.weights({'pseudo_label_weight': 1.0, 'vtac_weight': 0.5, 'contrastive_weight': 0.7})
+FIELDS = {'report_weight': 1.0, 'pseudo_label_weight': 1.0, 'vtac_weight': 0.5, 'contrastive_weight': 0.7}
+WEIGHTS = losses.weights(FIELDS)
 # What depends on the other studies of a batch, or on a study's place in it.
 SHARED = MODEL.clone(dropout=0.3, projection_dropout=0.3, contrastive=True)
 

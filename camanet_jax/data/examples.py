@@ -6,11 +6,12 @@ was skipped because one of its images cannot be decoded, or -1.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from camanet_jax import extensions
 from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED
 from camanet_jax.data.sources import Records
@@ -36,6 +37,8 @@ class LoadOptions:
     # 'raise', or 'skip' a study with an image that cannot be decoded: in training the next study takes its place, and
     # skipped ones are logged and counted; in evaluation its row is not valid.
     on_damaged_image: str = 'raise'
+    extras: tuple[str, ...] = ()  # names of functions (`make_extras`)
+    fewer_views: str = 'error'  # or 'mask': the last image of a study with too few is repeated, and masked
 
     def __post_init__(self):
         if self.on_damaged_image not in ('raise', 'skip'):
@@ -76,6 +79,7 @@ class ExampleLoader:
         record = self.records[position]
         try:
             example = to_example(record, transform, self.tokenizer, self.options.max_seq_length)
+            example |= self._extras(record, len(record['images']))
         except DamagedImageError as error:
             if self.options.on_damaged_image == 'skip':
                 return None
@@ -83,7 +87,12 @@ class ExampleLoader:
                 f'study {record["id"]}: {error} (replace the file and remove '
                 f"{self.records.prepared_dir}, or set on_damaged_image='skip')"
             ) from error
+        if missing := self.records.views - len(example['images']):
+            example['images'] = np.concatenate([example['images'], np.repeat(example['images'][-1:], missing, 0)])
         return example | {'valid': np.True_, 'index': np.int32(position)}
+
+    def _extras(self, record: Mapping[str, Any], films: int) -> dict[str, Any]:
+        return make_extras(record, films, self.records.views, self.tokenizer, self.options)
 
     def _empty(self, *, damaged: int) -> Example:
         side, length = self.options.image_size, self.options.max_seq_length
@@ -95,7 +104,26 @@ class ExampleLoader:
             'valid': np.False_,
             'index': np.int32(NONE),
             'damaged': np.int32(damaged),
+            **self._extras({}, self.records.views),
         }
+
+
+def make_extras(
+    record: Mapping[str, Any], films: int, views: int, tokenizer: Tokenizer, options: LoadOptions
+) -> dict[str, dict[str, Any]]:
+    """{'extras': arrays by name}: the network's inputs beside the images; nothing where there are none.
+
+    They are what `options.extras`, functions of the record and the tokenizer, make of a record's other fields, of one
+    shape for every record; and `view_mask` [I], True for the films there are, where studies may have fewer.
+
+    Args:
+      record: empty where there is none, for a row that only fills a batch or films that come alone.
+    """
+    functions = extensions.find_all('data.extras', options.extras)
+    extras = {called: np.asarray(function(record, tokenizer)) for called, function in functions.items()}
+    if options.fewer_views == 'mask':
+        extras['view_mask'] = np.arange(views) < films
+    return {'extras': extras} if extras else {}
 
 
 def to_example(record: dict[str, Any], transform: Transform, tokenizer: Tokenizer, max_seq_length: int) -> Example:

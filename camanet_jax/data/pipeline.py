@@ -7,6 +7,7 @@ A batch is a dict of NumPy arrays of fixed shape:
     labels      float32 [B, Y]                 0 or 1; NaN throughout where a study is unlabelled
     valid       bool    [B]                    False on rows without a study (evaluation)
     index       int32   [B]                    the study's position in the source; -1 for none
+    extras      dict    [B, ...]               arrays by name, where `data.extras` makes any
 where L+1 = max_seq_length. A process gets its share of B: the global batch is the processes' rows one after
 the other, and is the same for any number of processes and of workers.
 """
@@ -36,7 +37,7 @@ LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 0.5  # at the loading processes, while a batch is awaited
 _SECONDS_OF_GRACE = 10.0  # for a batch, once the run is to stop
 _ENDLESS_EPOCHS = 2**20  # Grain's own infinite repeat overflows with a batch of one
-Batch = dict[str, np.ndarray]
+Batch = dict[str, Any]
 
 
 class BatchIterator(Iterator[Batch]):

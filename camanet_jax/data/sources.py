@@ -162,6 +162,7 @@ def open_sources(
     views: int,
     cache_dir: str | Path | None = None,
     extra_views: str = 'error',
+    fewer_views: str = 'error',
     **options: Any,
 ) -> list[Source]:
     """Opens splits, after preparing the whole data set where that has not been done.
@@ -173,6 +174,7 @@ def open_sources(
         name: A key of BUILDERS, or a builder by 'file.py:name' or 'package.module:name'.
         data_dir: The folder of the data set.
         views: I, the number of images every study must have.
+        fewer_views: 'error', or 'mask' where I is the most that a study may have.
         cache_dir: The folder of prepared data, by default `default_cache`.
         extra_views: 'error', or 'first' to keep the first `views` images of a study with more.
         **options: For the builder.
@@ -185,6 +187,7 @@ def open_sources(
     for split in splits:
         _check_choice('split', split, list(SPLITS))
     _check_choice('extra_views', extra_views, ['error', 'first'])
+    _check_choice('fewer_views', fewer_views, ['error', 'mask'])
     make_builder = extensions.find('data.name', BUILDERS.get(name, name))
     cache = Path(cache_dir) if cache_dir else default_cache(Path(data_dir))
     builder = make_builder(Path(data_dir), cache_dir=cache, **options)
@@ -203,7 +206,7 @@ def open_sources(
         records = Records(builder.data_dir, split, views)
         studies = records.read_studies() if known is None else known
         members = tuple(study for study in studies if study.split == split)
-        _check_views(members, views, exact=extra_views == 'error')
+        _check_views(members, 1 if fewer_views == 'mask' else views, views if extra_views == 'error' else None)
         faults = (f'{study.id}: {damaged[path]}' for study in members for path in study.image_paths if path in damaged)
         sources.append(Source(records, members, str(builder.data_dir), store, section, content, tuple(faults)))
     return sources
@@ -288,11 +291,12 @@ def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f'{what} must be one of {choices}, got {value!r}')
 
 
-def _check_views(studies: Sequence[Study], views: int, *, exact: bool) -> None:
+def _check_views(studies: Sequence[Study], fewest: int, most: int | None) -> None:
     counts = {study.id: len(study.image_paths) for study in studies}
-    wrong = [f'{name} has {n}' for name, n in counts.items() if n < views or (exact and n > views)]
+    wrong = [f'{name} has {n}' for name, n in counts.items() if n < fewest or (most is not None and n > most)]
     if wrong:
+        expected = f'{fewest}' if fewest == most else f'{fewest} or more' if most is None else f'{fewest} to {most}'
         raise ValueError(
-            f'expected {views} images per study, got {summarise(wrong, "study", "studies")} '
-            "(set views, or extra_views='first' to keep the first of more)"
+            f'expected {expected} images per study, got {summarise(wrong, "study", "studies")} '
+            "(set views, or extra_views='first' to keep the first of more, or fewer_views='mask')"
         )

@@ -65,7 +65,10 @@ def _clean_sentence(sentence: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Tokenizer:
-    """A vocabulary and its cleaner; `words[i]` has id i + 1."""
+    """A vocabulary and its cleaner; `words[i]` has id i + 1.
+
+    One of your own (`data.tokenizer`) has these methods too, and is made again from what `to_json` gives.
+    """
 
     words: tuple[str, ...]
     cleaner: str  # a key of CLEANERS
@@ -111,6 +114,14 @@ class Tokenizer:
                 raise ValueError(f'word ids are 1 to {len(self.words)}, got {word_id}')
             words.append(self.words[word_id - 1])
         return ' '.join(words)
+
+    def ids_of(self, text: str) -> list[int]:
+        """The inverse of `decode`, on its results: no cleaning, no 0."""
+        return [self._id_of[word] for word in text.split()]
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """What each id other than 0 stands for: the text that one of its maps belongs to."""
+        return [self.words[word_id - 1] for word_id in ids if word_id != BOUNDARY_ID]
 
     def to_json(self) -> str:
         """The tokenizer as one JSON object, for a checkpoint."""

@@ -118,7 +118,7 @@ class Reporter:
         """
         if missing_view not in MISSING_VIEW:
             raise ValueError(f'Expected missing_view as one of {MISSING_VIEW}, got {missing_view!r}.')
-        if missing_view == 'repeat':
+        if missing_view == 'repeat' and self.config.data.fewer_views == 'error':
             warn_of_missing_views(studies, self.config.data.views)
         load = partial(load_films, data=self.config.data, missing_view=missing_view, name_of=name_of)
         batch_size = min(len(studies), self.config.evaluation.batch_size)
@@ -143,13 +143,22 @@ class Reporter:
 
     def _start(self, batch: list[Loaded], number: int, size: int, beam_size: int) -> Any:
         """Starts the search for a batch, filled up to `size`, so that one compiled program serves all."""
-        films = [films for _, films in batch if not isinstance(films, ValueError)]
-        if not films:
+        inputs = [(films, self._extras(item)) for item, films in batch if not isinstance(films, ValueError)]
+        if not inputs:
             return None
-        filled = np.zeros((size, *films[0].shape), np.uint8)
-        filled[: len(films)] = films
+
+        def fill(*of_studies):
+            filled = np.zeros((size, *of_studies[0].shape), of_studies[0].dtype)
+            filled[: len(of_studies)] = of_studies
+            return filled
+
         key = jax.random.fold_in(jax.random.key(self.config.seed), number)
-        return self._search(beam_size)(filled, self._variables, key)
+        return self._search(beam_size)(jax.tree.map(fill, *inputs), self._variables, key)
+
+    def _extras(self, item: Any) -> dict[str, np.ndarray]:
+        """The inputs beside the films, made from what a list says about the study (`ListedStudy.record`)."""
+        record, films = getattr(item, 'record', {}), len(getattr(item, 'paths', ())) or self.config.data.views
+        return self._experiment.extras(record, films).get('extras', {})
 
     def _finish(self, batch: list[Loaded], result: Any) -> Iterator[Loaded]:
         result, row = jax.device_get(result), 0
@@ -162,13 +171,14 @@ class Reporter:
 
     def _report(self, i: int, films: Films, reports: decoding.Reports, output: CamanetOutput) -> GeneratedReport:
         texts = [self._experiment.tokenizer.decode(tokens) for tokens in reports.tokens[i]]
+        words = self._experiment.tokenizer.pieces(reports.tokens[i, 0])
         scores = [float(score) for score in reports.scores[i]]
         explanation = explain_study(output, i, reports.tokens[i, 0], len(films))
         probabilities = explanation.class_probabilities
         named = {} if probabilities is None else dict(zip(OBSERVATIONS, map(float, probabilities), strict=True))
         others = [Alternative(*pair) for pair in zip(texts[1:], scores[1:], strict=True) if np.isfinite(pair[1])]
         return GeneratedReport(
-            texts[0], texts[0].split(), scores[0], explanation.log_probs.tolist(), others, named, films, explanation
+            texts[0], words, scores[0], explanation.log_probs.tolist(), others, named, films, explanation
         )
 
     def _make_search(self, beam_size: int):
@@ -176,8 +186,9 @@ class Reporter:
         whole = {'full_list': True} if self.config.search.name == 'beam' else {}  # all beams, for the alternatives
         options = self._experiment.decoding_options(beam_size=beam_size, **whole)
 
-        def search(films, variables, key):
-            encoding = self._model.apply(variables, films, method='encode')
+        def search(inputs, variables, key):
+            films, extras = inputs
+            encoding = self._model.apply(variables, films, **extras, method='encode')
             reports = decoding.decode_reports(variables, encoding, key, model=self._model, **options)
             read = as_read(reports.tokens[:, 0])
             return reports, by_study_alone(self._model.apply(variables, encoding, read, method='decode'))

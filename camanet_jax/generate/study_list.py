@@ -4,7 +4,7 @@ a.png,b.dcm   as many files for a study as the model reads views, frontal first
 DIR           films directly in DIR are studies of one film each; every folder below it with films is one study,
               linked ones too
 FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, separated by ';');
-              paths are relative to the CSV, or to `images` beside it
+              paths are relative to the CSV, or to `images` beside it; other columns are fields for `data.extras`
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from camanet_jax.data.image_files import SUFFIXES, is_dicom
@@ -29,10 +29,11 @@ _UID = re.compile(r'(?<!\d)[012](\.\d+){4,}')
 
 @dataclasses.dataclass(frozen=True)
 class ListedStudy:
-    """A study's name and its films, frontal first."""
+    """A study's name, its films, frontal first, and what else is known of it."""
 
     id: str
     paths: tuple[Path, ...]
+    record: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
 
 def hide_uids(text: str) -> str:
@@ -158,7 +159,8 @@ def _in_csv(path: Path) -> list[ListedStudy]:
         names = [name.strip() for index in path_indices for name in cells[index].split(';')] if whole else []
         films = tuple(_beside(path, name) for name in names if name)
         if films and cells[id_index].strip():
-            studies.append(ListedStudy(cells[id_index].strip(), films))
+            known = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            studies.append(ListedStudy(cells[id_index].strip(), films, known))
         else:
             problems.append(f'line {line}')
     if problems:

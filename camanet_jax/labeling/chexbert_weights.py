@@ -11,7 +11,7 @@ import numpy as np
 
 from camanet_jax.labeling.chexbert import ChexBert
 from camanet_jax.torch_io.state_dicts import read_state_dict
-from camanet_jax.torch_io.weight_names import load_variables, renamed
+from camanet_jax.torch_io.weight_names import Naming, load_variables
 
 HEAD_SIZE = 64  # in every BERT; it cannot be read off a shape
 SUBSTITUTIONS = (
@@ -27,12 +27,7 @@ SUBSTITUTIONS = (
     (r'\.(kernel|scale|embedding)$', '.weight'),
 )
 # BERT's pooler, which CheXbert does not use, and a counter that newer releases of its library store.
-UNUSED = re.compile(r'^bert\.(pooler\.|embeddings\.position_ids$)')
-
-
-def torch_name(path: str) -> str:
-    """CheXbert's name of one of our variables, e.g. 'layer_0/query/kernel'."""
-    return renamed(path, SUBSTITUTIONS)
+NAMING = Naming(SUBSTITUTIONS, ignored=r'^bert\.(pooler\.|embeddings\.position_ids$)')
 
 
 def read_chexbert(path: str | Path, dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
@@ -52,11 +47,10 @@ def read_chexbert(path: str | Path, dtype: Any = jnp.float32) -> tuple[ChexBert,
 
 def load_chexbert(state_dict: Mapping[str, np.ndarray], dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
     """The network and its variables from a state dict in the authors' names."""
-    used = {name: array for name, array in state_dict.items() if not UNUSED.search(name)}
-    model = ChexBert(**network_sizes(used), dtype=dtype, param_dtype=jnp.promote_types(dtype, jnp.float32))
+    model = ChexBert(**network_sizes(state_dict), dtype=dtype, param_dtype=jnp.promote_types(dtype, jnp.float32))
     ids, mask = jax.ShapeDtypeStruct((1, 2), jnp.int32), jax.ShapeDtypeStruct((1, 2), jnp.bool)
     template = jax.eval_shape(model.init, jax.random.key(0), ids, mask)
-    return model, load_variables(used, template, torch_name)
+    return model, load_variables(state_dict, template, NAMING)
 
 
 def network_sizes(state_dict: Mapping[str, np.ndarray]) -> dict[str, int]:

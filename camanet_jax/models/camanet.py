@@ -21,7 +21,7 @@ from camanet_jax.models.decoder import Decoder, DecoderCache
 from camanet_jax.models.densenet import DenseNet
 from camanet_jax.models.encoder import Encoder
 from camanet_jax.models.layers import EXACT, Dropout, LayerNorm, at_own_precision, linear, widened, xavier_uniform
-from camanet_jax.models.outputs import CamanetOutput, Encoding
+from camanet_jax.models.outputs import CamanetOutput, Encoding, Features
 from camanet_jax.models.relational_memory import RelationalMemory
 from camanet_jax.models.vdm import class_activation_maps, visual_discriminative_map
 from camanet_jax.models.vtac import (
@@ -40,11 +40,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 PRESENCE_THRESHOLD = 0.5
 
 
-def normalise_images(images: Array, dtype: Any) -> Array:
-    """Grey uint8 films [B, I, height, width] to ImageNet-normalised [B, I, height, width, 3]."""
+def normalise_images(
+    images: Array, dtype: Any, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Array:
+    """Grey uint8 films [B, I, height, width] to [B, I, height, width, 3], normalised by each channel's mean and std."""
     wide = jnp.promote_types(dtype, jnp.float32)
     scaled = images.astype(wide)[..., None] / 255
-    return ((scaled - jnp.array(IMAGENET_MEAN, wide)) / jnp.array(IMAGENET_STD, wide)).astype(dtype)
+    return ((scaled - jnp.array(mean, wide)) / jnp.array(std, wide)).astype(dtype)
 
 
 def sinusoid(length: int, width: int) -> np.ndarray:
@@ -69,15 +71,17 @@ class Camanet(nn.Module):
     Attributes:
       vocabulary_size: V, words plus one.
       observations: Y.
-      width, feed_forward, heads, encoder_layers, decoder_layers, memory_slots: D, F, H, ..., S.
+      width, feed_forward, heads, encoder_layers, decoder_layers, memory_slots: D, F, H, ..., S; without slots there is
+        no relational memory, and the decoder's norms are plain.
       max_positions: the longest report that can be embedded.
       dropout: of attention, feed-forward, residuals and embeddings; `projection_dropout`: after the input projection.
       visual_extractor: makes the backbone, a module with a property `channels` that maps images
-        [B, I, height, width, 3] to features [B, I, height', width', C], or to a tuple of these and scores
-        [B, I, height', width'] of its own.
-      backbone_options: the extractor's own attributes.
+        [B, I, height, width, 3] to features [B, I, height', width', C], or to `Features`.
+      backbone_options: the extractor's own attributes. image_mean, image_std: of the images it was trained on, by
+        channel, in [0, 1].
       class_maps: makes maps [B, Y, P] (or [B, 1, P], the same for all classes) from visual tokens [B, P, C], the
         classifier's weights [C, Y], and the extractor's scores [B, P] where it gives any.
+      view_embeddings: number of views with a learned embedding, which is added to their projected tokens.
       vdmae: adds classifier, VDM and discriminative representation; False is the Base system.
       vtac: adds the TDM. `contrastive`: adds the CLIP ablation's projections.
       cam_classes: indices of the classes that may enter the VDM; None for all.
@@ -107,7 +111,10 @@ class Camanet(nn.Module):
     projection_dropout: float = 0.5
     visual_extractor: Callable[..., nn.Module] = DenseNet
     backbone_options: Mapping[str, Any] = FrozenDict()
+    image_mean: Sequence[float] = IMAGENET_MEAN
+    image_std: Sequence[float] = IMAGENET_STD
     class_maps: Callable[..., Array] = class_activation_maps
+    view_embeddings: int = 0
     vdmae: bool = True
     vtac: bool = True
     contrastive: bool = False
@@ -149,6 +156,9 @@ class Camanet(nn.Module):
             self.unused_background_norm = self.param('unused_background_norm', unused_norm, channels, self.param_dtype)
         self.input_projection = linear(channels, self.width, **dtypes)
         self.projection_drop = Dropout(self.projection_dropout)
+        if self.view_embeddings:
+            shape = self.view_embeddings, self.width
+            self.view_embedding = self.param('view_embedding', nn.initializers.normal(0.02), shape, self.param_dtype)
         sizes = dict(width=self.width, feed_forward=self.feed_forward, heads=self.heads, dropout=self.dropout, **dtypes)
         self.encoder = Encoder(layers=self.encoder_layers, **sizes)
         self.decoder = Decoder(layers=self.decoder_layers, map_bias=self.vdm_bias, **sizes)
@@ -164,33 +174,61 @@ class Camanet(nn.Module):
             )
 
     @at_own_precision
-    def encode(self, images: Array, *, labels: Array | None = None, train: bool = False) -> Encoding:
+    def encode(
+        self, images: Array, *, labels: Array | None = None, view_mask: Array | None = None, train: bool = False
+    ) -> Encoding:
         """Films [B, I, height, width], uint8 grey, to all activations of the visual side (equations 1, 2, 5 to 12).
 
-        `labels` [B, Y] are used only in training, by `vdm_classes` 'labels' and 'union'.
+        `labels` [B, Y] are used only in training, by `vdm_classes` 'labels' and 'union'. `view_mask` [B, I] is True for
+        the films that a study has, by default all; the others are not read.
         """
-        features = self.backbone(normalise_images(images, self.dtype), train=train)
-        features, *scores = features if isinstance(features, tuple) else (features,)
-        tokens = rearrange(features, 'b i h w c -> b (i h w) c')
-        scores = [rearrange(maps, 'b i h w -> b (i h w)') for maps in scores]
-        pooled = widened(tokens).mean(1)  # equation 5
-        visual = self.discriminate(tokens, pooled, labels, *scores, train=train) if self.vdmae else {}
+        normalised = normalise_images(images, self.dtype, self.image_mean, self.image_std)
+        features = self.backbone(normalised, train=train)
+        features = Features(*features) if isinstance(features, tuple) else Features(features)
+        tokens = rearrange(features.maps, 'b i h w c -> b (i h w) c')
+        scores = () if features.scores is None else (rearrange(features.scores, 'b i h w -> b (i h w)'),)
+        views = images.shape[1]
+        there = None if view_mask is None else jnp.repeat(view_mask, tokens.shape[1] // views, axis=1)
+        pooled = tokens if features.pooled is None else features.pooled
+        of_view = None if view_mask is None else jnp.repeat(view_mask, pooled.shape[1] // views, axis=1)[..., None]
+        pooled = widened(pooled).mean(1, where=of_view)  # equation 5
+        visual = self.discriminate(tokens, pooled, labels, *scores, there=there, train=train) if self.vdmae else {}
         inputs = tokens
         if self.vdmae:
             inputs = jnp.concatenate([visual['discriminative_representation'][:, None], tokens], axis=1)
-        projected = nn.relu(self.input_projection(inputs))
-        projected = self.projection_drop(projected, deterministic=not train)
-        return Encoding(tokens, pooled, projected, self.encoder(projected, train=train), **visual)
+        projected = self.project(inputs, train=train)
+        read = there
+        if there is not None:
+            read = jnp.pad(there, ((0, 0), (projected.shape[1] - there.shape[1], 0)), constant_values=True)[:, None]
+        encoded = self.contextualise(self.mark_views(projected, views, tokens.shape[1]), read, train=train)
+        return Encoding(tokens, pooled, projected, encoded, **visual, there=there)
+
+    def mark_views(self, projected: Array, views: int, places: int) -> Array:
+        """Adds each view's embedding, where it has one, to its share of the last `places` tokens [B, P + 1, D]."""
+        if not self.view_embeddings:
+            return projected
+        if views > self.view_embeddings:
+            raise ValueError(f'Expected view_embeddings of at least {views} views, got {self.view_embeddings}.')
+        marks = jnp.repeat(self.view_embedding[:views], places // views, axis=0)
+        return (projected + jnp.pad(marks, ((projected.shape[1] - places, 0), (0, 0)))).astype(self.dtype)
+
+    def project(self, inputs: Array, *, train: bool) -> Array:
+        """Visual tokens [B, P + 1, C] to the encoder's input [B, P + 1, D]; Base has one token less."""
+        return self.projection_drop(nn.relu(self.input_projection(inputs)), deterministic=not train)
+
+    def contextualise(self, projected: Array, read: Array | None = None, *, train: bool) -> Array:
+        """The encoder over its input [B, P + 1, D] (equations 2, 12); `read` [B, 1, P + 1] masks tokens, None: none."""
+        return self.encoder(projected, read, train=train)
 
     @at_own_precision
-    def discriminate(self, tokens, pooled, labels, *scores, train: bool) -> dict[str, Array]:
+    def discriminate(self, tokens, pooled, labels, *scores, there=None, train: bool) -> dict[str, Array]:
         """Classifier, CAMs, VDM and discriminative representation (equations 6 to 11)."""
         class_logits = self.classifier(pooled)
         kernel, tokens = widened(self.classifier.variables['params']['kernel']), widened(tokens)
         cams = jax.lax.stop_gradient(self.class_maps(tokens, kernel, *scores))
         cams = jnp.broadcast_to(cams, (len(cams), self.observations, cams.shape[-1]))
         present = self.present_classes(class_logits, labels, train=train)
-        vdm = visual_discriminative_map(cams, present, self.vdm_norm)
+        vdm = visual_discriminative_map(cams, present, self.vdm_norm, there)
         representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens, precision=EXACT))
         return dict(
             class_logits=class_logits, cams=cams, present=present, vdm=vdm, discriminative_representation=representation
@@ -207,10 +245,14 @@ class Camanet(nn.Module):
             present = present & jnp.isin(jnp.arange(self.observations), jnp.array(self.cam_classes, int))
         return present
 
+    def position_code(self, first: Array | int, length: int) -> Array:
+        """Rows [L, D] of the position code, from position `first` on."""
+        code = jnp.asarray(sinusoid(self.max_positions, self.width), self.param_dtype)
+        return jax.lax.dynamic_slice_in_dim(code, first, length)
+
     def embed(self, tokens: Array, position: Array | int = 0, *, train: bool = False) -> Array:
         """Embeds `tokens` [B, L] from `position`: word times sqrt(D) plus position code, with dropout (equation 3)."""
-        code = jnp.asarray(sinusoid(self.max_positions, self.width), self.param_dtype)
-        code = jax.lax.dynamic_slice_in_dim(code, position, tokens.shape[-1])
+        code = self.position_code(position, tokens.shape[-1])
         embedded = self.embedding(tokens) * jnp.asarray(math.sqrt(self.width), self.param_dtype) + code
         return self.embedding_drop(embedded.astype(self.dtype), deterministic=not train)
 
@@ -232,7 +274,8 @@ class Camanet(nn.Module):
         memory = self.memory(embedded, train=train)
         length = tokens.shape[1]
         causal = valid[:, None] & jnp.tril(jnp.ones((length, length), bool))
-        decoded, attention = self.decoder(embedded, memory, encoding.decoder_input, causal, encoding.vdm, train=train)
+        maps = encoding.decoder_input, causal, encoding.vdm, encoding.there
+        decoded, attention = self.decoder(embedded, memory, *maps, train=train)
         textual = {}
         if self.vtac:
             width = valid.sum(1).max() if batch_width is None else batch_width
@@ -256,7 +299,8 @@ class Camanet(nn.Module):
         rows = attention.mean(1)
         if self.tdm_row == 'predicting':
             rows = jnp.roll(rows, 1, axis=1)  # the row before a word's own predicted it
-        make = partial(textual_discriminative_map, rows, similarity, norm=self.tdm_norm, weight=self.tdm_weight)
+        kinds = dict(norm=self.tdm_norm, weight=self.tdm_weight, there=encoding.there)
+        make = partial(textual_discriminative_map, rows, similarity, **kinds)
         selection = soft if self.tdm_selection == 'soft' else hard
         tdm = make(selection)
         if self.tdm_selection == 'straight_through':  # of the map: a maximum passes nothing to words of weight 0
@@ -284,15 +328,19 @@ class Camanet(nn.Module):
         *,
         labels: Array | None = None,
         train: bool = False,
+        **extras: Array,
     ):
-        """Films [B, I, height, width] and input tokens [B, L] to a `CamanetOutput`; see `encode` and `decode`."""
-        encoding = self.encode(images, labels=labels, train=train)
+        """Films [B, I, height, width] and input tokens [B, L] to a `CamanetOutput`; see `encode` and `decode`.
+
+        `extras` are those of the batch (`data.extras`): keyword arguments of `encode` in networks that have them.
+        """
+        encoding = self.encode(images, labels=labels, train=train, **extras)
         return self.decode(encoding, tokens, batch_width, train=train)
 
     @at_own_precision
     def cross_projections(self, encoding: Encoding):
         """Cross-attention keys and values of every decoder layer, computed once per study."""
-        return self.decoder.cross_projections(encoding.decoder_input, encoding.vdm)
+        return self.decoder.cross_projections(encoding.decoder_input, encoding.vdm, encoding.there)
 
     def empty_cache(self, batch: int, beams: int, length: int) -> DecoderCache:
         """The state before the first token."""
@@ -307,6 +355,6 @@ class Camanet(nn.Module):
         Returns logits [B, N, V], cross-attention [B, H, N, P] and the new cache.
         """
         embedded = self.embed(tokens[..., None], position)[..., 0, :]
-        memory = self.memory.step(cache.memory, self.memory.project(embedded), train=False)
+        memory = self.memory.read(cache.memory, embedded)
         decoded, attention, cache = self.decoder.step(embedded, memory, cross, cache, position)
         return self.vocabulary_head(decoded), attention, cache

@@ -10,9 +10,10 @@ from einops import rearrange
 from flax import linen as nn
 from flax import struct
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax.models.layers import (
+    MASKED_SCORE,
     Dropout,
     FeedForward,
     LayerNorm,
@@ -71,7 +72,10 @@ class ModulationMLP(nn.Module):
 
 
 class MCLN(nn.Module):
-    """(gamma + MLP_g(M)) * (x - mean) / (std + eps) + (beta + MLP_b(M)); `x` [..., D], `memory` [..., S * D]."""
+    """(gamma + MLP_g(M)) * (x - mean) / (std + eps) + (beta + MLP_b(M)); `x` [..., D], `memory` [..., S * D].
+
+    A memory without slots corrects nothing: this is then a plain LayerNorm.
+    """
 
     width: int
     dtype: Any
@@ -81,9 +85,10 @@ class MCLN(nn.Module):
     def __call__(self, x, memory):
         gamma = self.param('gamma', nn.initializers.ones, (self.width,), self.param_dtype)
         beta = self.param('beta', nn.initializers.zeros, (self.width,), self.param_dtype)
-        delta_gamma = ModulationMLP(self.width, self.dtype, self.param_dtype, name='mlp_gamma')(memory)
-        delta_beta = ModulationMLP(self.width, self.dtype, self.param_dtype, name='mlp_beta')(memory)
-        return ((gamma + delta_gamma) * standardise(x) + (beta + delta_beta)).astype(self.dtype)
+        if memory.shape[-1]:
+            gamma = gamma + ModulationMLP(self.width, self.dtype, self.param_dtype, name='mlp_gamma')(memory)
+            beta = beta + ModulationMLP(self.width, self.dtype, self.param_dtype, name='mlp_beta')(memory)
+        return (gamma * standardise(x) + beta).astype(self.dtype)
 
 
 class DecoderLayer(nn.Module):
@@ -160,21 +165,30 @@ class Decoder(nn.Module):
         ]
         self.norm = LayerNorm(self.dtype, self.param_dtype)
 
-    def cross_projections(self, encoded: Float[Array, 'B P D'], visual_map: Float[Array, 'B P'] | None):
+    def cross_projections(
+        self,
+        encoded: Float[Array, 'B P D'],
+        visual_map: Float[Array, 'B P'] | None,
+        there: Bool[Array, 'B P'] | None = None,
+    ):
         """Every layer's cross-attention keys and values [B, H, P, K]: computed once, shared by all beams.
 
-        The last layer's come with the scores' bias [B, H, 1, P] where there is one.
+        The scores' bias [B, H, 1, P] comes with them where there is one: of `map_bias`, in the last layer, and of the
+        places that are not `there`.
         """
-        projections = [block.cross_attention.keys_values(encoded) for block in self.blocks]
+        hidden = () if there is None else (jnp.where(there, 0.0, MASKED_SCORE)[:, None, None],)
+        projections = [(*block.cross_attention.keys_values(encoded), *hidden) for block in self.blocks]
         if self.map_bias:
             logarithm = jnp.log(lax.stop_gradient(visual_map) + MAP_FLOOR)
-            projections[-1] += (self.map_gain[:, None, None] * logarithm[:, None, None],)
+            bias = self.map_gain[:, None, None] * logarithm[:, None, None]
+            keys, values, *hidden = projections[-1]
+            projections[-1] = keys, values, sum(hidden, bias)
         return projections
 
-    def __call__(self, embedded, memory, encoded, mask, visual_map=None, *, train: bool):
+    def __call__(self, embedded, memory, encoded, mask, visual_map=None, there=None, *, train: bool):
         """Teacher-forced pass (equation 4). Returns [B, L, D] and the last layer's cross-attention [B, H, L, P]."""
         x = embedded
-        for block, cross in zip(self.blocks, self.cross_projections(encoded, visual_map), strict=True):
+        for block, cross in zip(self.blocks, self.cross_projections(encoded, visual_map, there), strict=True):
             x, attention = block(x, memory, cross, mask, train=train)
         return self.norm(x), attention
 

@@ -20,19 +20,22 @@ class EncoderLayer(nn.Module):
     param_dtype: Any
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, mask=None, *, train: bool):
         dtypes = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         drop = partial(Dropout(self.dropout), deterministic=not train)
         normed = LayerNorm(name='norm1', **dtypes)(x)
         attention = MultiHeadAttention(self.width, self.heads, self.dropout, name='self_attention', **dtypes)
-        x = x + drop(attention(normed, normed, train=train)[0])
+        x = x + drop(attention(normed, normed, mask, train=train)[0])
         normed = LayerNorm(name='norm2', **dtypes)(x)
         mlp = FeedForward(self.width, self.feed_forward, self.dropout, name='feed_forward_block', **dtypes)
         return x + drop(mlp(normed, train=train))
 
 
 class Encoder(nn.Module):
-    """`layers` encoder layers and a final LayerNorm; no position code. [B, P + 1, D] -> [B, P + 1, D] (equation 12)."""
+    """`layers` encoder layers and a final LayerNorm; no position code. [B, P + 1, D] -> [B, P + 1, D] (equation 12).
+
+    `mask` [B, 1, P + 1] is True for the tokens that are read.
+    """
 
     width: int
     feed_forward: int
@@ -43,9 +46,9 @@ class Encoder(nn.Module):
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, mask=None, *, train: bool):
         for i in range(self.layers):
             x = EncoderLayer(
                 self.width, self.feed_forward, self.heads, self.dropout, self.dtype, self.param_dtype, name=f'layer{i}'
-            )(x, train=train)
+            )(x, mask, train=train)
         return LayerNorm(self.dtype, self.param_dtype, name='norm')(x)

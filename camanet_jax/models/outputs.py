@@ -4,9 +4,25 @@ B studies, P visual tokens, C backbone channels, Y observations, L report tokens
 S memory slots.
 """
 
+from typing import NamedTuple
+
 import jax
 from flax import struct
 from jax import Array
+
+
+class Features(NamedTuple):
+    """A visual extractor's output, where it gives more than the maps.
+
+    Attributes:
+      maps: [B, I, height', width', C].
+      scores: [B, I, height', width'], its own; the function of the class maps gets them.
+      pooled: [B, N, C], tokens whose mean the classifier reads, e.g. a CLS token a view; None for all of the maps.
+    """
+
+    maps: Array
+    scores: Array | None = None
+    pooled: Array | None = None
 
 
 @struct.dataclass
@@ -23,6 +39,7 @@ class Encoding:
       present: [B, Y], the classes whose maps make the VDM.
       vdm: [B, P], d^v in [0, 1].
       discriminative_representation: [B, C], r' (equation 11).
+      there: [B, P], the places of films that a study has; None where all have I. Maps are 0 elsewhere.
     """
 
     visual_tokens: Array
@@ -34,6 +51,7 @@ class Encoding:
     present: Array | None = None
     vdm: Array | None = None
     discriminative_representation: Array | None = None
+    there: Array | None = None
 
     @property
     def decoder_input(self) -> Array:
@@ -48,7 +66,7 @@ class CamanetOutput:
     Attributes:
       encoding: the visual side.
       embedded: [B, L, D], word embeddings with position, after dropout.
-      relational_memory: [B, L, S * D], the memory after each token.
+      relational_memory: [B, L, S * D], the memory after each token; None in a network without one.
       decoded: [B, L, D], the decoder's output after its final norm.
       cross_attention: [B, H, L, P], last layer; row j is the attention whose input is token j.
       logits: [B, L, V].
@@ -61,7 +79,7 @@ class CamanetOutput:
 
     encoding: Encoding
     embedded: Array
-    relational_memory: Array
+    relational_memory: Array | None
     decoded: Array
     cross_attention: Array
     logits: Array

@@ -30,7 +30,10 @@ class MemoryInputs(NamedTuple):
 
 
 class RelationalMemory(nn.Module):
-    """M' = sig(input) * tanh(Z) + sig(forget) * M, where Z attends from the memory to [M; x]."""
+    """M' = sig(input) * tanh(Z) + sig(forget) * M, where Z attends from the memory to [M; x].
+
+    With `slots=0` there is no memory, nor a parameter of one.
+    """
 
     width: int
     heads: int
@@ -60,7 +63,7 @@ class RelationalMemory(nn.Module):
         return MemoryInputs(*self.attention.keys_values(row), self.input_gates(row), kept)
 
     def step(self, memory: Float[Array, '... S D'], inputs: MemoryInputs, *, train: bool) -> Float[Array, '... S D']:
-        """One token's update of the memory."""
+        """The update of the memory by one token's contribution."""
         keys, values = self.attention.keys_values(memory)
         keys = jnp.concatenate([keys, inputs.key], axis=-2)
         values = jnp.concatenate([values, inputs.value], axis=-2)
@@ -74,8 +77,14 @@ class RelationalMemory(nn.Module):
         input_gate, forget_gate = jnp.split(nn.sigmoid(gates), 2, axis=-1)
         return input_gate * jnp.tanh(z) + forget_gate * memory
 
+    def read(self, memory: Float[Array, '... S D'], embedded: Float[Array, '... D']) -> Float[Array, '... S D']:
+        """The memory after one more token, in evaluation."""
+        return self.step(memory, self.project(embedded), train=False) if self.slots else memory
+
     def __call__(self, embedded: Float[Array, 'B L D'], *, train: bool) -> Float[Array, 'B L {self.slots}*D']:
         """The memory after each token, slots flattened."""
+        if not self.slots:
+            return jnp.zeros((*embedded.shape[:2], 0), self.dtype)
 
         def body(module, memory, inputs):
             memory = module.step(memory, inputs, train=train)

@@ -15,9 +15,15 @@ VdmNorm = Literal['class', 'map']
 SMALLEST_RANGE = 1e-12
 
 
-def min_max(maps: Float[Array, '... P']) -> Float[Array, '... P']:
-    """Subtracts the minimum and divides by the new maximum, at least 1e-12: a flat map becomes 0 (equations 8, 14)."""
-    maps = maps - maps.min(-1, keepdims=True)
+def min_max(maps: Float[Array, '... P'], there: Bool[Array, '... P'] | None = None) -> Float[Array, '... P']:
+    """Subtracts the minimum and divides by the new maximum, at least 1e-12: a flat map becomes 0 (equations 8, 14).
+
+    `there` are the places of films that the study has, by default all; the others become 0.
+    """
+    if there is None:
+        maps = maps - maps.min(-1, keepdims=True)
+    else:
+        maps = jnp.where(there, maps - jnp.where(there, maps, jnp.inf).min(-1, keepdims=True), 0)
     return maps / jnp.maximum(maps.max(-1, keepdims=True), SMALLEST_RANGE)
 
 
@@ -36,13 +42,16 @@ def layercam(tokens: Float[Array, 'B P C'], kernel: Float[Array, 'C Y']) -> Floa
 
 
 def visual_discriminative_map(
-    cams: Float[Array, 'B Y P'], present: Bool[Array, 'B Y'], norm: VdmNorm = 'class'
+    cams: Float[Array, 'B Y P'],
+    present: Bool[Array, 'B Y'],
+    norm: VdmNorm = 'class',
+    there: Bool[Array, 'B P'] | None = None,
 ) -> Float[Array, 'B P']:
     """d^v: the largest activation over the present classes, in [0, 1]; 0 where no class is present (equation 9).
 
     `norm='class'` (paper) scales every class's map to [0, 1] before the maximum, `'map'` (official) scales once after.
     """
     if norm == 'class':
-        cams = min_max(cams)
+        cams = min_max(cams, None if there is None else there[:, None])
     strongest = jnp.where(present[..., None], cams, 0).max(1)
-    return min_max(strongest) if norm == 'map' else strongest
+    return min_max(strongest, there) if norm == 'map' else strongest

@@ -126,19 +126,20 @@ def textual_discriminative_map(
     *,
     norm: TdmNorm = 'word',
     weight: TdmWeight = 'similarity',
+    there: Bool[Array, 'B P'] | None = None,
 ) -> Float[Array, 'B P']:
     """d^t: the largest weighted attention over the selected words (equations 14 to 16).
 
     `norm='word'` (paper) scales each word's attention to [0, 1] first, `'map'` (official) scales the result.
-    `weight='none'` is equation 15, `'similarity'` equation 16 with w_j = ReLU(s_j).
+    `weight='none'` is equation 15, `'similarity'` equation 16 with w_j = ReLU(s_j). `there` is that of `min_max`.
     """
     maps = nn.relu(attention)
     if norm == 'word':
-        maps = min_max(maps)
+        maps = min_max(maps, None if there is None else there[:, None])
     if weight == 'similarity':
         selection = selection * nn.relu(similarity)
     strongest = (selection[..., None] * maps).max(1)
-    return min_max(strongest) if norm == 'map' else strongest
+    return min_max(strongest, there) if norm == 'map' else strongest
 
 
 def effective_number(selection: Float[Array, 'B L']) -> Float[Array, ' B']:

@@ -120,12 +120,16 @@ def wall_time(metrics: Path) -> str:
 
 
 def with_scores(rows: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:
-    """Adds to each line of the predictions its language scores under the protocol `cut`."""
-    length = experiment.config.data.max_seq_length
-    reports = protocol.compared_strings('cut', [row['report'] for row in rows], experiment.tokenizer, length)
+    """Adds to each line of the predictions its ids, their pieces, and its language scores under the protocol `cut`."""
+    tokenizer, length = experiment.tokenizer, experiment.config.data.max_seq_length
+    reports = protocol.compared_strings('cut', [row['report'] for row in rows], tokenizer, length)
     by_name = nlg.score_reports(reports, [row['reference'] for row in rows], with_meteor=False).per_study
     scores = [{name: round(float(by_name[name][i]), 4) for name in SORTED_BY} for i in range(len(rows))]
-    return [row | {'scores': of_row} for row, of_row in zip(rows, scores, strict=True)]
+    ids = [tokenizer.ids_of(row['report'])[:length] for row in rows]
+    return [
+        row | {'ids': own, 'words': tokenizer.pieces(own), 'scores': of_row}
+        for row, own, of_row in zip(rows, ids, scores, strict=True)
+    ]
 
 
 def explain_rows(
@@ -138,19 +142,17 @@ def explain_rows(
     for start in tracked(starts, 'Explaining reports', len(starts)):
         numbers = wanted[start : start + size]
         batch = [rows[number] for number in numbers]
-        films = load_images(experiment, source, positions_of(batch, source))
-        filled = np.resize(films, (size, *films.shape[1:]))
-        explanations = explain(variables, filled, word_ids(batch, experiment, size), model=model)
+        films, extras = load_inputs(experiment, source, positions_of(batch, source))
+        filled, extras = jax.tree.map(lambda x: np.resize(x, (size, *x.shape[1:])), (films, extras))
+        explanations = explain(variables, filled, word_ids(batch, experiment, size), extras, model=model)
         yield from zip(numbers, films, explanations, strict=False)
 
 
 def word_ids(rows: list[dict[str, Any]], experiment: Experiment, size: int) -> np.ndarray:
     """The ids [size, L] of the reports' words, padded with 0 as by the search; rows beyond the last are empty."""
-    ids = {word: number for number, word in enumerate(experiment.tokenizer.words, 1)}
     tokens = np.zeros((size, experiment.config.data.max_seq_length), np.int32)
     for i, row in enumerate(rows):
-        words = [ids[word] for word in row['report'].split()]
-        tokens[i, : len(words)] = words
+        tokens[i, : len(row['ids'])] = row['ids']
     return tokens
 
 
@@ -158,14 +160,14 @@ def row_data(row: dict[str, Any], labels: np.ndarray, films: np.ndarray, explana
     """One study for the viewer."""
     known = None if np.isnan(labels).all() else [None if np.isnan(label) else int(label) for label in labels]
     texts = dict(reference=row['reference_full'], labels=known, scores=row['scores'])
-    return study_data(row['id'], films, row['report'].split(), explanation, **texts)
+    return study_data(row['id'], films, row['words'], explanation, **texts)
 
 
 def draw_figures(
     folder: Path, row: dict[str, Any], labels: np.ndarray, films: np.ndarray, explanation: Explanation
 ) -> list[Path]:
     """Draws one study (the paper's Figure 8) and the attention at each of its words; returns the files."""
-    words, study_id = row['report'].split(), row['id']
+    words, study_id = row['words'], row['id']
     path = folder / f'{study_id.replace("/", "_")}.png'
     texts = dict(study_id=study_id, reference=row['reference_full'], pseudo_labels=labels)
     return [
@@ -183,7 +185,8 @@ def chosen_rows(labels: np.ndarray, count: int) -> list[int]:
     return [int(i) for i in first + list(others[: count - len(first)])]
 
 
-def load_images(experiment: Experiment, source: Source, positions: list[int]) -> np.ndarray:
-    """Loads films [studies, I, height, width] as the evaluation does."""
-    load = experiment.study_loader(source)
-    return np.stack([load(i)['images'] for i in positions])
+def load_inputs(experiment: Experiment, source: Source, positions: list[int]) -> tuple[np.ndarray, dict[str, Any]]:
+    """Loads films [studies, I, height, width] and the batch's extras as the evaluation does."""
+    rows = [experiment.study_loader(source)(i) for i in positions]
+    inputs = [(row['images'], row.get('extras', {})) for row in rows]
+    return jax.tree.map(lambda *of_studies: np.stack(of_studies), *inputs)

@@ -50,7 +50,7 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
         )
     config, vocabulary = configuration.as_data(experiment.config), experiment.tokenizer.to_json()
     if (workdir / CONFIG).exists():
-        if changed := configuration.differences(read_json(workdir / CONFIG), config):
+        if changed := configuration.differences(configuration.completed(read_json(workdir / CONFIG)), config):
             lines = '\n  '.join(changed)
             raise ValueError(
                 f'{workdir} was made by another configuration:\n  {lines}\nUse another --workdir, or the old values.'
@@ -93,7 +93,7 @@ def get_config(workdir: str) -> ConfigDict:
             f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check --workdir.'
         )
     data = read_json(path)
-    return configuration.from_data(configuration.completed(data) if is_published(Path(workdir)) else data)
+    return configuration.from_data(data)
 
 
 @dataclasses.dataclass(frozen=True)

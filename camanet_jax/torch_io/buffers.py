@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from camanet_jax.torch_io.weight_names import IGNORED
+from camanet_jax.torch_io.weight_names import CAMANET, Naming
 
-ALIAS, ALIASED = 'fore_back_learn.fore_norm.', 'fore_back_learn.norm.'
 COUNTER = '.num_batches_tracked'
-EMBEDDING, POSITION_CODE = 'encoder_decoder.model.tgt_embed.0.lut.weight', 'encoder_decoder.model.tgt_embed.1.pe'
 POSITIONS = 5000
 # float32 angles of up to 5000 radians differ by 5e-4 between programs; half precision and bfloat16 round by up to 2e-3.
 POSITION_CODE_TOLERANCE = 5e-3
@@ -44,23 +42,27 @@ def position_code(length: int, width: int) -> np.ndarray:
     return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(1, length, width)
 
 
-def buffers_of(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def buffers_of(state_dict: Mapping[str, np.ndarray], naming: Naming = CAMANET) -> dict[str, np.ndarray]:
     """The arrays of a complete checkpoint that cannot be restored from our variables.
 
     Raises:
-      ValueError: some are missing, the two names of one norm differ, or the position code is not the sinusoidal one.
+      ValueError: some are missing, the two names of one array differ, or a position code is not the sinusoidal one.
     """
-    if problems := [*alias_problems(state_dict), *counter_problems(state_dict), *code_problems(state_dict)]:
-        raise ValueError('The checkpoint is damaged, or of another program:\n  ' + '\n  '.join(problems))
-    return {name: value for name, value in state_dict.items() if IGNORED.search(name) and not name.startswith(ALIAS)}
+    problems = alias_problems(state_dict, naming), counter_problems(state_dict), code_problems(state_dict, naming)
+    if any(problems):
+        raise ValueError('The checkpoint is damaged, or of another program:\n  ' + '\n  '.join(sum(problems, [])))
+    return {
+        name: value
+        for name, value in state_dict.items()
+        if name in naming.position_codes or re.search(naming.ignored, name)
+    }
 
 
-def alias_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
-    """Second names of the norm that are missing, or under which another array lies."""
-    names = {name: name.replace(ALIASED, ALIAS) for name in state_dict if name.startswith(ALIASED)}
+def alias_problems(state_dict: Mapping[str, np.ndarray], naming: Naming) -> list[str]:
+    """Second names that are missing, or under which another array lies."""
     return [
         f'{alias} is missing, or differs from {name}, of which it is another name'
-        for name, alias in names.items()
+        for alias, name in naming.second_names(state_dict).items()
         if not same(state_dict[name], state_dict.get(alias))
     ]
 
@@ -77,15 +79,15 @@ def counter_names(names: Iterable[str]) -> list[str]:
     return [name.replace('.running_var', COUNTER) for name in names if name.endswith('.running_var')]
 
 
-def code_problems(state_dict: Mapping[str, np.ndarray]) -> list[str]:
-    """Faults of the position code."""
-    code, width = state_dict.get(POSITION_CODE), state_dict[EMBEDDING].shape[1]
-    if code is None:
-        return [f'{POSITION_CODE} is missing']
-    if code.ndim == 3 and code.size and code.shape == (1, code.shape[1], width):
-        if np.abs(code.astype(np.float64) - position_code(*code.shape[1:])).max() < POSITION_CODE_TOLERANCE:
-            return []
-    return [f'{POSITION_CODE}, shape {code.shape}, is not the sinusoidal position code']
+def code_problems(state_dict: Mapping[str, np.ndarray], naming: Naming) -> list[str]:
+    """Faults of the position codes."""
+    codes = {name: state_dict.get(name) for name in naming.position_codes}
+    missing = [f'{name} is missing' for name, code in codes.items() if code is None]
+    return missing + [
+        f'{name}, shape {code.shape}, is not the sinusoidal position code'
+        for name, code in codes.items()
+        if code is not None and not is_position_code(code, state_dict[naming.name('embedding/embedding')].shape[1])
+    ]
 
 
 def same(value: np.ndarray, other: np.ndarray | None) -> bool:
@@ -93,14 +95,26 @@ def same(value: np.ndarray, other: np.ndarray | None) -> bool:
     return other is not None and value.shape == other.shape and value.tobytes() == other.tobytes()
 
 
-def fresh_buffers(weights: Mapping[str, np.ndarray], batches_seen: int) -> dict[str, np.ndarray]:
+def is_position_code(code: np.ndarray, width: int) -> bool:
+    """Tells whether this is the code [1, L, D] that the model adds, up to rounding."""
+    if code.ndim != 3 or not code.size or code.shape != (1, code.shape[1], width):
+        return False
+    return bool(np.abs(code.astype(np.float64) - position_code(*code.shape[1:])).max() < POSITION_CODE_TOLERANCE)
+
+
+def fresh_buffers(
+    weights: Mapping[str, np.ndarray], batches_seen: int, naming: Naming = CAMANET
+) -> dict[str, np.ndarray]:
     """The buffers that the official program would hold beside these weights after so many training batches."""
     counters = {name: np.array(batches_seen, np.int64) for name in counter_names(weights)}
-    return counters | {POSITION_CODE: position_code(POSITIONS, weights[EMBEDDING].shape[1])}
+    width = weights[naming.name('embedding/embedding')].shape[1]
+    return counters | {name: position_code(POSITIONS, width) for name in naming.position_codes}
 
 
-def complete_state_dict(weights: Mapping[str, np.ndarray], buffers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def complete_state_dict(
+    weights: Mapping[str, np.ndarray], buffers: Mapping[str, np.ndarray], naming: Naming = CAMANET
+) -> dict[str, np.ndarray]:
     """Weights (`weight_names.state_dict`) and buffers as one official state dict, in its order."""
-    aliases = {name.replace(ALIASED, ALIAS): value for name, value in weights.items() if name.startswith(ALIASED)}
+    aliases = {alias: weights[name] for alias, name in naming.second_names(weights).items()}
     whole = {**weights, **buffers, **aliases}
     return {name: whole[name] for name in sorted(whole, key=official_order)}

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from camanet_jax import configuration
+from camanet_jax import configuration, extensions
 from camanet_jax.data.schema import read_entries
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
@@ -23,14 +23,14 @@ from camanet_jax.run.files import read_json, read_text
 from camanet_jax.run.safetensors_file import read_safetensors, write_safetensors
 from camanet_jax.run.workdir import TORCH_BUFFERS, claim_workdir, open_trained
 from camanet_jax.torch_io import weight_names
-from camanet_jax.torch_io.buffers import EMBEDDING, buffers_of, complete_state_dict, fresh_buffers
+from camanet_jax.torch_io.buffers import buffers_of, complete_state_dict, fresh_buffers
 from camanet_jax.torch_io.state_dicts import read_state_dict, write_state_dict
 from camanet_jax.train_step import TrainState
 
 LOG = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray]
-VOCABULARY_ROWS = (EMBEDDING, 'encoder_decoder.logit.weight', 'encoder_decoder.logit.bias')
+VOCABULARY_ROWS = 'embedding/embedding', 'vocabulary_head/kernel', 'vocabulary_head/bias'
 CLASSIFIER_PARTS = ('visual_extractor.head.', 'fore_back_learn.')
 CONTRASTIVE_PARTS = tuple(f'encoder_decoder.{part}' for part in ('proj_image_clip.', 'proj_text_clip.', 'logit_scale'))
 CONTRASTIVE_WEIGHT = 0.1  # of the paper's CLIP ablation, where the configuration has none
@@ -53,13 +53,14 @@ def convert_from_torch(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f'Expected {output} to be a new folder, but it holds something. Give another --output.')
     checkpoint = read_state_dict(file)
-    rows = vocabulary_size(file, checkpoint)
+    naming = weight_names.naming_of(extensions.find('model.network', config.model.network))
+    rows = vocabulary_size(file, checkpoint, naming)
     config = fit_system(config, checkpoint)
     if annotation and (annotation.parent / 'images').is_dir():
         config.data_dir = str(annotation.parent)
     experiment = Experiment(config, read_tokenizer(config, rows, annotation, vocabulary))
     try:
-        state, buffers = loaded_state(experiment, checkpoint), buffers_of(checkpoint)
+        state, buffers = loaded_state(experiment, checkpoint, naming), buffers_of(checkpoint, naming)
     except ValueError as error:
         raise ValueError(f'{file}: {error}') from error
     dtypes = {name: array.dtype.name for name, array in checkpoint.items() if array.dtype != np.float32}
@@ -67,7 +68,8 @@ def convert_from_torch(
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f'.{output.name}-') as folder:
         workdir = Path(folder) / 'workdir'
         write_run(workdir, experiment, state, file.name)
-        write_safetensors(workdir / TORCH_BUFFERS, buffers, {'dtypes': json.dumps(dtypes)})
+        facts = {'dtypes': json.dumps(dtypes), 'names': json.dumps(list(checkpoint))}
+        write_safetensors(workdir / TORCH_BUFFERS, buffers, facts)
         workdir.replace(output)
     system = f'classifier {config.model.vdmae}, contrastive heads {config.model.contrastive}'
     LOG.info('%s: %d rows of vocabulary, %s -> %s', file, rows, system, output)
@@ -91,21 +93,22 @@ def fit_system(config: ConfigDict, checkpoint: Arrays) -> ConfigDict:
     return config
 
 
-def vocabulary_size(file: Path, checkpoint: Arrays) -> int:
+def vocabulary_size(file: Path, checkpoint: Arrays, naming: weight_names.Naming) -> int:
     """V, the rows of the embedding, or of the vocabulary head where that is missing (which is reported later)."""
-    shapes = [checkpoint[name].shape for name in VOCABULARY_ROWS if name in checkpoint and checkpoint[name].ndim]
+    names = [naming.name(path) for path in VOCABULARY_ROWS]
+    shapes = [checkpoint[name].shape for name in names if name in checkpoint and checkpoint[name].ndim]
     if not shapes:
         raise ValueError(
-            f'{file}: expected a CAMANet checkpoint with {VOCABULARY_ROWS[0]}, got {len(checkpoint)} '
+            f'{file}: expected a checkpoint with {names[0]}, got {len(checkpoint)} '
             f'tensors, of which the first are {", ".join(list(checkpoint)[:5])}'
         )
     return shapes[0][0]
 
 
-def loaded_state(experiment: Experiment, checkpoint: Arrays) -> TrainState:
+def loaded_state(experiment: Experiment, checkpoint: Arrays, naming: weight_names.Naming) -> TrainState:
     """A training state at step 0 with the checkpoint's weights."""
     template = experiment.state_shapes().variables
-    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, template))
+    variables = jax.tree.map(jnp.asarray, weight_names.load_variables(checkpoint, template, naming))
     params = variables['params']
     moments = experiment.optimiser().init(params)
     return TrainState(jnp.zeros((), jnp.int32), params, variables.get('batch_stats', {}), moments)
@@ -130,16 +133,19 @@ def convert_to_torch(workdir: Path, file: Path) -> None:
     A converted workdir returns the checkpoint it was made from, bit for bit, element types included.
     """
     trained = open_trained(workdir)
-    weights = weight_names.state_dict(trained.variables)
+    naming = weight_names.naming_of(trained.experiment.model())
+    weights = weight_names.state_dict(trained.variables, naming)
     converted = workdir / TORCH_BUFFERS
     if converted.exists():
         buffers, metadata = read_safetensors(converted)
-        dtypes = json.loads(metadata['dtypes'])
+        dtypes, names = (json.loads(metadata[key]) for key in ('dtypes', 'names'))
     else:
         config = trained.experiment.config
-        buffers, dtypes = fresh_buffers(weights, trained.step * config.accumulate * config.data.views), {}
+        batches_seen = trained.step * config.accumulate * config.data.views
+        buffers, dtypes, names = fresh_buffers(weights, batches_seen, naming), {}, None
     typed = {name: value.astype(dtypes.get(name, value.dtype)) for name, value in weights.items()}
-    write_state_dict(file, complete_state_dict(typed, buffers))
+    whole = complete_state_dict(typed, buffers, naming)
+    write_state_dict(file, {name: whole[name] for name in names or whole})
     LOG.info('%s, step %d -> %s', workdir, trained.step, file)
 
 

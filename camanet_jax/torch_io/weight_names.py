@@ -2,12 +2,13 @@
 
 One table of substitutions turns the path of one of our variables into their name, for reading and for writing. Layouts
 differ in three ways: their linear kernels are transposed, their convolution kernels are [out, in, height, width], and
-our 1x1 convolutions are matrices.
+our 1x1 convolutions are matrices. Another network, or a visual extractor, has a `Naming` of its own as the attribute
+`torch_names` of its class.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax import traverse_util
@@ -55,20 +56,56 @@ SUBSTITUTIONS = (
     (r'\.mean$', '.running_mean'),
     (r'\.var$', '.running_var'),
 )
-# Entries that no variable of ours corresponds to: counters, the position code, and the second name of `norm`.
-IGNORED = re.compile(r'num_batches_tracked$|tgt_embed\.1\.pe$|^fore_back_learn\.fore_norm\.')
+Replacement = tuple[str, str | Callable[[re.Match], str]]  # a pattern, and what takes its place (`re.sub`)
 
 
-def renamed(name: str, substitutions: Iterable[tuple[str, str | Callable[[re.Match], str]]]) -> str:
+def renamed(name: str, substitutions: Iterable[Replacement]) -> str:
     """A name after (pattern, replacement) pairs, one after the other."""
     for pattern, replacement in substitutions:
         name = re.sub(pattern, replacement, name)
     return name
 
 
+class Naming(NamedTuple):
+    """The names in the PyTorch state dict of a network, or of a visual extractor.
+
+    Attributes:
+      substitutions: applied one after the other, they make a name of a variable's path, e.g. of
+        'encoder/layer0/norm1/gamma'; an extractor's paths begin inside it.
+      aliases: make, of the name of an array that the state dict holds twice, the other name.
+      position_codes: names of the sinusoidal codes in it.
+      ignored: pattern of other names that no variable corresponds to; BatchNorm's counters are never one.
+    """
+
+    substitutions: tuple[Replacement, ...]
+    aliases: tuple[Replacement, ...] = ()
+    position_codes: tuple[str, ...] = ()
+    ignored: str = r'num_batches_tracked$'
+
+    def name(self, path: str) -> str:
+        """The name of the variable at `path`."""
+        return renamed(path, self.substitutions)
+
+    def second_names(self, names: Iterable[str]) -> dict[str, str]:
+        """{second name: name} of those that have two."""
+        return {alias: name for name in names if (alias := renamed(name, self.aliases)) != name}
+
+
+CAMANET = Naming(
+    SUBSTITUTIONS,
+    aliases=((r'^fore_back_learn\.norm\.', 'fore_back_learn.fore_norm.'),),
+    position_codes=('encoder_decoder.model.tgt_embed.1.pe',),
+)
+
+
+def naming_of(network: object) -> Naming:
+    """The names of a network's state dict: its own, or CAMANet's."""
+    return getattr(network, 'torch_names', CAMANET)
+
+
 def torch_name(path: str) -> str:
     """The official program's name of one of our variables, e.g. of 'encoder/layer0/norm1/gamma'."""
-    return renamed(path, SUBSTITUTIONS)
+    return CAMANET.name(path)
 
 
 def to_torch(path: str, value: np.ndarray) -> np.ndarray:
@@ -99,22 +136,23 @@ def flatten(variables: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
 
 
 def load_variables(
-    state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any], name_of: Callable[[str], str] = torch_name
+    state_dict: Mapping[str, np.ndarray], template: Mapping[str, Any], naming: Naming = CAMANET
 ) -> dict[str, Any]:
     """Our variables from an official state dict.
 
     Args:
       state_dict: arrays by the official program's names.
       template: our variables, as arrays or shapes, with the names, shapes and dtypes wanted.
-      name_of: gives the official name of the variable at a path.
+      naming: of the state dict.
 
     Raises:
       ValueError: names are missing or left over, or shapes differ; all are listed.
     """
     slots = flatten(template)
-    wanted = {name_of(path): (collection, path) for collection, path in slots}
+    wanted = {naming.name(path): (collection, path) for collection, path in slots}
     missing = sorted(set(wanted) - set(state_dict))
-    extra = sorted(name for name in set(state_dict) - set(wanted) if not IGNORED.search(name))
+    known = {*wanted, *naming.second_names(wanted), *naming.position_codes}
+    extra = sorted(name for name in set(state_dict) - known if not re.search(naming.ignored, name))
     misshaped, loaded = [], {}
     for name in sorted(set(wanted) & set(state_dict)):
         collection, path = wanted[name]
@@ -141,6 +179,6 @@ def describe_mismatch(missing: list[str], extra: list[str], misshaped: list[str]
     return '\n'.join(lines)
 
 
-def state_dict(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Our variables under the official program's names and in its layouts, without the names it ignores."""
-    return {torch_name(path): to_torch(path, np.asarray(value)) for (_, path), value in flatten(variables).items()}
+def state_dict(variables: Mapping[str, Any], naming: Naming = CAMANET) -> dict[str, np.ndarray]:
+    """Our variables under the official program's names and in its layouts, without what it holds beside them."""
+    return {naming.name(path): to_torch(path, np.asarray(value)) for (_, path), value in flatten(variables).items()}

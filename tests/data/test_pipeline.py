@@ -72,6 +72,26 @@ def test_a_batch_is_what_the_model_expects(make_study_folder):
     np.testing.assert_array_equal(batch['labels'], source.labels[batch['index']])
 
 
+def test_extra_inputs_and_the_mask_of_missing_films_join_the_batch(make_study_folder, tmp_path):
+    folder = make_study_folder()
+    annotation = json.loads((folder / 'annotation.json').read_text())
+    annotation['train'][1]['image_path'].pop()
+    (folder / 'annotation.json').write_text(json.dumps(annotation))
+    code = 'def letters(record, tokenizer):\n    return [len(record.get("report", "")), len(tokenizer)]\n'
+    (tmp_path / 'mine.py').write_text(code)
+    source = open_folder(folder, fewer_views='mask')
+    changes = {'fewer_views': 'mask', 'extras': (f'{tmp_path}/mine.py:letters',), 'batch_size': 16}
+    (batch,) = eval_batches(source, **changes)
+    there = batch['valid']
+    letters, words = batch['extras']['letters'].T
+    assert letters[there].tolist() == [len(report) for report in source.reports] and not letters[~there].any()
+    assert (words > 1).all() and batch['extras']['view_mask'].tolist() == [[True, i != 1] for i in range(16)]
+    np.testing.assert_array_equal(batch['images'][1, 1], batch['images'][1, 0])
+    in_workers = next(train_batches(source, **changes | {'num_workers': 1, 'batch_size': 4}))
+    alone = next(train_batches(source, **changes | {'batch_size': 4}))
+    np.testing.assert_array_equal(in_workers['extras']['letters'], alone['extras']['letters'])
+
+
 def test_tokens_are_padded_masked_and_cut(make_study_folder):
     source = open_folder(make_study_folder())
     tokenizer = Tokenizer.build(source.reports, cleaner='iu_xray', threshold=1)

@@ -140,6 +140,10 @@ def test_number_of_views_is_checked(make_study_folder):
         open_folder(folder, views=1)
     source = open_folder(folder, views=1, extra_views='first')
     assert source.records[0]['image_paths'] == ['train0_0.png']
+    source = open_folder(folder, views=3, fewer_views='mask')
+    assert [len(source.records[i]['images']) for i in (3, 4)] == [2, 1]
+    with pytest.raises(ValueError, match='expected 1 images per study, got 9 studies'):
+        open_folder(folder, views=1, fewer_views='mask')
 
 
 def test_labels_are_required_unless_told(make_study_folder):

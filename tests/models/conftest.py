@@ -59,10 +59,3 @@ def tiny() -> Tiny:
 def output(tiny) -> CamanetOutput:
     """The tiny model's pass over its batch."""
     return tiny.run()
-
-
-@pytest.fixture
-def double():
-    """Runs the test in double precision."""
-    with jax.enable_x64(True):
-        yield

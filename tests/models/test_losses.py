@@ -105,11 +105,12 @@ def test_a_batch_without_positive_labels_leaves_the_mse_of_a_split_as_it_is(tiny
 
 
 def test_the_total_weights_each_term_once():
-    weights = losses.weights({'pseudo_label_weight': 2.0, 'vtac_weight': 0.5, 'contrastive_weight': 0.1})
+    fields = {'report_weight': 3.0, 'pseudo_label_weight': 2.0, 'vtac_weight': 0.5, 'contrastive_weight': 0.1}
+    weights = losses.weights(fields)
     means = {
         name: jnp.float32(value)
         for name, value in zip(
             ('report_nll', 'pseudo_label_bce', 'vtac_mse', 'contrastive'), (1, 10, 100, 1000), strict=True
         )
     }
-    np.testing.assert_allclose(losses.total(means, weights), 1 + 20 + 50 + 100)
+    np.testing.assert_allclose(losses.total(means, weights), 3 + 20 + 50 + 100)

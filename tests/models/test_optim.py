@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from camanet_jax.optim import LearningRates, Schedule, make_optimiser, scale_by_amsgrad
+from camanet_jax.optim import LearningRates, Schedule, freeze, make_optimiser, scale_by_amsgrad
 
 RATES = LearningRates(backbone=1e-2, decoder=3e-2)
 
@@ -75,3 +75,22 @@ def test_warm_up_and_decay(lag):
     np.testing.assert_allclose(rates(8 + 12 + lag), (4e-5, 8e-5))
     np.testing.assert_allclose(rates(8 + 24 + lag), (3.2e-5, 6.4e-5))
     assert rates(8) == rates(9) if lag == 0 else rates(8) != rates(9)
+
+
+def test_what_is_frozen_gets_neither_gradient_nor_l2_and_without_a_clip_large_gradients_stay(double):
+    start = drawn(0)
+
+    def loss(params):
+        return sum(1e3 * (leaf**2).sum() for leaf in jax.tree.leaves(freeze(params, ('^back',))))
+
+    gradient = jax.grad(loss)(start)
+    assert not gradient['backbone']['kernel'].any() and np.abs(gradient['memory']['kernel']).max() > 100
+    tx = make_optimiser(clip_value=None, weight_decay=0.5, b1=0.5, b2=0.5, frozen=('^back',))
+    updates, state = tx.update(gradient, tx.init(start), start, rates=RATES)
+    assert not updates['backbone']['kernel'].any() and updates['classifier']['kernel'].all()
+    np.testing.assert_allclose(state[2].first['memory']['kernel'], (1e3 + 0.25) * start['memory']['kernel'])
+
+
+def test_a_pattern_that_freezes_nothing_is_an_error():
+    with pytest.raises(ValueError, match=r"'\^head' matches no parameter; there are backbone/kernel, classifier"):
+        freeze(drawn(0), ('^head',))

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from camanet_jax.torch_io.buffers import (
-    POSITION_CODE,
     buffers_of,
     complete_state_dict,
     fresh_buffers,
     official_order,
     position_code,
 )
+from camanet_jax.torch_io.weight_names import CAMANET
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
+(POSITION_CODE,) = CAMANET.position_codes
 COUNTER = 'visual_extractor.model.norm0.num_batches_tracked'
 
 

@@ -25,7 +25,7 @@ from camanet_jax.reporting.figures import (
 )
 from camanet_jax.reporting.overlays import Scale, attention_scale
 from camanet_jax.reporting.page import BODY, GAP, Cell, Page, draw_grid, draw_section
-from camanet_jax.reporting.run_report import chosen_rows, load_images
+from camanet_jax.reporting.run_report import chosen_rows, load_inputs
 from camanet_jax.run.workdir import TrainedRun, open_trained
 
 FILM, COLUMN_GAP, WORDS, LABEL = 168, 24, 5, 26  # pixels; words drawn
@@ -52,7 +52,7 @@ def draw_comparisons(workdirs: list[Path], folder: Path, studies: int) -> list[P
     source = open_split(experiment.config, 'test')
     labels = source.labels.astype(float)
     positions = chosen_rows(labels, min(studies, len(source)))
-    films = load_images(experiment, source, positions)
+    films, _ = load_inputs(experiment, source, positions)
     reports = [Reporter(run).generate(films) for run in runs]
     written = []
     for i, position in enumerate(positions):

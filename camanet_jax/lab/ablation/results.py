@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from camanet_jax.data.schema import UNLABELLED
-from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.experiment import tokenizer_class
 from camanet_jax.lab.ablation.grid import ALIGNMENT, COST, LABELS, SELECTION, list_runs, read_grid, recorded_code
 from camanet_jax.lab.alignment.measurement import LESIONS
 from camanet_jax.metrics import classification
@@ -59,7 +59,8 @@ class RunResult:
         """Scores of a predictions file, made once."""
         if name not in self._scored:
             rows = in_order(self.predictions(name))
-            tokenizer = Tokenizer.from_json(read_text(self.workdir / VOCABULARY))
+            make = tokenizer_class(self.config['data']['tokenizer']).from_json
+            tokenizer = make(read_text(self.workdir / VOCABULARY))
             scorer = Scorer(tokenizer, self.config['data']['max_seq_length'], protocols=('cut',))
             reports, references = ([row[side] for row in rows] for side in ('report', 'reference_full'))
             self._scored[name] = scorer.score(reports, references)

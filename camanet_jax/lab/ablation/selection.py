@@ -39,10 +39,11 @@ def measure_selection(run: TrainedRun, source: Source) -> dict[str, Any]:
     model = experiment.model()
     studies = []
     for batch in experiment.eval_batches(source):
-        output = teacher_forced(run.variables, batch['images'], batch['tokens'][:, :-1], model=model)
+        inputs = batch['images'], batch['tokens'][:, :-1], batch.get('extras', {})
+        output = teacher_forced(run.variables, *inputs, model=model)
         for row in np.flatnonzero(batch['valid']):
             ids = batch['tokens'][row, :-1]
-            words = [BOUNDARY, *(experiment.tokenizer.words[i - 1] for i in ids[1:] if i)]
+            words = [BOUNDARY, *experiment.tokenizer.pieces(ids[1:])]
             labels = zip(OBSERVATIONS, source.labels[batch['index'][row]], strict=True)
             observations = [name for name, label in labels if label == 1 and name != 'No Finding']
             studies.append(study_selection(output, row, words, observations, experiment.config.model.tdm_norm))

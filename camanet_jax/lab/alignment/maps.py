@@ -105,7 +105,7 @@ def explain_texts(
     """Explains each study's texts."""
     model, tokenizer = run.experiment.model(), run.experiment.tokenizer
     explanations = {text: explain(run.variables, images, ids, model=model) for text, ids in tokens.items()}
-    words = {text: [tokenizer.decode(row).split() for row in ids] for text, ids in tokens.items()}
+    words = {text: [tokenizer.pieces(row) for row in ids] for text, ids in tokens.items()}
     return [
         ExplainedStudy(*({text: each[i] for text, each in by_text.items()} for by_text in (words, explanations)))
         for i in range(len(images))

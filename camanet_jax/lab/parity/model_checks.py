@@ -19,10 +19,21 @@ class SameNames(Identical):
         return super().__call__(sorted(actual), sorted(reference.tolist()))
 
 
+class SameChoices(Identical):
+    """The same integers in every row, in any order: of near ties either may come first."""
+
+    def __call__(self, actual, reference):
+        return super().__call__(np.sort(actual), np.sort(reference))
+
+    def distance(self, actual, moved, reference):
+        return super().distance(np.sort(actual), np.sort(moved), reference)
+
+
 def forward_checks(values: Mapping[str, Any], tolerances: Tolerances) -> Checks:
-    """Selections must be identical, the rest close to the array's largest value."""
+    """Selections and choices must be identical, the rest close to the array's largest value."""
+    rules = {'b': Identical(), 'i': SameChoices(tolerances.choices)}
     return {
-        key: [Check(value, Identical() if np.asarray(value).dtype == bool else Close(tolerances.forward))]
+        key: [Check(value, rules.get(np.asarray(value).dtype.kind, Close(tolerances.forward)))]
         for key, value in values.items()
     }
 

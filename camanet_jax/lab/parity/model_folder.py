@@ -165,7 +165,7 @@ def all_checks(
 
 def pass_checks(case: Case, variant: str, name_values, files) -> list[dict[str, list[Check]]]:
     """The evaluation-mode pass of a variant against each of `files`, pairs of arrays and tolerances."""
-    output, terms, gradients = model_values.losses_and_gradients(
+    output, _, terms, gradients = model_values.losses_and_gradients(
         case.model(variant), case.variables, case.batch, case.loss_weights()
     )
     values = name_values(case, output)

@@ -67,13 +67,18 @@ class Case:
     def loss_weights(self, **changes: float) -> dict[str, float]:
         """The weights of the losses, with `changes` by field of the configuration."""
         fields = {loss.weight: 0.0 for loss in losses.LOSSES.values() if loss.weight}
-        fields |= {'pseudo_label_weight': self.settings['lambda_'], 'vtac_weight': self.settings['delta']}
+        fields |= {
+            'report_weight': 1.0,
+            'pseudo_label_weight': self.settings['lambda_'],
+            'vtac_weight': self.settings['delta'],
+        }
         return losses.weights(fields | changes)
 
     def load(self, model: Camanet) -> dict[str, Any]:
         """The weights as `model`'s variables."""
         inputs = self.batch['images'], self.batch['tokens'][:, :-1]
-        return weight_names.load_variables(self.weights, jax.eval_shape(model.init, jax.random.key(0), *inputs))
+        template = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+        return weight_names.load_variables(self.weights, template, weight_names.naming_of(model))
 
     @cached_property
     def variables(self) -> dict[str, Any]:
@@ -85,19 +90,22 @@ def losses_and_gradients(model: Camanet, variables: Any, batch: Mapping[str, Any
     """An evaluation-mode pass and the gradient of the total loss.
 
     Returns:
-      The model's output, the unweighted terms and 'total', and gradients by the official checkpoint's names.
+      The model's output, the values it sows by name, the unweighted terms and 'total', and gradients by the official
+      checkpoint's names.
     """
 
     def total(params, rest, batch):
-        output = model.apply({**rest, 'params': params}, batch['images'], batch['tokens'][:, :-1])
+        inputs = batch['images'], batch['tokens'][:, :-1]
+        output, sown = model.apply({**rest, 'params': params}, *inputs, mutable=['intermediates'])
         means = losses.means(losses.sums(output, batch), losses.denominators(batch))
-        return losses.total(means, weights), (output, means)
+        return losses.total(means, weights), (output, sown.get('intermediates', {}), means)
 
     rest = {name: tree for name, tree in variables.items() if name != 'params'}
     evaluate = jax.jit(jax.value_and_grad(total, has_aux=True))
-    (value, (output, means)), gradients = evaluate(variables['params'], rest, dict(batch))
+    (value, (output, sown, means)), gradients = evaluate(variables['params'], rest, dict(batch))
     terms = {name: float(mean) for name, mean in means.items()} | {'total': float(value)}
-    return output, terms, weight_names.state_dict({'params': gradients})
+    gradients = weight_names.state_dict({'params': gradients}, weight_names.naming_of(model))
+    return output, {name: value for name, (value,) in sown.items()}, terms, gradients
 
 
 def loss_row(terms: Mapping[str, float], total: str) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from camanet_jax.torch_io.weight_names import IGNORED
-
+# Counters, position codes, and the second name of a norm.
+NOT_DRAWN = re.compile(r'num_batches_tracked$|_embed\.\d\.pe$|^fore_back_learn\.fore_norm\.')
 PROJECTION_SEED = 99
 CLIP_TEMPERATURE = 0.07
 
@@ -76,7 +76,7 @@ def draw_state_dict(
       aliases: second names of a module, and the name by which each is drawn.
       scaling: rules in order: arrays whose name matches `name` become (array + `plus`) * `times`, in float32.
     """
-    names = [name for name in shapes if not IGNORED.search(name)]
+    names = [name for name in shapes if not NOT_DRAWN.search(name)]
     drawn = {name: draw(aliases.get(name, name), tuple(shapes[name]), seed) for name in names}
     for rule in scaling:
         plus, times = np.float32(rule.get('plus', 0)), np.float32(rule.get('times', 1))

@@ -1,10 +1,11 @@
-"""Reference values of CAMANet's relatives (R2Gen): networks that a recipe makes, without maps and training steps."""
+"""Reference values of CAMANet's relatives (R2Gen, R2GenCMN): networks that a recipe makes; no maps, no training."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from einops import rearrange
 
@@ -71,17 +72,20 @@ def all_checks(
     case: Case, weights: Mapping[str, float], arrays: Mapping[str, Arrays], x64: bool
 ) -> dict[str, model_checks.Checks]:
     """Computes everything: {file: {key: checks}} of every key that each file must hold."""
-    output, terms, gradients = model_values.losses_and_gradients(case.network, case.variables, case.batch, weights)
-    values, stored = activations(case, output), case.settings.get('stored', {})
+    output, sown, terms, gradients = model_values.losses_and_gradients(
+        case.network, case.variables, case.batch, weights
+    )
+    values, stored = activations(case, output) | sown, case.settings.get('stored', {})
+    choices = [key for key, value in values.items() if jnp.issubdtype(value.dtype, jnp.integer)]
     searches = [model_values.search(case, case.network, **options) for options in case.settings['searches']]
     sharp = (DOUBLE, Close(DOUBLE.forward)) if x64 else (SINGLE, BEAM_SCORES)
     by_file = {}
     for file, keys, (tolerances, scores) in (
         (FILES[0], values, (SINGLE, BEAM_SCORES)),
-        (FILES[1], IN_DOUBLE, sharp),
+        (FILES[1], (*IN_DOUBLE, *choices), sharp),
     ):
-        # Of what `stored` names, the file holds the first studies alone.
-        held = {key: values[key][: len(arrays[file][key])] if key in stored else values[key] for key in keys}
+        # Of what `stored` names, the file holds a part: the first studies, and of some the first tokens.
+        held = {key: beginning(values[key], arrays[file][key]) if key in stored else values[key] for key in keys}
         checks = model_checks.forward_checks(held, tolerances)
         checks |= model_checks.gradient_checks(arrays[file], gradients, tolerances)
         checks['loss'] = [Check(np.float64(terms['report_nll']), Close(tolerances.forward, own_value))]
@@ -91,15 +95,20 @@ def all_checks(
     return by_file
 
 
+def beginning(value: jax.Array, part: np.ndarray) -> jax.Array:
+    """The first entries of every axis, as many as the part has."""
+    return value[tuple(slice(size) for size in part.shape)]
+
+
 def activations(case: Case, output: Any) -> dict[str, jax.Array]:
-    """Tensors by the names of reference.npz."""
+    """Tensors by the names of reference.npz; the network sows others (`nn.Module.sow`)."""
     encoding, views = output.encoding, case.settings['views']
     by_view = rearrange(encoding.visual_tokens, 'b (i p) c -> b i p c', i=views).mean(2)
-    return {
+    values = {
         'patch_feats': encoding.visual_tokens,
         'avg_feats': rearrange(by_view, 'b i c -> b (i c)'),
         'encoder_in': encoding.projected,
         'encoder_out': encoding.encoded,
-        'rm_memory': output.relational_memory,
         'log_probs': output.log_probs,
     }
+    return values | ({'rm_memory': output.relational_memory} if case.network.memory_slots else {})

@@ -143,6 +143,7 @@ class Tolerances(NamedTuple):
       later_steps: of the losses after that, each relative to itself.
       update_total: of the norm of all updates together.
       update_norm, update_projection: of what training changed, relative to the norm of each parameter's update.
+      choices: the share of chosen entries (the largest of many scores) that may be others, as near ties are.
     """
 
     forward: float
@@ -155,9 +156,10 @@ class Tolerances(NamedTuple):
     update_total: float
     update_norm: float
     update_projection: float
+    choices: float
 
 
-SINGLE = Tolerances(1e-4, 2e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 1e-2, 0.3, 2.5)
-DOUBLE = Tolerances(1e-7, 1e-7, 1e-7, 1e-12, 1e-7, own_value, *[1e-7] * 4)
+SINGLE = Tolerances(1e-4, 2e-3, 1e-2, 1e-6, 1e-3, largest_value, 0.4, 1e-2, 0.3, 2.5, 1e-3)
+DOUBLE = Tolerances(1e-7, 1e-7, 1e-7, 1e-12, 1e-7, own_value, *[1e-7] * 4, 0.0)
 RUNNING_STATISTICS = 1e-5
 BEAM_SCORES = Close(1e-2, unit)  # absolute, in nats

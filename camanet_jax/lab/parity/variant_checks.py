@@ -49,7 +49,7 @@ def system_checks(case: Case, system: str, fields: Mapping[str, Any], arrays: Ar
     """The checks of one system by the names of its keys."""
     model = case.model('official', **fields)
     weights = case.loss_weights(vtac_weight=0.0, contrastive_weight=CLIP_WEIGHT)
-    output, terms, gradients = losses_and_gradients(model, case.load(model), case.batch, weights)
+    output, _, terms, gradients = losses_and_gradients(model, case.load(model), case.batch, weights)
     named = {'ce': terms['report_nll']}
     if system == 'clip':
         named |= {'clip_loss': terms['contrastive'], f'total_{CLIP_WEIGHT}': terms['total']}
