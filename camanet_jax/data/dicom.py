@@ -154,7 +154,7 @@ def _syntax_of(encapsulated: bytes) -> UID:
         if stream[position + 1] in _JPEG_FRAMES:
             return _JPEG_FRAMES[stream[position + 1]]
         position += 2 + int.from_bytes(stream[position + 2 : position + 4])
-    raise ValueError('its element TransferSyntaxUID is missing, and its compressed pixels do not tell their coding')
+    raise ValueError('its element TransferSyntaxUID is missing, and its compressed pixels do not reveal their coding')
 
 
 def _decode(dataset: pydicom.Dataset) -> np.ndarray:

@@ -98,6 +98,6 @@ def log_outcome(files: ReportFiles, studies: int, before: int) -> int:
     LOG.info('Reports of %d studies are in %s', studies - files.failures, files.folder / REPORTS)
     if files.failures:
         reasons = files.folder / FAILED
-        LOG.warning('%d of %d studies have no report; why is in %s', files.failures, studies, reasons)
+        LOG.warning('%d of %d studies have no report; the reasons are in %s', files.failures, studies, reasons)
         return SOME_FAILED
     return 0

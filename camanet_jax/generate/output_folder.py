@@ -79,7 +79,7 @@ class ReportFiles:
         if changed := configuration.differences(before, made_by):
             lines = '\n  '.join(changed).replace('in the workdir', 'then')
             raise ValueError(
-                f'{path}: its reports were made otherwise:\n  {lines}\n'
+                f'{path}: its reports were made differently:\n  {lines}\n'
                 'Use another --output, or remove this one to write everything anew.'
             )
         return {as_key(line): number for number, line in enumerate(read_json_lines(path, KEY))}

@@ -68,7 +68,7 @@ def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]
     for source in sources:
         studies += _in_folder(source) if source.is_dir() else _in_csv(source) if _is_csv(source) else []
     if twice := [name for name, count in Counter(study.id for study in studies).items() if count > 1]:
-        raise ValueError(f'Expected every study once; several times there: {summarise(twice, "study", "studies")}.')
+        raise ValueError(f'Expected every study once; repeated: {summarise(twice, "study", "studies")}.')
     return studies
 
 
@@ -107,9 +107,9 @@ def _in_folder(root: Path) -> list[ListedStudy]:
             studies.append(ListedStudy(Path(folder).relative_to(root).as_posix(), _in_view_order(films)))
     if unreadable:
         shown = summarise([str(error.filename) for error in unreadable], 'folder', 'folders')
-        raise ValueError(f'{root}: may not be read: {shown}. Give yourself the right to, or leave them out.')
+        raise ValueError(f'{root}: cannot be read: {shown}. Get permission to read them, or leave them out.')
     if not studies:
-        raise ValueError(f'{root}: no films in it. Read are {", ".join(SUFFIXES)}, and DICOM files of any name.')
+        raise ValueError(f'{root}: no films in it; expected {", ".join(SUFFIXES)}, or DICOM files of any name.')
     if others:
         LOG.info('%s: %d files whose names are not those of films were skipped', root, others)
     return studies

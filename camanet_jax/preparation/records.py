@@ -54,7 +54,7 @@ def write_records(
     options = dict(only_existing_images=only_existing_images, labels_required=False, processes=processes)
     builder = StudyFolder(output, cache_dir=output / 'tfds', **options)
     if builder.data_path.exists():
-        LOG.info('The records are there already: %s', builder.data_path)
+        LOG.info('The records exist already: %s', builder.data_path)
         return Path(builder.data_path)
     left = [shard for path, shard in builder.shard_files().items() if not is_written(path, shard)]
     paths = [builder.images_dir / path for shard in left for study in shard.studies for path in study.image_paths]

@@ -26,7 +26,7 @@ def board_page(
     """
     board, tests = (
         table(caption, header[1:], [(row[0], list(map(escape, row[1:]))) for row in rows])
-        for caption, (header, rows) in zip(('Systems', tests_caption(tables[1])), tables, strict=True)
+        for caption, (header, rows) in zip(('Systems', f'Each system {tables[1][0][0]}'), tables, strict=True)
     )
     data = {
         'ids': list(ids),
@@ -41,8 +41,3 @@ def board_page(
         ],
     }
     return fill_template('board.html', board=board, tests=tests, count=str(len(ids)), data=json_text(data))
-
-
-def tests_caption(tests: Table) -> str:
-    """The caption of the table of tests: the system that each is compared with."""
-    return f'Each system {tests[0][0]}'

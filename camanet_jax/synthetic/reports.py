@@ -43,12 +43,13 @@ def _state(finding: Finding, rng: np.random.Generator) -> str:
     """One sentence that states a finding."""
     template = _choose(ABNORMAL[finding.kind], rng)
     both = finding.side == 'bilateral'
+    zones = _BOTH if both else _LUNG
     sentence = template.format(
         side=finding.side,
         size=finding.size,
         degree=_DEGREE.get(finding.size),
         extent=_EXTENT.get(finding.size),
-        area=_area(finding),
+        area=f'{finding.side} {zones[finding.zone]}' if finding.zone else '',
         rib=_RIB.get(finding.zone),
         article='' if both else 'a ',
         plural='s' if both else '',
@@ -60,19 +61,15 @@ def _state(finding: Finding, rng: np.random.Generator) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def _area(finding: Finding) -> str:
-    """The side and zone of a finding in the lungs, in words."""
-    zones = _BOTH if finding.side == 'bilateral' else _LUNG
-    return f'{finding.side} {zones[finding.zone]}' if finding.zone else ''
-
-
 def _deny(section: str, present: set[str], rng: np.random.Generator) -> list[str]:
     """Sentences on what a section does not show; findings elsewhere are left unsaid."""
     positive = present & set(SECTIONS[section])
     if section == 'devices':
         return []
     if section == 'pleura':
-        return _deny_pleura(positive, rng)
+        absent = {'effusion', 'pneumothorax'} - positive
+        names = ['pleura'] if len(absent) == 2 else [f'no {kind}' for kind in absent]
+        return [_choose(NORMAL[name], rng) for name in names]
     if section == 'lungs' and positive:
         changed_only_in_volume = positive <= {'low_volumes', 'hyperexpanded'}
         clear = changed_only_in_volume or ('edema' not in positive and rng.random() < 0.5)
@@ -87,11 +84,3 @@ def _deny(section: str, present: set[str], rng: np.random.Generator) -> list[str
 def _add_asides(section: str, rng: np.random.Generator) -> list[str]:
     """Sentences that fill a report without being about a finding."""
     return [text for share, its_section, text in ASIDES if its_section == section and rng.random() < share]
-
-
-def _deny_pleura(positive: set[str], rng: np.random.Generator) -> list[str]:
-    """Denies effusion, pneumothorax or both."""
-    absent = {'effusion', 'pneumothorax'} - positive
-    if len(absent) == 2:
-        return [_choose(NORMAL['pleura'], rng)]
-    return [_choose(NORMAL[f'no {kind}'], rng) for kind in absent]

@@ -76,12 +76,6 @@ def latin1_bytes(text: str, encoding: str = 'latin1') -> bytes:
     return text.encode('latin1')
 
 
-def tensor_with_dtype(storage, offset, shape, strides, requires_grad, hooks, dtype, *_):
-    """`_rebuild_tensor_v3`, whose storage is untyped."""
-    del requires_grad, hooks
-    return tensor_view(storage, offset, shape, strides, dtype)
-
-
 INERT = (
     *('argparse.Namespace', 'types.SimpleNamespace', 'datetime.datetime', 'datetime.date', 'datetime.timedelta'),
     *('pathlib.PosixPath', 'pathlib.WindowsPath', 'pathlib.PurePosixPath', 'pathlib._local.PosixPath'),
@@ -96,7 +90,8 @@ ALLOWED: dict[str, Any] = {
     'torch.Size': tuple,
     'torch._utils._rebuild_tensor': Rebuild(tensor_view),
     'torch._utils._rebuild_tensor_v2': Rebuild(lambda *args: tensor_view(*args[:4])),
-    'torch._utils._rebuild_tensor_v3': Rebuild(tensor_with_dtype),
+    # Storage, offset, shape, strides, requires_grad, hooks, and dtype, as this storage is untyped.
+    'torch._utils._rebuild_tensor_v3': Rebuild(lambda *args: tensor_view(*args[:4], args[6])),
     'torch._utils._rebuild_parameter': Rebuild(lambda data, *_: data),
     'torch._utils._rebuild_parameter_with_state': Rebuild(lambda data, *_: data),
     'numpy.core.multiarray.scalar': Rebuild(numpy_scalar),

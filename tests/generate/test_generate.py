@@ -85,7 +85,7 @@ def test_damaged_films_are_told_and_the_rest_go_on(trained, folder, tmp_path):
     )
     done = run_main(*command)
     assert done.returncode == 1 and 'Traceback' not in done.stdout, done.stdout
-    assert '4 of 8 studies have no report; why is in' in done.stdout
+    assert '4 of 8 studies have no report; the reasons are in' in done.stdout
     assert '6 of 8 studies have fewer films than the 2' in done.stdout
     lines = {line['id']: line for line in lines_of(tmp_path / 'out' / 'reports.jsonl')}
     (dicom,) = (name for name in lines if name.startswith('uid-'))

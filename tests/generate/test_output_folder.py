@@ -89,7 +89,7 @@ def test_a_film_that_has_changed_is_read_again(tmp_path, studies, report):
 
 def test_other_weights_are_noticed(tmp_path, studies, report):
     open_files(tmp_path).add(studies[0], report, overlays=False)
-    with pytest.raises(ValueError, match='made otherwise:\n  checkpoint.step: 6 then, 9 now\n.*another --output'):
+    with pytest.raises(ValueError, match='made differently:\n  checkpoint.step: 6 then, 9 now\n.*another --output'):
         open_files(tmp_path, checkpoint=MADE_BY['checkpoint'] | {'step': 9})
     (tmp_path / 'out' / 'reports.jsonl').unlink()
     open_files(tmp_path, seed=1)  # nothing there to disagree with

@@ -49,7 +49,7 @@ def test_files_are_checked(make):
         list_studies([], 2)
     with pytest.raises(ValueError, match='No such file or folder: .*nowhere.png'):
         list_studies([files[0], 'nowhere.png'], 2)
-    with pytest.raises(ValueError, match='Expected every study once; several times there: .*/a'):
+    with pytest.raises(ValueError, match='Expected every study once; repeated: .*/a'):
         list_studies([files[0], files[0]], 1)
 
 
@@ -98,7 +98,7 @@ def test_lateral_views_come_last(make):
 
 
 def test_a_folder_without_films_is_refused(make):
-    with pytest.raises(ValueError, match='no films in it. Read are .png, .jpg'):
+    with pytest.raises(ValueError, match='no films in it; expected .png, .jpg'):
         list_studies([make('notes.txt')], 1)
 
 
@@ -128,7 +128,7 @@ def test_a_csv_names_studies(make):
         ('name,image_path\nx,a.png\n', 'expected one column of each name id'),
         ('id,film\nx,a.png\n', 'expected a column image_path'),
         ('id,image_path\nx,a.png\n,b.png\nz,\nw,a.png,b.png\n', 'no id, no image path.*line 3; line 4; line 5'),
-        ('id,image_path\nx,a.png\nx,b.png\n', 'every study once; several times there: 1 study: x'),
+        ('id,image_path\nx,a.png\nx,b.png\n', 'every study once; repeated: 1 study: x'),
     ],
 )
 def test_faults_of_a_csv_are_named(make, text, words):
@@ -174,7 +174,7 @@ def test_folders_that_may_not_be_read_are_named(make, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, 'scandir', refuse)
-    with pytest.raises(ValueError, match='may not be read: 1 folder: .*/b'):
+    with pytest.raises(ValueError, match='cannot be read: 1 folder: .*/b'):
         list_studies([root], 1)
 
 

@@ -35,7 +35,16 @@ def run(
     for number in workers or (0, *powers):
         changed = config.copy_and_resolve_references()
         changed.data.num_workers = number
-        rows.append(row(Experiment(changed, tokenizer), source, number, repeats, step_seconds))
+        seconds = seconds_per_batch(Experiment(changed, tokenizer), source, number, repeats)
+        row = {
+            'workers': number,
+            'images_per_second': config.batch_size * workload.views / seconds,
+            'studies_per_second': config.batch_size / seconds,
+            'shortest_step_seconds': seconds,
+        }
+        if step_seconds is not None:
+            row |= {'starves': seconds > step_seconds, 'device_share_busy': min(1.0, step_seconds / seconds)}
+        rows.append(row)
     return {
         'workload': {
             'studies': config.batch_size,
@@ -48,21 +57,6 @@ def run(
         'workers': rows,
         'notes': list(NOTES),
     }
-
-
-def row(experiment: Experiment, source, workers: int, repeats: int, step_seconds: float | None) -> dict[str, Any]:
-    """One number of workers."""
-    config = experiment.config
-    seconds = seconds_per_batch(experiment, source, workers, repeats)
-    numbers = {
-        'workers': workers,
-        'images_per_second': config.batch_size * config.data.views / seconds,
-        'studies_per_second': config.batch_size / seconds,
-        'shortest_step_seconds': seconds,
-    }
-    if step_seconds is not None:
-        numbers |= {'starves': seconds > step_seconds, 'device_share_busy': min(1.0, step_seconds / seconds)}
-    return numbers
 
 
 def seconds_per_batch(experiment: Experiment, source, workers: int, repeats: int) -> float:

@@ -61,7 +61,7 @@ def run(workload: Workload, repeats: int, lengths: tuple[int, ...] = ()) -> dict
     peaks = measure_peaks(dtype(workload.config.dtype))
     cost = search_cost(workload, lengths[-1], variables, encoding)
     return {
-        'workload': workload.describe(studies) | {'beam_size': beam_size(workload)},
+        'workload': workload.describe(studies) | {'beam_size': workload.config.search.beam_size},
         'speed': {'reports_per_second': studies / seconds, 'images_per_second': studies * workload.views / seconds},
         'encode': encoding_time.as_dict(),
         'search': length_rows({length: timings[length] for length in lengths}),
@@ -81,11 +81,6 @@ def without_end(variables: dict[str, Any]) -> dict[str, Any]:
     head = variables['params']['vocabulary_head']
     head = head | {'bias': head['bias'].at[decoding.END].set(NEVER)}
     return variables | {'params': variables['params'] | {'vocabulary_head': head}}
-
-
-def beam_size(workload: Workload) -> int:
-    """N, as configured."""
-    return workload.config.search.beam_size
 
 
 def encode_function(workload: Workload):
@@ -115,7 +110,7 @@ def compiled_loops(workload: Workload, length: int, variables, encoding) -> dict
     model = workload.experiment.model()
     return {
         part: partial(
-            jax.jit(loop(model, part, beam_size(workload), length)).lower(variables, encoding).compile(),
+            jax.jit(loop(model, part, workload.config.search.beam_size, length)).lower(variables, encoding).compile(),
             variables,
             encoding,
         )
@@ -140,7 +135,7 @@ def length_rows(timings: dict[int, Timing]) -> list[dict[str, float]]:
 def search_cost(workload: Workload, length: int, variables, encoding) -> Cost:
     """Cross-attention projections once, then `length` rounds."""
     model = workload.experiment.model()
-    studies, beams = len(encoding.encoded), beam_size(workload)
+    studies, beams = len(encoding.encoded), workload.config.search.beam_size
     project = jax.jit(partial(model.apply, method='cross_projections')).lower(variables, encoding).compile()
     cache = model.apply(variables, studies, beams, length, method='empty_cache')
     round_args = variables, jnp.ones((studies, beams), jnp.int32), cache, project(variables, encoding)

@@ -61,7 +61,7 @@ def train_flops(workload: Workload) -> float:
 def decode_work(workload: Workload) -> dict[str, float]:
     """Operations of encoding one study, and operations and cache bytes of one token of all its beams."""
     model, variables = workload.experiment.model(), workload.variables()
-    beams, length = decode.beam_size(workload), workload.config.data.max_seq_length
+    beams, length = workload.config.search.beam_size, workload.config.data.max_seq_length
     encode = partial(model.apply, method='encode')
     project = partial(model.apply, method='cross_projections')
     image = jax.ShapeDtypeStruct((1, *workload.batch(jax.device_count())['images'].shape[1:]), jnp.uint8)
