@@ -120,7 +120,7 @@ class Tokenizer:
         return [self._id_of[word] for word in text.split()]
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
-        """What each id other than 0 stands for: the text that one of its maps belongs to."""
+        """The meaning of each id other than 0: the text that one of its maps belongs to."""
         return [self.words[word_id - 1] for word_id in ids if word_id != BOUNDARY_ID]
 
     def to_json(self) -> str:

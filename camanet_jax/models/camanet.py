@@ -203,14 +203,14 @@ class Camanet(nn.Module):
         encoded = self.contextualise(self.mark_views(projected, views, tokens.shape[1]), read, train=train)
         return Encoding(tokens, pooled, projected, encoded, **visual, there=there)
 
-    def mark_views(self, projected: Array, views: int, places: int) -> Array:
-        """Adds each view's embedding, where it has one, to its share of the last `places` tokens [B, P + 1, D]."""
+    def mark_views(self, projected: Array, views: int, patches: int) -> Array:
+        """Adds each view's embedding, where it has one, to its share of the last `patches` tokens [B, P + 1, D]."""
         if not self.view_embeddings:
             return projected
         if views > self.view_embeddings:
             raise ValueError(f'Expected view_embeddings of at least {views} views, got {self.view_embeddings}.')
-        marks = jnp.repeat(self.view_embedding[:views], places // views, axis=0)
-        return (projected + jnp.pad(marks, ((projected.shape[1] - places, 0), (0, 0)))).astype(self.dtype)
+        marks = jnp.repeat(self.view_embedding[:views], patches // views, axis=0)
+        return (projected + jnp.pad(marks, ((projected.shape[1] - patches, 0), (0, 0)))).astype(self.dtype)
 
     def project(self, inputs: Array, *, train: bool) -> Array:
         """Visual tokens [B, P + 1, C] to the encoder's input [B, P + 1, D]; Base has one token less."""
@@ -299,8 +299,8 @@ class Camanet(nn.Module):
         rows = attention.mean(1)
         if self.tdm_row == 'predicting':
             rows = jnp.roll(rows, 1, axis=1)  # the row before a word's own predicted it
-        kinds = dict(norm=self.tdm_norm, weight=self.tdm_weight, there=encoding.there)
-        make = partial(textual_discriminative_map, rows, similarity, **kinds)
+        options = dict(norm=self.tdm_norm, weight=self.tdm_weight, there=encoding.there)
+        make = partial(textual_discriminative_map, rows, similarity, **options)
         selection = soft if self.tdm_selection == 'soft' else hard
         tdm = make(selection)
         if self.tdm_selection == 'straight_through':  # of the map: a maximum passes nothing to words of weight 0

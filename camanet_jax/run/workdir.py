@@ -155,12 +155,12 @@ def fetch(name: str | Path) -> Path:
     repository, _, revision = str(name).removeprefix(HUB).partition('@')
     files = [CONFIG, VOCABULARY, WEIGHTS, 'reference/*']
     try:
-        found = huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=files)
+        folder = huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=files)
     except (huggingface_hub.errors.HfHubHTTPError, OSError, ValueError) as error:
         raise ValueError(
             f'{name}: cannot be fetched ({error}). Check the name and the network, or open a folder with a copy.'
         ) from error
-    return Path(found)
+    return Path(folder)
 
 
 def _open_published(folder: Path, config: ConfigDict | None) -> TrainedRun:

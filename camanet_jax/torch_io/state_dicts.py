@@ -30,7 +30,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         arrays = read_arrays(path)
-        names = [name[found.end() :] if (found := WRAPPERS.match(name)) else name for name in arrays]
+        names = [name[match.end() :] if (match := WRAPPERS.match(name)) else name for name in arrays]
         if all(name.startswith(LIGHTNING) for name in names):
             names = [name.removeprefix(LIGHTNING) for name in names]
         if len(set(names)) < len(names):
