@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import jax
+from traced_programs import programs
 
 from camanet_jax.evaluate import Evaluator
-from camanet_jax.lab.benchmarks import startup, train
+from camanet_jax.lab.benchmarks import train
 from camanet_jax.lab.benchmarks.workload import read_workload
 
 CONFIG = Path(__file__).parents[1] / 'configs' / 'demo.py'
@@ -23,5 +24,5 @@ if __name__ == '__main__':
         step = Evaluator(workload.experiment, workload.mesh).step_function
         lowered = step.lower(workload.variables(), workload.batch(16), jax.random.key(0))
     else:
-        lowered = startup.programs(workload)['train_step']().lower()
+        lowered = programs(workload)['train_step']().lower()
     print(lowered.compile().as_text())

@@ -9,6 +9,7 @@ import faulthandler
 import io
 import json
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from PIL import Image
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 from safetensors.numpy import save
 
-from camanet_jax.data import decoder
+from camanet_jax.data import film_decoder
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.schema import read_annotation
 from camanet_jax.generate.study_list import list_studies
@@ -143,7 +144,7 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 def run(count: int, seed: int) -> int:
     """Reads so many mutated files; returns how many did not end as they should."""
     chance, faults, read = random.Random(seed), 0, collections.Counter()
-    decoder.SECONDS = SECONDS / 2
+    film_decoder.SECONDS = SECONDS / 2
     with tempfile.TemporaryDirectory() as folder:
         cases = seeds(Path(folder))
         for number in range(count):
@@ -164,11 +165,11 @@ def run(count: int, seed: int) -> int:
                 kept.write_bytes(content)
                 print(f'{kept}: {type(error).__name__}: {error}')
             faulthandler.cancel_dump_traceback_later()
-    while not decoder._idle.empty():
-        decoder._idle.get()  # ends it, so that its memory is counted
-    own, others = (
-        resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    while not film_decoder._idle.empty():
+        film_decoder._idle.get()  # ends it, so that its memory is counted
+    # Not ru_maxrss, which begins with what the process held that started this one.
+    own = int(re.search(r'VmHWM:\s+(\d+)', Path('/proc/self/status').read_text(encoding='utf-8'))[1]) / 2**20
+    others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f'{count} files, {read.total()} read, {faults} faults; at most {own:.2f} GiB, in decoders {others:.2f} GiB')
     return faults + (max(own, others) > MOST_MEMORY)
 

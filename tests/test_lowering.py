@@ -10,8 +10,9 @@ from pathlib import Path
 
 import jax
 import pytest
+from traced_programs import programs
 
-from camanet_jax.lab.benchmarks import startup, train
+from camanet_jax.lab.benchmarks import train
 from camanet_jax.lab.benchmarks.workload import Workload, read_workload
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -42,7 +43,7 @@ def workload() -> Workload:
 @pytest.fixture(scope='module')
 def traced(workload) -> dict[str, jax.stages.Traced]:
     """Its programs; tracing is the same for every platform."""
-    return {name: trace() for name, trace in startup.programs(workload).items()}
+    return {name: trace() for name, trace in programs(workload).items()}
 
 
 def is_map(shape: tuple[int, ...]) -> bool:
@@ -109,7 +110,7 @@ def test_classes_maps_and_words_are_chosen_in_float32_whatever_the_setting(trace
 
 def test_a_stated_precision_is_that_of_every_product_and_gradient():
     small = read_workload(CONFIGS / 'demo.py', small=True, matmul_precision='highest')
-    program = startup.programs(small)['train_step']()
+    program = programs(small)['train_step']()
     for platform in PLATFORMS:
         found = products(program, platform)
         assert found.total() > 100 and {row[:-1] for row in found} == {('HIGHEST', 'HIGHEST')}
@@ -131,7 +132,7 @@ def test_feature_maps_stay_bfloat16_and_in_place(traced, platform):
 
 def test_the_check_sees_float32_maps():
     small = read_workload(CONFIGS / 'demo.py', small=True)
-    found = operations(startup.programs(small)['encode'](), 'cuda')
+    found = operations(programs(small)['encode'](), 'cuda')
     assert {'convolution', 'dot_general', 'concatenate'} <= wide_maps(found)
 
 
@@ -160,7 +161,7 @@ def test_remat_keeps_less_and_repeats_no_product(workload):
         return sum(leaf.size for leaf in saved(workload) if is_map(leaf.shape))
 
     def products(workload):
-        program = startup.programs(workload)['train_step']()
+        program = programs(workload)['train_step']()
         return Counter(name for name, _ in operations(program, 'cuda') if name in ('convolution', 'dot_general'))
 
     assert kept_values(deeper(True)) < 0.7 * kept_values(deeper(False))
@@ -172,7 +173,7 @@ def test_remat_keeps_less_and_repeats_no_product(workload):
 @pytest.mark.parametrize('name', ['iu_xray', 'mimic'])
 def test_the_published_sizes_lower(name, dtype):
     full = read_workload(CONFIGS / f'{name}.py', dtype=dtype)
-    for trace in startup.programs(full).values():
+    for trace in programs(full).values():
         program = trace()
         for platform in PLATFORMS:
             assert program.lower(lowering_platforms=(platform,)).as_text()

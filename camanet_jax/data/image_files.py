@@ -108,7 +108,7 @@ def decode_dicom(content: bytes) -> Image.Image:
 
 
 def _decode_dicom(file: BinaryIO) -> Image.Image:
-    from camanet_jax.data import decoder, dicom
+    from camanet_jax.data import dicom, film_decoder
 
     syntax = dicom.transfer_syntax(file)
     if syntax in dicom.PLAIN:
@@ -116,7 +116,7 @@ def _decode_dicom(file: BinaryIO) -> Image.Image:
     # The size of one that is deflated as a whole is not known before.
     room = _one_large_film if syntax == dicom.DEFLATED else _room_for(*dicom.read_size(file))
     with room:
-        return decoder.decode(file.read())
+        return film_decoder.decode(file.read())
 
 
 def _decode_image(file: BinaryIO) -> Image.Image:

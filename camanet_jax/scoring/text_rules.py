@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from camanet_jax import extensions
+from camanet_jax import configuration, extensions
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.run.files import read_json, read_text
 from camanet_jax.scoring.report_rows import DataFolder
@@ -68,7 +68,7 @@ def choose_rules(
 
 def _rules_of_run(run: Path) -> TextRules:
     try:
-        data = read_json(run / 'config.json')['data']
+        data = configuration.completed(read_json(run / 'config.json'))['data']
         make = extensions.find('data.tokenizer', data['tokenizer']).from_json
         tokenizer = make(read_text(run / 'vocabulary.json'))
         return _rules(tokenizer, data['threshold'], data['max_seq_length'])

@@ -31,7 +31,7 @@ def test_runs_that_want_originals_are_warned(make_study_folder, caplog):
     (folder / 'images/train0_0.png').write_bytes(smooth_film(500, 300))
     (folder / 'dataset.json').write_text(json.dumps({'store': '256'}))
     data = dict(name='study_folder', section='', views=2, extra_views='error', options={})
-    data |= dict(eval_transform='official', resize_size=256)
+    data |= dict(eval_transform='official', resize_size=256, fewer_views='error', extras=())
     config = ConfigDict(dict(data_dir=str(folder), cache_dir='', data=data))
     source = experiment.open_split(config, 'train')
     assert 'wants originals' in caplog.text and source.store == '256'

@@ -169,9 +169,10 @@ def test_evaluation_goes_in_order_and_fills_the_last_batch(make_study_folder):
 
 
 def test_evaluation_starts_no_process(make_study_folder):
+    before = multiprocessing.active_children()
     batches = eval_batches(open_folder(make_study_folder(), 'test'), num_workers=2)
     assert next(iter(batches))['index'].tolist() == [0, 1, 2, 3]
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= set(before)
 
 
 @pytest.mark.parametrize('num_workers', [0, 1])

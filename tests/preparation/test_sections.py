@@ -84,7 +84,7 @@ def test_a_section_takes_the_reports_place(folder, caplog):
 
 def test_the_configuration_chooses_it(folder):
     data = dict(name='study_folder', views=1, extra_views='error', section='both', options={'labels_required': False})
-    data |= dict(eval_transform='paper', resize_size=256)
+    data |= dict(eval_transform='paper', resize_size=256, fewer_views='error', extras=())
     config = ConfigDict(dict(data_dir=str(folder), cache_dir='', data=data))
     assert open_splits(config, ['train'])[0].reports == ['The lungs are clear. Normal.']
     config.data.name = 'synthetic'

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from front_door import ROOT, checkpoint_steps
-from ml_collections import ConfigDict
 
+from camanet_jax.configuration import recipe
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, Selection, has_checkpoint
@@ -113,7 +113,7 @@ def test_a_workdir_whose_checkpoints_could_not_be_read_back_is_refused_before_an
 
 
 def test_a_run_belongs_to_its_data_and_to_the_settings_that_change_numbers(tmp_path, monkeypatch):
-    run = Experiment(ConfigDict({'seed': 0}), Tokenizer(('<unk>',), 'iu_xray'))
+    run = Experiment(recipe('iu_xray'), Tokenizer(('<unk>',), 'iu_xray'))
     claim_workdir(tmp_path, run, 'films')
     claim_workdir(tmp_path, run, 'films')
     with pytest.raises(ValueError, match="data: 'films' in the workdir, 'negatives' now"):

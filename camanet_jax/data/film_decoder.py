@@ -21,7 +21,7 @@ from camanet_jax.run import workers
 
 MEMORY = 4 * 2**30  # bytes of address space; a film of the largest size that is read takes 2.7e9
 SECONDS = 120.0  # for a film
-SERVE = 'from camanet_jax.data.decoder import serve; serve()'
+SERVE = 'from camanet_jax.data.film_decoder import serve; serve()'
 _FILM, _ERROR, _SIZE = b'F', b'E', struct.Struct('<II')
 
 _idle: queue.SimpleQueue['Decoder'] = queue.SimpleQueue()  # decoders without a film, for any thread

@@ -8,12 +8,14 @@ from dicom_files import dicom_bytes
 from PIL import Image
 from pydicom.uid import JPEG2000Lossless
 
-from camanet_jax.data import decoder
+from camanet_jax.data import film_decoder
 from camanet_jax.data.image_files import DamagedImageError, open_grey
 
 CRASH = 'import os; os.kill(os.getpid(), 11)'
 HANG = 'import time; time.sleep(60)'
-GREEDY = 'from camanet_jax.data import decoder, image_files; image_files.decode_dicom = lambda content: bytes(2**40); '
+GREEDY = (
+    'from camanet_jax.data import film_decoder, image_files; image_files.decode_dicom = lambda content: bytes(2**40); '
+)
 
 
 def compressed(values):
@@ -25,8 +27,8 @@ def compressed(values):
 
 def end_decoders():
     """Ends the processes that wait for films."""
-    while not decoder._idle.empty():
-        decoder._idle.get()
+    while not film_decoder._idle.empty():
+        film_decoder._idle.get()
 
 
 @pytest.mark.parametrize(
@@ -34,27 +36,27 @@ def end_decoders():
     [
         (CRASH, r'film.dcm cannot be decoded: its decoder crashed \(exit code -11\)'),
         (HANG, 'take more than 1 s to decode'),
-        (GREEDY + decoder.SERVE, 'take more than 4,294,967,296 bytes'),
+        (GREEDY + film_decoder.SERVE, 'take more than 4,294,967,296 bytes'),
     ],
 )
 def test_what_a_codec_does_costs_its_film_alone(monkeypatch, program, says):
     values = np.arange(40 * 36, dtype=np.uint8).reshape(40, 36)
     end_decoders()
     with monkeypatch.context() as patched:
-        patched.setattr(decoder, 'SERVE', program)
+        patched.setattr(film_decoder, 'SERVE', program)
         if program == HANG:
-            patched.setattr(decoder, 'SECONDS', 1.0)
+            patched.setattr(film_decoder, 'SECONDS', 1.0)
         with pytest.raises(DamagedImageError, match=says):
             open_grey(compressed(values), 'film.dcm')
-    assert decoder._idle.qsize() == program.startswith(GREEDY)  # one that tells its error serves on
+    assert film_decoder._idle.qsize() == program.startswith(GREEDY)  # one that tells its error serves on
     end_decoders()
     np.testing.assert_array_equal(open_grey(compressed(values), 'film.dcm'), values)
-    assert decoder._idle.qsize() == 1
+    assert film_decoder._idle.qsize() == 1
 
 
 def test_errors_of_a_film_are_told_and_the_decoder_is_used_again():
-    before = decoder._idle.qsize()
+    before = film_decoder._idle.qsize()
     for _ in range(2):
         with pytest.raises(DamagedImageError, match='cannot be decoded'):
             open_grey(dicom_bytes(np.ones((8, 8), np.uint8), JPEG2000Lossless, b'no film'), 'film.dcm')
-    assert decoder._idle.qsize() == max(before, 1)
+    assert film_decoder._idle.qsize() == max(before, 1)
