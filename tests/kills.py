@@ -3,7 +3,7 @@
 Preparation, training, evaluation and generation of a tiny run, in turn. A moment is drawn between the program's first
 line and its end; it is ended by SIGKILL, alone or with all of its processes, or by SIGTERM or Ctrl+C to all of them.
 Every second time, on average, it is then let run to its end, and the files that it leaves are compared bit for bit with
-those of X
+those of an unbroken run.
 """
 
 import argparse
