@@ -60,7 +60,7 @@ def generate(
             how = made_by(run, missing_view=missing_view, keep_identifiers=keep_identifiers)
             files = ReportFiles(output, naming, how)
             unfinished = files.unfinished(studies)
-            write_all(Reporter(run), files, naming, unfinished, overlays, missing_view)
+            write_all(Reporter(run), files, naming, unfinished, overlays, missing_view, of=len(studies))
     except KeyboardInterrupt:
         LOG.warning('Stopped; the same command resumes.')
         return STOPPED
@@ -74,10 +74,11 @@ def write_all(
     studies: Sequence[ListedStudy],
     overlays: bool,
     missing_view: str,
+    of: int,
 ) -> None:
-    """Writes the files of all studies, and shows the progress."""
+    """Writes the files of all studies, the rest `of` so many, and shows the progress."""
     LOG.info('%d reports to write; the first waits for the compiler', len(studies))
-    reports = reporter.stream(studies, missing_view=missing_view, name_of=naming.name)
+    reports = reporter.stream(studies, missing_view=missing_view, name_of=naming.name, of=of)
     first = list(itertools.islice(reports, 1))  # outside the progress: compiling would spoil the estimated time
     with logging_redirect_tqdm([logging.getLogger('camanet_jax')]), Progress('Writing reports', len(studies)) as bar:
         for study, report in itertools.chain(first, reports):

@@ -110,11 +110,13 @@ class Reporter:
         *,
         missing_view: str = 'repeat',
         name_of: Callable[[object], str] = str,
+        of: int | None = None,
     ) -> Iterator[tuple[ListedStudy, GeneratedReport | ValueError]]:
         """Yields any number of studies, each with its report, or with the error where it cannot be loaded.
 
         Films are loaded while the device works on earlier ones; only a few batches are in memory. `name_of` names paths
-        in messages; the other arguments are those of `generate`.
+        in messages; `of` is the number of studies where these are a rest of them, which is then computed in batches of
+        the same shape; the other arguments are those of `generate`.
         """
         if missing_view not in MISSING_VIEW:
             raise ValueError(f'Expected missing_view as one of {MISSING_VIEW}, got {missing_view!r}.')
@@ -122,7 +124,7 @@ class Reporter:
             warn_of_missing_views(studies, self.config.data.views)
         load = partial(load_films, data=self.config.data, missing_view=missing_view, name_of=name_of)
         batch_size = min(len(studies), self.config.evaluation.batch_size)
-        return self._write(load_ahead(load, studies, 2 * batch_size), len(studies), beam_size)
+        return self._write(load_ahead(load, studies, 2 * batch_size), of or len(studies), beam_size)
 
     def load(self, study: Paths) -> Films:
         """Loads a study's files as the model reads them."""
