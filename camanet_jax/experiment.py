@@ -253,7 +253,7 @@ def open_splits(config: ConfigDict, splits: Sequence[str] = SPLITS) -> list[Sour
         extra_views=data.extra_views,
         fewer_views=data.fewer_views,
         **data.options.to_dict(),
-        **({'section': data.section} if data.get('section') else {}),  # older runs have none
+        **({'section': data.section} if data.section else {}),  # not every builder has it
     )
     for split, source in zip(splits, sources, strict=True):
         if source.faults and data.on_damaged_image == 'raise':

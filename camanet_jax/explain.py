@@ -6,19 +6,17 @@ I views, Y observations, L words of the text; maps keep the backbone's height an
 import dataclasses
 import functools
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from einops import rearrange
+from flax.core import FrozenDict
 from jaxtyping import Array, Float, Int
 
 from camanet_jax import sharding
 from camanet_jax.models import Camanet, CamanetOutput
-
-NO_EXTRAS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Explanation:
 
 
 def teacher_forced(
-    variables: Any, images: np.ndarray, tokens: np.ndarray, extras: Mapping[str, Any] = NO_EXTRAS, *, model: Camanet
+    variables: Any, images: np.ndarray, tokens: np.ndarray, extras: Mapping[str, Any] = FrozenDict(), *, model: Camanet
 ) -> CamanetOutput:
     """One evaluation-mode pass over this process's devices (see `Camanet.__call__`); rows beyond the batch fill up."""
     return jax.device_get(_teacher_forced(model)((images, tokens, dict(extras)), variables))
@@ -72,7 +70,7 @@ def explain(
     variables: Any,
     images: np.ndarray,
     tokens: Int[np.ndarray, 'B L'],
-    extras: Mapping[str, Any] = NO_EXTRAS,
+    extras: Mapping[str, Any] = FrozenDict(),
     *,
     model: Camanet,
 ) -> list[Explanation]:

@@ -122,7 +122,7 @@ def freeze(params: Any, patterns: Sequence[str]) -> Any:
       ValueError: a pattern matches none.
     """
     paths = ['/'.join(path) for path in traverse_util.flatten_dict(params)]
-    if unused := [pattern for pattern in patterns if not any(re.search(pattern, path) for path in paths)]:
+    if unused := [pattern for pattern in patterns if not any(matches([pattern], path) for path in paths)]:
         raise ValueError(f'optimiser.frozen: {unused[0]!r} matches no parameter; there are {", ".join(sorted(paths))}')
     stays = map_paths(lambda path: matches(patterns, path), params)
     return jax.tree.map(lambda value, held: jax.lax.stop_gradient(value) if held else value, params, stays)

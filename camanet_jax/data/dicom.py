@@ -50,9 +50,9 @@ _LATERAL = ('LL', 'RL', 'LAT', 'LATERAL')
 _MAX_SPAN = 2**24  # stored values between the lowest and the highest
 _NEEDED = ('BitsAllocated', 'BitsStored', 'HighBit', 'SamplesPerPixel', 'PhotometricInterpretation')
 _FIRST_AS_STORED = dict(index=0, correct_unused_bits=False)  # pydicom's correction keeps the wrong ones of 12 high bits
-_DELIMITER = b'\xfe\xff\xdd\xe0\0\0\0\0'  # ends compressed pixels
 _HEAD, _SYNTAX = 4096, re.compile(rb'\x02\x00\x10\x00UI..([0-9.]+)', re.S)  # where the coding is named
 PLAIN, DEFLATED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian), DeflatedExplicitVRLittleEndian
+_DELIMITER = b'\xfe\xff\xdd\xe0\0\0\0\0'  # ends compressed pixels
 _ITEM = b'\xfe\xff\x00\xe0'  # begins them
 # The marker that opens a JPEG's frame, and what it says of its coding (ITU-T T.81, table B.1; T.87).
 _JPEG_FRAMES = {

@@ -10,7 +10,7 @@ without regard to their aspect; and any of DETAILS.
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,9 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
     return [f'study {entry["id"]}: {problem}' for problem in problems]
 
 
-def _detail(name: str, value: Any) -> str | tuple[str, ...]:
-    return tuple(map(str, value if isinstance(value, list) else [value])) if name == 'view' else str(value)
+def as_detail(name: str, value: Any, as_text: Callable[[Any], str] = str) -> str | tuple[str, ...]:
+    """An entry's value of one of DETAILS: a text, or for `view` a text for each film."""
+    return tuple(map(as_text, value if isinstance(value, list) else [value])) if name == 'view' else as_text(value)
 
 
 def _is_detail(name: str, value: Any, images: int) -> bool:
@@ -207,5 +208,5 @@ def _study(entry: dict[str, Any], split: str, rows: dict[str, Any] | None) -> St
     labels = None if rows is None else tuple(int(v) for v in label_row(entry['id'], rows))
     sizes = entry.get('original_size')
     sizes = None if sizes is None else tuple(size and tuple(size) for size in sizes)
-    details = {name: _detail(name, entry[name]) for name in DETAILS if entry.get(name)}
+    details = {name: as_detail(name, entry[name]) for name in DETAILS if entry.get(name)}
     return Study(entry['id'], split, entry['report'], labels, tuple(entry['image_path']), sizes, details)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.data.schema import DETAILS, OBSERVATIONS, label_row, read_entries, read_json_object
+from camanet_jax.data.schema import DETAILS, OBSERVATIONS, as_detail, label_row, read_entries, read_json_object
 from camanet_jax.run.files import column_indices, read_csv
 
 PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
@@ -80,7 +80,7 @@ def _annotation_row(where: str, split: str, entry: Any, labels: dict[str, Any] |
     patient = next((_text(entry[key]) for key in PATIENT_COLUMNS if key in entry), None)
     here, stated = _split_name(split), _split_name(_text(entry.get('split', split)))
     fault = '' if stated == here else f'listed under "{split}", but its "split" is {entry["split"]!r}'
-    details = {key: _detail(key, entry[key]) for key in DETAILS if entry.get(key)}
+    details = {key: as_detail(key, entry[key], _text) for key in DETAILS if entry.get(key)}
     return Row(where, name, here, _text(entry.get('report')), tuple(map(_text, paths)), row, patient, details, fault)
 
 
@@ -110,17 +110,15 @@ def _csv_row(where: str, named_cells: list[tuple[str, str]]) -> Row:
         labels = cells['labels'].strip('[]').replace(',', ' ').replace(';', ' ').split()
     patient = next((cells[name] for name in PATIENT_COLUMNS if name in cells), None)
     details = {
-        key: _detail(key, cells[key].split(';') if key == 'view' else cells[key]) for key in DETAILS if cells.get(key)
+        key: as_detail(key, cells[key].split(';') if key == 'view' else cells[key], _text)
+        for key in DETAILS
+        if cells.get(key)
     }
     return Row(where, cells['id'], _split_name(cells['split']), cells['report'], paths, labels, patient, details)
 
 
 def _split_name(name: str) -> str:
     return _SPLIT_NAMES.get(name.lower(), name.lower())
-
-
-def _detail(name: str, value: Any) -> str | tuple[str, ...]:
-    return tuple(map(_text, value if isinstance(value, list) else [value])) if name == 'view' else _text(value)
 
 
 def _text(value: Any) -> str:

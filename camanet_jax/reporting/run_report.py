@@ -187,6 +187,7 @@ def chosen_rows(labels: np.ndarray, count: int) -> list[int]:
 
 def load_inputs(experiment: Experiment, source: Source, positions: list[int]) -> tuple[np.ndarray, dict[str, Any]]:
     """Loads films [studies, I, height, width] and the batch's extras as the evaluation does."""
-    rows = [experiment.study_loader(source)(i) for i in positions]
+    load = experiment.study_loader(source)
+    rows = [load(i) for i in positions]
     inputs = [(row['images'], row.get('extras', {})) for row in rows]
     return jax.tree.map(lambda *of_studies: np.stack(of_studies), *inputs)

@@ -92,8 +92,7 @@ def get_config(workdir: str) -> ConfigDict:
         raise ValueError(
             f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check --workdir.'
         )
-    data = read_json(path)
-    return configuration.from_data(data)
+    return configuration.from_data(read_json(path))
 
 
 @dataclasses.dataclass(frozen=True)
