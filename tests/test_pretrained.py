@@ -69,7 +69,7 @@ def test_the_backbone_comes_from_a_densenet_file_and_the_rest_does_not(tmp_path,
     found, fresh = initialised(experiment, read_initial_weights(experiment)), initialised(experiment, None)
     for (collection, path), value in found.items():
         if path.startswith('backbone/'):
-            name = weight_names.torch_name(path).replace('visual_extractor.model.', 'features.')
+            name = weight_names.CAMANET.name(path).replace('visual_extractor.model.', 'features.')
             assert np.array_equal(weight_names.to_torch(path, value), backbone[name]), name
         else:
             assert np.array_equal(value, fresh[collection, path]), path

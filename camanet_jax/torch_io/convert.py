@@ -138,7 +138,8 @@ def convert_to_torch(workdir: Path, file: Path) -> None:
     converted = workdir / TORCH_BUFFERS
     if converted.exists():
         buffers, metadata = read_safetensors(converted)
-        dtypes, names = (json.loads(metadata[key]) for key in ('dtypes', 'names'))
+        dtypes = json.loads(metadata['dtypes'])
+        names = json.loads(metadata.get('names', 'null'))  # older workdirs have none, and get the program's order
     else:
         config = trained.experiment.config
         batches_seen = trained.step * config.accumulate * config.data.views

@@ -103,11 +103,6 @@ def naming_of(network: object) -> Naming:
     return getattr(network, 'torch_names', CAMANET)
 
 
-def torch_name(path: str) -> str:
-    """The official program's name of one of our variables, e.g. of 'encoder/layer0/norm1/gamma'."""
-    return CAMANET.name(path)
-
-
 def to_torch(path: str, value: np.ndarray) -> np.ndarray:
     """A variable in PyTorch's layout."""
     if not path.endswith('/kernel'):

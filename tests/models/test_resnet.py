@@ -75,7 +75,7 @@ def test_a_file_of_another_depth_is_an_error_in_torchvisions_names(tmp_path, sha
 
 def test_the_authors_names_number_the_parts_and_follow_their_order():
     names = [
-        weight_names.torch_name(f'backbone/{path}')
+        weight_names.CAMANET.name(f'backbone/{path}')
         for path in (
             'conv1/kernel',
             'bn1/scale',

@@ -114,7 +114,7 @@ def tiny_folder(tmp_path_factory):
     model = Camanet(vocabulary_size=SETTINGS['vocab_size'] + 1, **SIZES)
     inputs = batch()
     shapes = jax.eval_shape(model.init, jax.random.key(0), inputs['images_u8'], jnp.zeros((2, 5), jnp.int32))
-    names = [weight_names.torch_name(path) for _, path in weight_names.flatten({'params': shapes['params']})]
+    names = [weight_names.CAMANET.name(path) for _, path in weight_names.flatten({'params': shapes['params']})]
     shapes = weight_names.state_dict(jax.tree.map(lambda leaf: np.empty(leaf.shape, bool), shapes))
     (folder / 'reference.json').write_text(json.dumps(SETTINGS))
     (folder / 'manifest.json').write_text(json.dumps({name: value.shape for name, value in shapes.items()}))

@@ -60,7 +60,7 @@ def tiny_relative(tmp_path_factory):
     with jax.enable_x64(True):
         model = read_case(folder, SETTINGS, given, method)[0].network
         shapes = jax.eval_shape(model.init, jax.random.key(0), given['images_u8'], given['report_ids'][:, :-1])
-        names = [weight_names.torch_name(path) for _, path in weight_names.flatten({'params': shapes['params']})]
+        names = [weight_names.CAMANET.name(path) for _, path in weight_names.flatten({'params': shapes['params']})]
         shapes = weight_names.state_dict(jax.tree.map(lambda leaf: np.empty(leaf.shape, bool), shapes))
         (folder / 'manifest.json').write_text(json.dumps({name: value.shape for name, value in shapes.items()}))
         case, weights = read_case(folder, SETTINGS, given, method)
