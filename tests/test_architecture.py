@@ -72,6 +72,7 @@ def test_the_top_level_stays_small():
     assert len(modules) <= 14, modules
 
 
-def test_training_needs_no_package_for_dicom():
-    program = "import sys; sys.modules['pydicom'] = None; import camanet_jax.train, camanet_jax.generate.generate"
+def test_training_needs_no_package_for_dicom_and_starts_without_nltk():
+    without = "import sys; sys.modules['pydicom'] = sys.modules['nltk'] = None"
+    program = f'{without}; import camanet_jax.train, camanet_jax.generate.generate'
     subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)

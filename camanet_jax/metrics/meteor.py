@@ -8,12 +8,15 @@ millisecond. It reads and writes lines: to `SCORE ||| reference ||| hypothesis` 
 import atexit
 import contextlib
 import functools
+import importlib
 import logging
+import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -170,11 +173,22 @@ def _one_field(text: str) -> str:
 # --- nltk's METEOR, the substitute where Java is missing ---
 
 
+def import_nltk(module: str) -> ModuleType:
+    """Imports a module of nltk: when it is wanted, since that takes a second, and without a home directory, too."""
+    homeless = os.path.expanduser('~/') == '~/'  # no HOME, and a user id without a name
+    if homeless:
+        os.environ['HOME'] = os.sep  # nltk asks for one, and writes nothing there
+    try:
+        return importlib.import_module(f'nltk.{module}')
+    finally:
+        if homeless:
+            del os.environ['HOME']
+
+
 @functools.cache
 def shared_wordnet() -> Any | None:
     """nltk's WordNet, or None (with one warning) where it is not installed."""
-    from nltk.corpus import wordnet  # takes a second, and is not needed with Java
-
+    wordnet = import_nltk('corpus').wordnet
     try:
         wordnet.ensure_loaded()
     except LookupError:
@@ -195,8 +209,7 @@ def nltk_meteor(hypotheses: Sequence[str], references: Sequence[str], wordnet: A
     takes a mean over studies instead of summed counts. Its numbers are comparable only with each other. The user
     installs nltk's WordNet; nothing is downloaded here.
     """
-    from nltk.translate.meteor_score import single_meteor_score
-
+    single_meteor_score = import_nltk('translate.meteor_score').single_meteor_score
     pairs = zip(hypotheses, references, strict=True)
     return np.array(
         [single_meteor_score(reference.split(), hypothesis.split(), wordnet=wordnet) for hypothesis, reference in pairs]

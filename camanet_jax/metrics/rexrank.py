@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from camanet_jax.metrics.bootstrap import StudyStatistics, mean_statistics, safe_ratio
+from camanet_jax.metrics.meteor import import_nltk
 from camanet_jax.metrics.nlg import NlgScores
 
 Embed = Callable[[Sequence[str]], Float[np.ndarray, 'B D']]
@@ -38,10 +38,11 @@ def bleu_2(reports: Sequence[str], references: Sequence[str]) -> Float[np.ndarra
 
     No common bigram counts as a tenth of one, since fast_bleu, which ReXrank uses, smooths this way.
     """
-    smoothing = SmoothingFunction().method1
+    bleu = import_nltk('translate.bleu_score')
+    smoothing = bleu.SmoothingFunction().method1
     return np.array(
         [
-            sentence_bleu([words(reference)], words(report), (0.5, 0.5), smoothing)
+            bleu.sentence_bleu([words(reference)], words(report), (0.5, 0.5), smoothing)
             for report, reference in zip(reports, references, strict=True)
         ],
         np.float64,

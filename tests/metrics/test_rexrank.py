@@ -1,9 +1,12 @@
 """ReXrank's scores, against the published ones of another system."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from front_door import ROOT
 
 from camanet_jax.metrics.rexrank import PARTS, bleu_2, inverse_mean, radcliq_v1, rexrank_scores
 
@@ -48,3 +51,17 @@ def test_the_inverse_is_refused_where_it_would_mislead():
     assert inverse_mean(np.array([0.25, 0.75])).value() == 2
     with pytest.raises(ValueError, match=r'whose mean RadCliQ-v1 is positive; this mean is -0.1000'):
         inverse_mean(np.array([-0.5, 0.3]))
+
+
+NAMELESS = """
+import os, pwd
+def nobody(uid):
+    raise KeyError(uid)
+pwd.getpwuid = nobody
+from camanet_jax.metrics.rexrank import bleu_2
+assert bleu_2(['clear lungs'], ['clear lungs']) == 1 and 'HOME' not in os.environ
+"""
+
+
+def test_neither_a_home_nor_a_name_is_needed():
+    subprocess.run([sys.executable, '-c', NAMELESS], check=True, cwd=ROOT, env={})
