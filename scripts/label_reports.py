@@ -50,7 +50,7 @@ def main() -> None:
         parser.error('--labeler=chexbert needs --weights and --vocabulary; --labeler=rules needs neither')
     from camanet_jax.labeling.label_reports import label_reports, read_other_labels
     from camanet_jax.run import runtime
-    from camanet_jax.scoring.agreement import agreement_table
+    from camanet_jax.scoring.tables import agreement_table
 
     runtime.set_up_logging()
     with runtime.errors_for_people():

@@ -10,6 +10,7 @@ of the existing runs; --compare=DIR1,DIR2,DIR3 draws studies by several runs, on
 changed as for a single run, e.g. --config.epochs=2.
 """
 
+import logging
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from camanet_jax.run.command_line import with_recipe
+
+LOG = logging.getLogger(__name__)
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/ablation.py.')
 SYSTEMS = flags.DEFINE_list('systems', ['base', 'vdmae', 'camanet', 'clip_0.1', 'clip_0.25'], 'What to compare.')
@@ -34,18 +37,27 @@ def main(argv: list[str]) -> int:
     """Runs the command of the flags; 1 where a run failed."""
     if len(argv) > 1:
         raise app.UsageError(f'Unexpected arguments {argv[1:]}; flags are written --name=value.')
-    from camanet_jax.lab.ablation import ablate
+    from camanet_jax.lab.ablation.comparison import draw_comparisons
+    from camanet_jax.lab.ablation.grid import FAILURES, complete_grid
+    from camanet_jax.lab.ablation.page import write_page
     from camanet_jax.run import runtime
 
+    output, failed = Path(OUTPUT.value), []
     with runtime.errors_for_people():
+        runtime.set_up_logging()
         if COMPARE.value:
-            return ablate.compare(COMPARE.value, Path(OUTPUT.value), STUDIES.value)
-        if TABLES_ONLY.value:
-            return ablate.write_tables(Path(OUTPUT.value))
-        if CONFIG.value is None:
-            raise app.UsageError('Give --config=FILE, e.g. configs/ablation.py, or --tables_only.')
-        file = Path(config_flags.get_config_filename(flags.FLAGS['config']))
-        return ablate.run(CONFIG.value, file, Path(OUTPUT.value), SYSTEMS.value, SEEDS.value)
+            written = draw_comparisons([Path(workdir) for workdir in COMPARE.value], output / 'compare', STUDIES.value)
+        else:
+            if not TABLES_ONLY.value:
+                if CONFIG.value is None:
+                    raise app.UsageError('Give --config=FILE, e.g. configs/ablation.py, or --tables_only.')
+                file = Path(config_flags.get_config_filename(flags.FLAGS['config']))
+                failed = complete_grid(CONFIG.value, file, output, SYSTEMS.value, SEEDS.value)
+            written = write_page(output)
+    LOG.info('Written:\n  %s', '\n  '.join(map(str, written)))
+    for name in failed:
+        LOG.error('Failed: %s; the traceback is in %s', name, output / FAILURES / f'{name}.txt')
+    return int(bool(failed))
 
 
 if __name__ == '__main__':

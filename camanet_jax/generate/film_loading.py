@@ -14,7 +14,7 @@ from PIL import Image
 from camanet_jax.data.image_files import not_blank, read_grey
 from camanet_jax.data.transforms import eval_image
 from camanet_jax.generate.study_list import ListedStudy
-from camanet_jax.run.cores import usable_cores
+from camanet_jax.run.workers import usable_cores
 
 Films = UInt8[np.ndarray, 'I height width']
 Item = TypeVar('Item')

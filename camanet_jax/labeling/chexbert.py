@@ -1,23 +1,44 @@
-"""CheXbert's network (Smit et al., 2020): BERT-base, and a linear head per observation on the first token.
+"""CheXbert (Smit et al., 2020): BERT-base, a linear head per observation on the first token, the authors' weights.
 
 BERT is Devlin et al. (2019) without its pooler: token, position and type embeddings, then post-norm layers.
 
 B reports, L tokens (positions), V vocabulary, D width, F feed-forward, H heads, K head size, Y observations.
 """
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from einops import rearrange
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax.models.layers import widened
+from camanet_jax.torch_io.state_dicts import read_state_dict
+from camanet_jax.torch_io.weight_names import Naming, load_variables
 
 HEAD_CLASSES = (4,) * 13 + (2,)  # blank, positive, negative, uncertain; No Finding has the first two only
 LAYER_NORM_EPSILON = 1e-12
 TOKEN_TYPES = 2
+HEAD_SIZE = 64  # in every BERT; it cannot be read off a shape
+SUBSTITUTIONS = (
+    (r'^embeddings/', 'bert.embeddings.'),
+    (r'^layer_(\d+)/', r'bert.encoder.layer.\1.'),
+    (r'^linear_heads_(\d+)/', r'linear_heads.\1.'),
+    (r'\.(query|key|value)/', r'.attention.self.\1.'),
+    (r'\.attention_output/', '.attention.output.dense.'),
+    (r'\.attention_norm/', '.attention.output.LayerNorm.'),
+    (r'\.(intermediate|output)/', r'.\1.dense.'),
+    (r'\.output_norm/', '.output.LayerNorm.'),
+    (r'/', '.'),
+    (r'\.(kernel|scale|embedding)$', '.weight'),
+)
+# BERT's pooler, which CheXbert does not use, and a counter that newer releases of its library store.
+NAMING = Naming(SUBSTITUTIONS, ignored=r'^bert\.(pooler\.|embeddings\.position_ids$)')
 
 
 class ChexBertOutput(NamedTuple):
@@ -119,3 +140,38 @@ def layer_norm(name: str, module: nn.Module) -> nn.LayerNorm:
     return nn.LayerNorm(
         LAYER_NORM_EPSILON, dtype=module.dtype, param_dtype=module.param_dtype, use_fast_variance=False, name=name
     )
+
+
+def read_chexbert(path: str | Path, dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
+    """The network and its variables from chexbert.pth, as the authors publish it.
+
+    Args:
+      dtype: of the computation. The weights are float32, or float64 with it.
+
+    Raises:
+      ValueError: the file is not PyTorch's, or holds another network.
+    """
+    try:
+        return load_chexbert(read_state_dict(path), dtype)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def load_chexbert(state_dict: Mapping[str, np.ndarray], dtype: Any = jnp.float32) -> tuple[ChexBert, dict[str, Any]]:
+    """The network and its variables from a state dict in the authors' names."""
+    model = ChexBert(**network_sizes(state_dict), dtype=dtype, param_dtype=jnp.promote_types(dtype, jnp.float32))
+    ids, mask = jax.ShapeDtypeStruct((1, 2), jnp.int32), jax.ShapeDtypeStruct((1, 2), jnp.bool)
+    template = jax.eval_shape(model.init, jax.random.key(0), ids, mask)
+    return model, load_variables(state_dict, template, NAMING)
+
+
+def network_sizes(state_dict: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """The fields of `ChexBert`, read off the shapes of the arrays."""
+    names = ('embeddings.word_embeddings', 'embeddings.position_embeddings', 'encoder.layer.0.intermediate.dense')
+    names = [f'bert.{name}.weight' for name in names]
+    if missing := [name for name in names if name not in state_dict]:
+        raise ValueError(f"expected CheXbert's weights, got {len(state_dict)} arrays without {', '.join(missing)}")
+    (words, width), (positions, _), (feed_forward, _) = (state_dict[name].shape for name in names)
+    layers = {match[1] for name in state_dict if (match := re.match(r'bert\.encoder\.layer\.(\d+)\.', name))}
+    sizes = dict(vocabulary_size=words, positions=positions, width=width, feed_forward=feed_forward)
+    return sizes | dict(layers=len(layers), heads=width // HEAD_SIZE)

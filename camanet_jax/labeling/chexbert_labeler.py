@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.labeling.chexbert import ChexBert
-from camanet_jax.labeling.chexbert_weights import read_chexbert
+from camanet_jax.labeling.chexbert import ChexBert, read_chexbert
 from camanet_jax.labeling.label_files import BLANK, FROM_CHEXBERT, NEGATIVE, POSITIVE, UNCERTAIN
 from camanet_jax.labeling.rule_labeler import Labeler
 from camanet_jax.run.files import read_text

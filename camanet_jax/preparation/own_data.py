@@ -15,9 +15,9 @@ from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, summarise
 from camanet_jax.labeling.label_files import VALUES, positives
 from camanet_jax.preparation.folder import Collected, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
-from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.files import is_missing, read_columns, write_json
 from camanet_jax.run.progress import tracked
+from camanet_jax.run.workers import usable_cores
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from camanet_jax.data.sources import prepare
 from camanet_jax.preparation.film_index import read_film
 from camanet_jax.preparation.folder import require_space
 from camanet_jax.preparation.study_folder import StudyFolder, is_written
-from camanet_jax.run.cores import usable_cores
+from camanet_jax.run.workers import usable_cores
 
 LOG = logging.getLogger(__name__)
 

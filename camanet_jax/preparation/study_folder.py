@@ -31,9 +31,9 @@ from camanet_jax.data.sources import reading_records
 from camanet_jax.preparation.film_index import FILMS, content_digest, faults, read_film, unchanged
 from camanet_jax.preparation.folder import read_facts, read_store
 from camanet_jax.preparation.sections import with_section
-from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.files import read_json_lines, replacing, write_json_lines
 from camanet_jax.run.progress import Progress
+from camanet_jax.run.workers import usable_cores
 
 LOG = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Helper processes: they live as long as their parent, leave signals to it, and are missed when they die.
+"""Helper processes and the cores for them; they live as long as their parent and leave signals to it.
 
 Light to import, since every helper process imports it.
 """
@@ -13,6 +13,12 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 
 class WorkerDied(ValueError):
     """A helper process was killed, or no longer answers; threads that wait for it never end."""
+
+
+def usable_cores() -> int:
+    """Counts the cores that the scheduler grants this process; all of the machine's where it cannot tell (macOS)."""
+    affinity = getattr(os, 'sched_getaffinity', None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def begin(index: int, count: int) -> None:

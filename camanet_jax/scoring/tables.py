@@ -1,8 +1,13 @@
-"""The scores of one file as Markdown, with what they depend on."""
+"""The scores of one file, with what they depend on, and the agreement of labels, as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from camanet_jax.data.schema import OBSERVATIONS, label_row
+from camanet_jax.labeling.label_files import IGNORED, positives, without_ignored
+from camanet_jax.metrics.classification import classification_scores
 from camanet_jax.metrics.meteor import NLTK_METEOR
 from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.reporting.score_tables import DEFAULT_CONVENTION, constant_clinical, conventions
@@ -113,6 +118,27 @@ def merged_table(merged: Mapping[str, Any]) -> str:
     return f'From {merged["file"]}{notes}:\n\n{table}' + ''.join(refused)
 
 
+def agreement_table(labels: Mapping[str, Sequence[int]], others: Mapping[str, Sequence[int]], uncertain: str) -> str:
+    """Precision, recall and F1 per class of `labels` (1, 0, -1, -2) against `others` (0, 1, or -1 for ignored).
+
+    Reports without another label are left out. An observation that the others ignore everywhere has no row.
+    """
+    pairs = [(row, label_row(name, others, open_i=True)) for name, row in labels.items()]
+    pairs = [(row, other) for row, other in pairs if other is not None]
+    if not pairs:
+        raise ValueError('none of the reports has a label to compare with; are the ids those of the same data set?')
+    ours, theirs = (np.array(side) for side in zip(*pairs, strict=True))
+    columns = np.flatnonzero((theirs != IGNORED).any(0))
+    compared = [OBSERVATIONS[column] for column in columns]
+    both = without_ignored(positives(ours, uncertain), theirs)
+    scores = classification_scores(*(side[:, columns] for side in both), compared)
+    named = [(name, scores['per_class'][name]) for name in compared]
+    named += [(f'**{average}**', scores[average]) for average in ('micro', 'macro')]
+    rows = [[name, str(values.get('support', '')), *numbers(values, digits=3)] for name, values in named]
+    table = markdown_table(('observation', 'positive', 'precision', 'recall', 'F1'), rows, padded=False)
+    return f'{len(pairs)} reports, uncertain counted as {uncertain}\n\n{table}'
+
+
 def footer(entry: Mapping[str, Any]) -> str:
     """The references' source, the run that wrote the predictions, and the versions."""
     made_by = entry['provenance']
@@ -137,6 +163,6 @@ def signed(difference: Mapping[str, float]) -> str:
     return f'{difference["difference"]:+.4f} [{difference["low"]:+.4f}, {difference["high"]:+.4f}]'
 
 
-def numbers(values: Mapping[str, float]) -> list[str]:
+def numbers(values: Mapping[str, float], digits: int = 4) -> list[str]:
     """Precision, recall, F1."""
-    return [f'{values[name]:.4f}' for name in ('precision', 'recall', 'F1')]
+    return [f'{values[name]:.{digits}f}' for name in ('precision', 'recall', 'F1')]

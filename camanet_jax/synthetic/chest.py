@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from camanet_jax.data.schema import OBSERVATIONS
-from camanet_jax.run.cores import usable_cores
 from camanet_jax.run.progress import Progress
+from camanet_jax.run.workers import usable_cores
 from camanet_jax.synthetic.studies import make_record
 
 _CHUNK = 8  # studies sent to a process at a time

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from camanet_jax.lab.parity.fixture_checks import VARIANTS_FILE, VARIANTS_MANIFEST
 from camanet_jax.lab.parity.folders import SETTINGS_FILE
 from camanet_jax.lab.parity.model_folder import FILES, MAY_BE_LEFT_OUT, SETTINGS
 from camanet_jax.lab.parity.report import load_arrays
-from camanet_jax.lab.parity.variant_checks import FILE, MANIFEST
 from camanet_jax.run.files import read_json
 
 # Smaller than the arrays that carry the same information further on.
@@ -32,9 +32,9 @@ def write_golden(reference: Path, output: Path):
         write_json(settings_path.parent / 'manifest.json', folder / 'manifest.json')
         for file in FILES:
             copy_arrays(settings_path.parent / file, folder / file)
-    for file in (FILE, *WHOLE_FILES):
+    for file in (VARIANTS_FILE, *WHOLE_FILES):
         copy_arrays(reference / file, output / file)
-    for file in (MANIFEST, 'lr_schedules.json'):
+    for file in (VARIANTS_MANIFEST, 'lr_schedules.json'):
         write_json(reference / file, output / file)
 
 

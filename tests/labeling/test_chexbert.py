@@ -8,7 +8,7 @@ from numpy_bert import chexbert
 
 from camanet_jax.lab.parity.fixture_checks import check_chexbert
 from camanet_jax.lab.parity.report import Report
-from camanet_jax.labeling.chexbert_weights import load_chexbert, read_chexbert
+from camanet_jax.labeling.chexbert import load_chexbert, read_chexbert
 
 ROWS = [[2, 5, 6, 7, 3], [2, 3], [2, 11, 12, 13, 15, 5, 8, 9, 10, 15, 3]]
 

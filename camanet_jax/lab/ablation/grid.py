@@ -23,8 +23,9 @@ from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, write_predictions
 from camanet_jax.experiment import open_split
 from camanet_jax.lab.ablation.selection import measure_selection
-from camanet_jax.lab.ablation.systems import TIMED, system_config
+from camanet_jax.lab.ablation.systems import TIMED, system_config, system_fields
 from camanet_jax.lab.alignment import measurement
+from camanet_jax.run import runtime
 from camanet_jax.run.files import read_json, write_json, write_text
 from camanet_jax.run.provenance import code_in_words, code_version, in_rows, run_provenance
 from camanet_jax.run.workdir import TrainedRun, open_trained
@@ -51,6 +52,23 @@ class Run:
     def name(self) -> str:
         """The name of its workdir."""
         return self.workdir.name
+
+
+def complete_grid(config: ConfigDict, file: Path, output: Path, systems: Sequence[str], seeds: int) -> list[str]:
+    """Completes the grid of `output`; returns the names of the runs that failed.
+
+    Args:
+      config: the unresolved configuration that each system changes; it was read from `file`.
+
+    Raises:
+      ValueError: a system is unknown, or the folder holds runs of other code.
+    """
+    for name in systems:
+        system_fields(name)  # all names are checked before the first run
+    check_code(output)
+    runtime.prepare(config, output / RUNS)
+    record_grid(output, config=str(file), systems=list(systems), seeds=seeds)
+    return run_grid(config, list_runs(output, systems, seeds), output / FAILURES)
 
 
 def list_runs(output: Path, systems: Sequence[str], seeds: int) -> list[Run]:

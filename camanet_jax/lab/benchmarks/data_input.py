@@ -8,7 +8,7 @@ from typing import Any
 
 from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.lab.benchmarks.workload import Workload
-from camanet_jax.run.cores import usable_cores
+from camanet_jax.run.workers import usable_cores
 
 NOTES = (
     'Batches as training reads them: decoded, augmented, tokenised and batched, all cores of this machine free for it.',

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration
 from camanet_jax.reporting.tables import text_table
-from camanet_jax.run.cores import usable_cores
+from camanet_jax.run.workers import usable_cores
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'grain', 'numpy')
 SCALES = ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k'))

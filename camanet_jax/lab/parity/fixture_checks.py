@@ -1,7 +1,8 @@
 """Single files of reference values: parts of the program compared alone, on given inputs.
 
 VTAC, the optimiser and learning-rate schedules, always in double precision; CheXbert's network in either, with weights
-drawn from the names and shapes of its manifest; the tokenizer and the evaluation transforms, exactly, on the files
+drawn from the names and shapes of its manifest; the Base system and the CLIP ablation, on the batch of the folder
+iu_xray beside their file; the tokenizer and the evaluation transforms, exactly, on the files
 under a data root.
 """
 
@@ -9,6 +10,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,13 @@ from camanet_jax.data.schema import SPLITS, Study, read_annotation
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
 from camanet_jax.lab.parity.conditioning import Method, Movement, move
-from camanet_jax.lab.parity.model_values import model_fields
+from camanet_jax.lab.parity.model_checks import gradient_checks
+from camanet_jax.lab.parity.model_folder import read_case, read_settings
+from camanet_jax.lab.parity.model_values import Case, losses_and_gradients, model_fields
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
-from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Close, Identical
-from camanet_jax.labeling.chexbert_weights import load_chexbert
+from camanet_jax.lab.parity.rules import DOUBLE, SINGLE, Close, Identical, own_value
+from camanet_jax.labeling.chexbert import load_chexbert
 from camanet_jax.models import vtac
 from camanet_jax.models.camanet import input_mask
 from camanet_jax.optim import LearningRates, Schedule, make_optimiser
@@ -46,6 +50,11 @@ OPTIMISER_SHOWN = (0, 4, 19, 59)
 
 CHEXBERT_INPUTS = ('input_ids', 'attention_mask')
 CHEXBERT_SEED = 5
+
+VARIANTS_FILE, VARIANTS_MANIFEST, BATCH_FOLDER = 'variants.npz', 'variants_manifest.json', 'iu_xray'
+VARIANTS_SEED = 0
+SYSTEMS = {'base': {'vdmae': False, 'vtac': False}, 'clip': {'vtac': False, 'contrastive': True}}
+CLIP_WEIGHT = 0.1
 
 # Both vocabularies are those of IU X-Ray's reports; the second is cleaned by the rules for MIMIC-CXR.
 CLEANERS = {'iu_xray': 'iu_xray', 'mimic_cxr_on_iu_text': 'mimic_cxr'}
@@ -220,3 +229,39 @@ def check_transforms(path: Path, where: str, report: Report, data_root: Path):
             for transform in EVAL_TRANSFORMS
         }
     report.compare_file(where, arrays, checks, made)
+
+
+def check_variants(path: Path, where: str, report: Report, method: Method):
+    """Compares log-probabilities, losses and gradients of both systems."""
+    arrays = load_arrays(path)
+    manifest = read_json(path.parent / VARIANTS_MANIFEST)
+    folder = path.parent / BATCH_FOLDER
+    settings = read_settings(folder / 'reference.json')
+    case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), method.x64)
+    checks, moved, left_out = {}, {}, []
+    unit = method.unit(double=False)
+    for system, fields in SYSTEMS.items():
+        part = Arrays(
+            VARIANTS_FILE,
+            {key.removeprefix(f'{system}/'): value for key, value in arrays.items() if key.startswith(f'{system}/')},
+        )
+        drawn = replace(case, weights=draw_state_dict(manifest[system], VARIANTS_SEED))
+        pairs = [(checks, drawn)] + ([(moved, drawn.moved(unit))] if method.conditioning else [])
+        for target, weighted in pairs:
+            system_rows = system_checks(weighted, system, fields, part)
+            target |= {f'{system}/{key}': wanted for key, wanted in system_rows.items()}
+        left_out += [f'{system}/{key}' for key in settings.get('left_out', ())]
+    report.compare_file(where, arrays, checks, left_out=left_out, movement=Movement(moved, unit) if moved else None)
+
+
+def system_checks(case: Case, system: str, fields: Mapping[str, Any], arrays: Arrays) -> dict[str, list[Check]]:
+    """The checks of one system by the names of its keys."""
+    model = case.model('official', **fields)
+    weights = case.loss_weights(vtac_weight=0.0, contrastive_weight=CLIP_WEIGHT)
+    output, _, terms, gradients = losses_and_gradients(model, case.load(model), case.batch, weights)
+    named = {'ce': terms['report_nll']}
+    if system == 'clip':
+        named |= {'clip_loss': terms['contrastive'], f'total_{CLIP_WEIGHT}': terms['total']}
+    checks = {key: [Check(np.float64(value), Close(SINGLE.forward, own_value))] for key, value in named.items()}
+    checks['log_probs'] = [Check(output.log_probs, Close(SINGLE.forward))]
+    return checks | gradient_checks(arrays, gradients, SINGLE)

@@ -11,7 +11,6 @@ from camanet_jax.lab.parity.conditioning import FLOAT32, RULE, Method
 from camanet_jax.lab.parity.model_folder import FILES, check_model_folder
 from camanet_jax.lab.parity.relatives import check_relative
 from camanet_jax.lab.parity.report import Report
-from camanet_jax.lab.parity.variant_checks import check_variants
 from camanet_jax.run.files import read_json
 
 SETTINGS_FILE = 'reference.json'
@@ -22,7 +21,7 @@ FIXTURES = {
     'lr_schedules.json': fixture_checks.check_schedules,
 }
 DATA_FIXTURES = {'tokenizer.json.gz': fixture_checks.check_tokenizer, 'transforms.npz': fixture_checks.check_transforms}
-MODEL_FIXTURES = {'variants.npz': check_variants, 'chexbert.npz': fixture_checks.check_chexbert}
+MODEL_FIXTURES = {'variants.npz': fixture_checks.check_variants, 'chexbert.npz': fixture_checks.check_chexbert}
 ALL_FIXTURES = [*FIXTURES, *DATA_FIXTURES, *MODEL_FIXTURES]
 
 

@@ -15,6 +15,12 @@ SIGNALLED = (
     f'sys.argv[:4] = ["{SCRIPT}"]; runpy.run_path("{SCRIPT}", run_name="__main__")'
 )
 
+# Runs the script on a grid of which a run fails.
+FAILING = (
+    "import runpy, sys; from camanet_jax.lab.ablation import grid; grid.run_grid = lambda *_: ['camanet-seed0']; "
+    f'sys.argv[0] = "{SCRIPT}"; runpy.run_path("{SCRIPT}", run_name="__main__")'
+)
+
 
 @pytest.fixture(scope='module')
 def arguments(tiny_arguments):
@@ -71,6 +77,13 @@ def test_tables_only_needs_no_configuration(finished):
     (finished / 'ablation.md').unlink()
     done = run_main(f'--output={finished}', '--tables_only', program=(SCRIPT,))
     assert done.returncode == 0 and (finished / 'ablation.md').read_text() == text, done.stdout
+
+
+def test_a_failed_run_makes_the_exit_code_and_the_tables_are_written_all_the_same(finished, arguments):
+    (finished / 'ablation.md').unlink()
+    done = run_main(*arguments, f'--output={finished}', program=('-c', FAILING))
+    assert done.returncode == 1 and 'failures/camanet-seed0.txt' in done.stdout.splitlines()[-1], done.stdout
+    assert (finished / 'ablation.md').exists()
 
 
 @pytest.mark.slow

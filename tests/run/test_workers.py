@@ -1,6 +1,6 @@
 import os
 
-from camanet_jax.run.cores import usable_cores
+from camanet_jax.run.workers import usable_cores
 
 
 def test_the_granted_cores_are_counted_and_all_where_nobody_can_say(monkeypatch):
