@@ -17,7 +17,8 @@ from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.explain import Explanation, explain
 from camanet_jax.metrics import nlg, protocol
-from camanet_jax.reporting import score_tables, svg_curves
+from camanet_jax.reporting import score_tables
+from camanet_jax.reporting.curves import curves_html
 from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.reporting.web_page import escape, fill_template, json_text, study_data, viewer_settings
 from camanet_jax.run.files import read_json, read_json_lines, write_text
@@ -91,10 +92,11 @@ def positions_of(rows: list[dict[str, Any]], source: Source) -> list[int]:
 def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
     """The page as HTML; `of` is the number of studies in the split."""
     scores = read_json(workdir / 'scores.json')
+    metrics = read_metrics(workdir / 'metrics.jsonl') if (workdir / 'metrics.jsonl').exists() else []
     settings = viewer_settings() | {'studies': studies, 'scores': list(SORTED_BY)}
     try:
         provenance = scores['provenance']
-        facts = [caption(provenance), provenance['device'], wall_time(workdir / 'metrics.jsonl')]
+        facts = [caption(provenance), provenance['device'], wall_time_in_words(metrics)]
         titles = {'test': 'test', 'val': 'validation'}
         tables = {title: score_tables.split_tables(title, scores[name]) for name, title in titles.items()}
     except (KeyError, TypeError, AttributeError) as error:
@@ -108,15 +110,10 @@ def page(workdir: Path, studies: list[dict[str, Any]], of: int) -> str:
         data=json_text(settings),
         facts=escape(', '.join(filter(None, facts))),
         **tables,
-        curves=svg_curves.curves_html(workdir / 'metrics.jsonl') or '<p>This run has no metrics.jsonl.</p>',
+        curves=curves_html(metrics) or '<p>This run has no metrics.jsonl.</p>',
         config=escape(json.dumps(provenance['config'], indent=2)),
         count=f'{len(studies)}' if len(studies) == of else f'the first {len(studies)} of {of}',
     )
-
-
-def wall_time(metrics: Path) -> str:
-    """The breakdown of the run's time; empty where it is unknown."""
-    return wall_time_in_words(read_metrics(metrics)) if metrics.exists() else ''
 
 
 def with_scores(rows: list[dict[str, Any]], experiment: Experiment) -> list[dict[str, Any]]:

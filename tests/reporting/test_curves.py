@@ -1,12 +1,14 @@
 """Curves from a metrics file."""
 
 import json
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from camanet_jax.reporting.curves import draw_curves, selected_epoch, smoothed
+from camanet_jax.reporting.curves import MOST_POINTS, curves_html, draw_curves, draw_line, selected_epoch, smoothed
 
 TRAIN = {
     'loss': 3.0,
@@ -51,6 +53,40 @@ def test_figures_without_metrics_are_left_out(tmp_path):
 def test_an_empty_log_is_an_error(tmp_path):
     with pytest.raises(ValueError, match='Expected lines of metrics'):
         draw_curves(write(tmp_path / 'metrics.jsonl', []), tmp_path)
+
+
+@pytest.fixture
+def page():
+    """The curves of three steps and two epochs as HTML."""
+    rows = [train_row(1), train_row(2), val_row(2, 1, 0.2), train_row(3, 2), val_row(3, 2, 0.3)]
+    return ElementTree.fromstring(f'<div>{curves_html(rows)}</div>')
+
+
+def test_every_logged_metric_has_a_panel_in_the_page_and_no_other(page):
+    assert [figure.get('aria-label').split('. Last')[0] for figure in page] == [
+        *('Total loss', 'Report NLL per word', 'Learning rates', 'Norms', 'Share of studies with an empty VDM'),
+        *('BLEU', 'METEOR and ROUGE-L', 'CIDEr', 'Selection score', 'Distinct reports'),
+    ]
+    assert page[0].get('aria-label') == 'Total loss. Last: train 3.'
+    assert 'epoch (dashed: selected, 2)' in ''.join(page.itertext())
+    assert curves_html([]) == ''
+
+
+def test_the_pages_style_sheet_colours_the_curves_and_no_id_occurs_twice(page):
+    styles = ' '.join(element.get('style', '') for element in page.iter())
+    assert 'var(--series-0)' in styles and 'var(--ink)' in styles
+    assert '#0' not in styles.replace('url(#', '') and '<g id' not in styles
+    ids = [element.get('id') for element in page.iter() if element.get('id')]
+    assert len(ids) == len(set(ids)) > 10
+
+
+def test_long_runs_are_thinned_and_their_ends_kept():
+    axes = Figure().add_subplot()
+    draw_line(axes, np.arange(1, 20_001), np.ones(20_000))
+    positions = axes.lines[0].get_xdata()
+    assert len(positions) == MOST_POINTS and (positions[0], positions[-1]) == (1, 20_000)
+    draw_line(axes, np.array([1]), np.ones(1))
+    assert axes.lines[1].get_marker() == 'o'
 
 
 def test_the_first_best_epoch_is_selected():
