@@ -167,12 +167,12 @@ def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """A line for every field that affects results and differs. An empty field equals none, as in an older run."""
+    """A line for every field that affects results and differs; an older run's fields are to be `completed` first."""
     old, new = flatten(old), flatten(new)
     absent = '(absent)'
     keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)
     return [
         f'{key}: {old.get(key, absent)!r} in the workdir, {new.get(key, absent)!r} now'
         for key in keys
-        if old.get(key, '') != new.get(key, '')
+        if old.get(key, absent) != new.get(key, absent)
     ]

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.reporting.tables import markdown_table
 from camanet_jax.run.provenance import code_in_words
+from camanet_jax.scoring.tables import clinical_tables, language_table
 
 CARD = """---
 library_name: camanet_jax
@@ -38,11 +40,9 @@ The whole configuration is in `config.json`, the words in `vocabulary.json`, the
 """
 SCORES = """{studies} studies of the {split} split. Protocol `cut`, the field's: both texts cleaned, words outside
 the train vocabulary `<unk>`, cut to {words} words; `full`: cleaned and whole (digests of the rules: {digests}).
-In brackets 95% intervals over studies. {distinct} distinct reports, {copied} copied word for word from train.
+{distinct} distinct reports, {copied} copied word for word from train.
 
-{table}
-
-Clinical efficacy: labels by {labeler}; 14 observations and, macro, 13 without No Finding; uncertain as {uncertain}."""
+{tables}"""
 
 
 def model_card(
@@ -79,17 +79,6 @@ def model_card(
 
 def split_scores(split: str, entry: Mapping[str, Any]) -> str:
     """A split's scores beside the best constant report's, with what they depend on."""
-    constant = entry.get('constant_baseline', {})
-    policy = next(name for name in entry['clinical'] if name.startswith('uncertain_'))
-    rows = [
-        [f'{name}, {protocol}', with_interval(value, entry['intervals'][protocol][name]), number(others.get(name))]
-        for protocol, others in (('cut', constant), ('full', constant.get('full', {})))
-        for name, value in entry[protocol].items()
-    ]
-    clinical, other = entry['clinical']['conventions'], constant.get('clinical', {}).get('conventions', {})
-    for classes, average in (('13', 'macro'), ('14', 'micro')):
-        path = next(iter(clinical)), policy, classes, average, 'F1'
-        rows.append([f'clinical F1, {average} {classes}', number(dig(clinical, path)), number(dig(other, path))])
     cleaning = entry['cleaning']
     return SCORES.format(
         studies=entry['studies'],
@@ -98,24 +87,5 @@ def split_scores(split: str, entry: Mapping[str, Any]) -> str:
         digests=', '.join(cleaning[name]['rules_sha256'][:12] for name in ('cut', 'full')),
         distinct=entry['distinct_reports'],
         copied=f'{entry["copied_from_train"]["cut"]:.1%}',
-        table=markdown_table(['score', 'model', 'best constant report'], rows),
-        labeler=entry['clinical']['labeler'],
-        uncertain=policy.removeprefix('uncertain_'),
+        tables='\n\n'.join([*(language_table(entry, name, digits=4) for name in CLEANED), *clinical_tables(entry)]),
     )
-
-
-def with_interval(value: float, interval: tuple[float, float]) -> str:
-    """A score and its interval."""
-    return f'{value:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]'
-
-
-def number(value: float | None) -> str:
-    """A score, or a dash where there is none."""
-    return '–' if value is None else f'{value:.4f}'
-
-
-def dig(scores: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
-    """An entry of nested scores; None where they end before."""
-    for name in path:
-        scores = scores.get(name) if scores else None
-    return scores

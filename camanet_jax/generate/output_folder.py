@@ -76,7 +76,7 @@ class ReportFiles:
         if not path.exists() or not path.stat().st_size:
             return {}
         before = read_json(record) if record.exists() else {}
-        if changed := configuration.differences(before, made_by):
+        if changed := configuration.differences(configuration.completed(before), made_by):
             lines = '\n  '.join(changed).replace('in the workdir', 'then')
             raise ValueError(
                 f'{path}: its reports were made differently:\n  {lines}\n'

@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from camanet_jax.data.schema import summarise
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.metrics import bootstrap
 from camanet_jax.metrics.bootstrap import PairedDifference
 from camanet_jax.metrics.constant_baseline import ConstantReport, TrainTexts, copied_share
 from camanet_jax.metrics.protocol import CLEANED, cleaning_facts
 from camanet_jax.metrics.scorer import ReportLabels, Scorer, SetScores
-
-_FAULTS_SHOWN = 10
 
 
 def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
@@ -39,18 +38,13 @@ def check_predictions(predictions: Sequence[Mapping[str, str]]) -> None:
         if not isinstance(reference, str) or not reference.strip():
             faults.append(f'row {number} ({study_id}) has no reference_full')
     if faults:
-        raise ValueError(f'Expected rows of id (each once), report and reference_full; got {shown(faults)}.')
+        got = summarise(faults, 'fault', 'faults')
+        raise ValueError(f'Expected rows of id (each once), report and reference_full; got {got}.')
 
 
 def in_order(predictions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
     """The rows by id, since the bootstrap draws by position: the order of a file must not change an interval."""
     return sorted(predictions, key=lambda row: row['id'])
-
-
-def shown(items: Sequence[str]) -> str:
-    """The first ten of a list, and how many more there are."""
-    more = f' and {len(items) - _FAULTS_SHOWN} more' if len(items) > _FAULTS_SHOWN else ''
-    return '; '.join(items[:_FAULTS_SHOWN]) + more
 
 
 class Labels(NamedTuple):
@@ -84,7 +78,6 @@ def score_predictions(
             much the predictions score above them: by group ("cut", "full", "clinical") and score, with `low`, `high`
             and `p_value` of the paired bootstrap.
     """
-    check_predictions(predictions)
     scorer = Scorer(tokenizer, max_seq_length, **{'texts': labelled_texts(predictions), **settings})
     own, baseline = score_sets(predictions, scorer, constant, labels)
     weights = bootstrap.resampling_weights(len(predictions), resamples, seed)

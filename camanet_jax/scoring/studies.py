@@ -11,7 +11,7 @@ from camanet_jax.data.schema import SPLITS, label_row, summarise
 from camanet_jax.labeling.label_files import read_label_csv, read_label_json
 from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.metrics.scorer import ReportLabels
-from camanet_jax.metrics.scores import in_order, shown
+from camanet_jax.metrics.scores import in_order
 from camanet_jax.run.files import read_csv
 from camanet_jax.scoring.report_rows import (
     IDS,
@@ -116,8 +116,8 @@ def same_studies(expected: Iterable[str], got: Iterable[str], source: str, path:
     """Raises a ValueError naming the studies that only one side has."""
     expected, got = set(expected), set(got)
     faults = [
-        f'{len(ids)} {what}: {shown(sorted(ids))}'
-        for ids, what in ((expected - got, 'are missing'), (got - expected, 'are unknown'))
+        summarise(sorted(ids), f'is {what}', f'are {what}')
+        for ids, what in ((expected - got, 'missing'), (got - expected, 'unknown'))
         if ids
     ]
     if faults:

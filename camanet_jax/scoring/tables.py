@@ -18,7 +18,7 @@ from camanet_jax.scoring.leader_board import board_text
 
 def report_text(entry: Mapping[str, Any]) -> str:
     """Everything that `score.score` returns, for people."""
-    parts = [heading(entry), language_table(entry)]
+    parts = [heading(entry), language_table(entry, entry['provenance']['protocol'])]
     if entry['clinical']:
         parts += clinical_tables(entry)
     if 'leader_board' in entry:
@@ -51,18 +51,21 @@ def heading(entry: Mapping[str, Any]) -> str:
     )
 
 
-def language_table(entry: Mapping[str, Any]) -> str:
-    """Language scores beside the constant report's."""
-    protocol = entry['provenance']['protocol']
+def language_table(entry: Mapping[str, Any], protocol: str, digits: int = 6) -> str:
+    """Language scores under a protocol beside the constant report's."""
     baseline = entry.get('constant_baseline')
     header, rows = [protocol, 'score', '95% interval'], []
     if baseline:
         header += ['constant report', 'difference and 95% interval', 'p']
     for name, value in entry[protocol].items():
-        row = [name, f'{value:.6f}', interval(entry['intervals'][protocol][name])]
+        row = [name, f'{value:.{digits}f}', interval(entry['intervals'][protocol][name])]
         if baseline:
             difference = baseline['difference'][protocol][name]
-            row += [f'{value - difference["difference"]:.6f}', signed(difference), f'{difference["p_value"]:.3f}']
+            row += [
+                f'{value - difference["difference"]:.{digits}f}',
+                signed(difference),
+                f'{difference["p_value"]:.3f}',
+            ]
         rows.append(row)
     return markdown_table(header, rows) + meteor_note(entry[protocol])
 

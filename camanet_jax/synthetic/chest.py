@@ -9,8 +9,6 @@ import concurrent.futures
 import functools
 import io
 import multiprocessing
-import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.run.progress import Progress
-from camanet_jax.run.workers import usable_cores
+from camanet_jax.run.workers import end_with_parent, usable_cores
 from camanet_jax.synthetic.studies import make_record
 
 _CHUNK = 8  # studies sent to a process at a time
@@ -124,17 +122,7 @@ def _as_files(record: dict[str, Any]) -> dict[str, Any]:
 def _open_pool(processes: int) -> concurrent.futures.ProcessPoolExecutor:
     """A pool of fresh processes (a forked copy of a running JAX may hang), started with the first task."""
     fresh = multiprocessing.get_context('spawn')
-    return concurrent.futures.ProcessPoolExecutor(processes, mp_context=fresh, initializer=_exit_with_parent)
-
-
-def _exit_with_parent() -> None:
-    """Ends this process when its parent is killed; otherwise it would wait for tasks forever."""
-
-    def wait() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    return concurrent.futures.ProcessPoolExecutor(processes, mp_context=fresh, initializer=end_with_parent)
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

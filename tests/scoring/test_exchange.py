@@ -175,7 +175,7 @@ def test_the_environment_is_made_once_and_the_command_runs_in_it(score_pairs, mo
         ('{"green": [1, 2]}', 'expected 3 values under green, one per study, got 2'),
         ('{"green": [1, NaN, null]}', r'expected finite numbers under green, got nan \(2 of 3\)'),
         ('{"green": true}', 'expected finite numbers under green, got True'),
-        ('{"ids": ["a", "b", "x"], "green": [1, 2, 3]}', '1 are missing: c. 1 are unknown: x'),
+        ('{"ids": ["a", "b", "x"], "green": [1, 2, 3]}', '1 is missing: c. 1 is unknown: x'),
         ('{"protocol": "full", "green": 1}', 'expected scores of the protocol cut, got those of full'),
     ],
 )

@@ -86,7 +86,7 @@ def test_without_data_the_missing_constant_is_said(score, write, capsys):
 
 def test_other_studies_and_other_names_are_refused(data, score, write, tmp_path):
     predictions = write('x.csv', TEST)
-    with pytest.raises(SystemExit, match='1 are missing: c'):
+    with pytest.raises(SystemExit, match='1 is missing: c'):
         score(predictions, '--data', data, '--compare', write('y.csv', {'a': 'x', 'b': 'y'}))
     with pytest.raises(SystemExit, match=r'--board: expected a name in .txt, .md, .tex, .csv, .html, got .*board.doc'):
         score(predictions, '--data', data, '--board', tmp_path / 'board.doc')

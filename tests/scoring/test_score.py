@@ -124,8 +124,8 @@ def test_comparison_is_paired_by_id(data, score, write, capsys):
 @pytest.mark.parametrize(
     'name, text, message',
     [
-        ('x.csv', 'id,report\na,x\nb,y\n', r'expected the 3 studies of .*, got 2. 1 are missing: c. A study for which'),
-        ('x.csv', 'id,report\na,x\nb,y\nc,z\nd,z\n', '1 are unknown: d'),
+        ('x.csv', 'id,report\na,x\nb,y\n', r'expected the 3 studies of .*, got 2. 1 is missing: c. A study for which'),
+        ('x.csv', 'id,report\na,x\nb,y\nc,z\nd,z\n', '1 is unknown: d'),
         ('x.csv', 'id,report\nq,x\n', 'expected the studies that were predicted, got none'),
         ('x.csv', 'id,report\na,x\na,y\n', 'line 3 repeats id a'),
     ],

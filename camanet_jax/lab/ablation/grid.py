@@ -120,7 +120,7 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
     """Tells whether the run has scores; raises ValueError where they are another configuration's."""
     if not (workdir / 'scores.json').exists():
         return False
-    recorded = read_json(workdir / 'config.json')
+    recorded = configuration.completed(read_json(workdir / 'config.json'))
     if changed := configuration.differences(recorded, configuration.as_data(config)):
         lines = '\n  '.join(changed)
         raise ValueError(

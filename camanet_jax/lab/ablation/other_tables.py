@@ -6,15 +6,13 @@ from decimal import Decimal
 import jax
 
 from camanet_jax.configuration import recipe
-from camanet_jax.lab.ablation.results import Results
+from camanet_jax.lab.ablation.results import DATA_SETS, Results
 from camanet_jax.lab.ablation.systems import TIMED, printed_name, system_config
 from camanet_jax.lab.ablation.tables import HERE, PAPER, Cell, Row, Table, finish, mean_value, not_measured
 from camanet_jax.lab.benchmarks.workload import PUBLISHED_VOCABULARIES, Workload
 from camanet_jax.reporting.paper import paper_table
 
 SPLITS = ('val', 'test')
-
-RECIPES = {'IU-Xray': 'iu_xray', 'MIMIC-CXR': 'mimic'}
 
 
 def table_5(results: Results) -> Table:
@@ -115,7 +113,7 @@ def pair_rows(results: Results, columns: int, cells: Callable[[str], tuple[Cell,
 def published_parameters() -> list[tuple[str, str, int]]:
     """Data set, system and number of parameters, with the vocabularies of the authors' checkpoints."""
     numbers = []
-    for data_set, name in RECIPES.items():
+    for name, data_set in DATA_SETS.items():
         for system in TIMED:
             config = system_config(recipe(name), system, 0)
             workload = Workload(config, PUBLISHED_VOCABULARIES[config.data.cleaner])

@@ -9,16 +9,15 @@ from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from camanet_jax import decoding
 from camanet_jax.data.sources import Source
 from camanet_jax.explain import Explanation, explain
+from camanet_jax.generate.reporter import Reporter
 from camanet_jax.lab.alignment.lesions import ANY, Lesion
 from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.run.progress import tracked
 from camanet_jax.run.workdir import TrainedRun
-from camanet_jax.sharding import by_study
 
 # Every map in the order of the tables; a system has those of its parts.
 MEANING = {
@@ -80,33 +79,17 @@ def explain_studies(
     run: TrainedRun, source: Source, positions: Sequence[int], description: str
 ) -> Iterator[tuple[int, ExplainedStudy]]:
     """Yields positions and explained studies of a split, in batches of at most the evaluation's size."""
-    config, model = run.experiment.config, run.experiment.model()
-    options = run.experiment.decoding_options()
-    search = by_study(
-        lambda images, variables, key: decoding.generate(variables, images, key, model=model, **options).tokens[:, 0]
-    )
+    reporter, model, tokenizer = Reporter(run), run.experiment.model(), run.experiment.tokenizer
     load = run.experiment.study_loader(source)
-    size = min(config.evaluation.batch_size, len(positions))
+    size = min(run.experiment.config.evaluation.batch_size, len(positions))
     starts = range(0, len(positions), size)
     for start in tracked(starts, description, len(starts)):
         chunk = list(positions[start : start + size])
         rows = [load(position) for position in chunk + [chunk[-1]] * (size - len(chunk))]  # one shape of batches
         images = np.stack([row['images'] for row in rows])
-        tokens = {
-            'generated': np.asarray(search(images, run.variables, jax.random.key(config.seed)))[:size],
-            'reference': np.stack([np.append(row['tokens'][1:], np.int32(0)) for row in rows]),  # without BOS
-        }
-        yield from zip(chunk, explain_texts(run, images, tokens), strict=False)
-
-
-def explain_texts(
-    run: TrainedRun, images: np.ndarray, tokens: dict[str, Int[np.ndarray, 'B L']]
-) -> list[ExplainedStudy]:
-    """Explains each study's texts."""
-    model, tokenizer = run.experiment.model(), run.experiment.tokenizer
-    explanations = {text: explain(run.variables, images, ids, model=model) for text, ids in tokens.items()}
-    words = {text: [tokenizer.pieces(row) for row in ids] for text, ids in tokens.items()}
-    return [
-        ExplainedStudy(*({text: each[i] for text, each in by_text.items()} for by_text in (words, explanations)))
-        for i in range(len(images))
-    ]
+        references = np.stack([np.append(row['tokens'][1:], np.int32(0)) for row in rows])  # without BOS
+        explained = explain(run.variables, images, references, model=model)
+        texts = zip(chunk, reporter.generate(images), references, explained, strict=False)
+        for position, report, reference, explanation in texts:
+            words = {'generated': report.words, 'reference': tokenizer.pieces(reference)}
+            yield position, ExplainedStudy(words, {'generated': report.explanation, 'reference': explanation})

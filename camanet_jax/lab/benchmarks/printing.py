@@ -1,7 +1,6 @@
 """A benchmark's result as text, and everything that its numbers depend on."""
 
 import datetime
-import importlib.metadata
 import os
 import platform
 from typing import Any
@@ -11,9 +10,9 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration
 from camanet_jax.reporting.tables import text_table
+from camanet_jax.run.provenance import code_in_words, code_version, package_versions
 from camanet_jax.run.workers import usable_cores
 
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'grain', 'numpy')
 SCALES = ((1e12, 'T'), (1e9, 'G'), (1e6, 'M'), (1e3, 'k'))
 
 
@@ -26,8 +25,8 @@ def provenance(config: ConfigDict) -> dict[str, Any]:
         'host': platform.machine(),
         'cores': usable_cores(),
         'load_average': os.getloadavg()[0],
-        'python': platform.python_version(),
-        'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+        'versions': package_versions(),
+        'code': code_in_words(code_version()),
         'xla_flags': os.environ.get('XLA_FLAGS', ''),
         'config': configuration.as_data(config),
     }
