@@ -80,7 +80,7 @@ class Experiment:
         return optim.LearningRates(*map(float, schedule(self.config, update, steps_per_epoch)))
 
     def loss_table(self) -> losses.Losses:
-        """The table of losses, with those that the configuration adds; a class makes its function of the experiment."""
+        """The table of losses and those that the configuration adds; a class builds its loss from the experiment."""
         report = {'report_nll': losses.report_loss(self.config.loss.report_mean)}
         return losses.LOSSES | report | self._extra_rows
 
@@ -95,7 +95,7 @@ class Experiment:
 
     @functools.cached_property
     def batch_maker(self) -> BatchMaker:
-        """The object that `loss.batch_maker` names, made of this experiment; without one, batches stay as they are."""
+        """The object that `loss.batch_maker` names, made from this experiment; by default batches stay as they are."""
         name = self.config.loss.batch_maker
         return extensions.find('loss.batch_maker', name)(self) if name else lambda state, batch, key: batch
 
@@ -157,7 +157,7 @@ class Experiment:
         return jax.tree.map(lambda x: x[None], row | self.extras({}, self.config.data.views))
 
     def extras(self, record: Mapping[str, Any], films: int) -> dict[str, Any]:
-        """The inputs beside the images of a study with so many films, as an entry of a batch's row."""
+        """The inputs beside the images of a study with `films` films, as an entry of a batch's row."""
         return make_extras(record, films, self.config.data.views, self.tokenizer, self.load_options())
 
     def state_shapes(self) -> TrainState:
@@ -166,7 +166,7 @@ class Experiment:
         return jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), self.example_batch()))
 
     def _extra_losses(self) -> dict[str, str]:
-        """Their names alone: nothing is imported, since writing reports needs no loss."""
+        """The names of the added losses; nothing is imported, since writing reports needs no loss."""
         names, weights = self.config.loss.extra, self.config.loss.extra_weights
         if len(names) != len(weights):
             raise ValueError(f'Expected a weight for each of loss.extra={names}, got loss.extra_weights={weights}.')
@@ -177,7 +177,7 @@ class Experiment:
 
 
 def processes() -> dict[str, int]:
-    """This process and the number of those that share each batch."""
+    """The index of this process, and the number of processes that share each batch."""
     return dict(process_index=jax.process_index(), process_count=jax.process_count())
 
 
@@ -268,7 +268,7 @@ def open_splits(config: ConfigDict, splits: Sequence[str] = SPLITS) -> list[Sour
 
 @functools.cache  # once a run, however often its data are opened
 def warn_of_small_films(data_dir: str, reason: str) -> None:
-    """Warns of the difference to images of the originals, measured on five IU X-Ray films of 224 pixels."""
+    """Warns how far images differ from those of the originals, measured on five IU X-Ray films of 224 pixels."""
     LOG.warning(
         '%s holds small films where this run wants originals: %s. Images will differ by about 0.6 of 255 grey '
         'levels on average, 40 at most; scripts/prepare_data.py --store=original keeps the films as they are.',

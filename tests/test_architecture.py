@@ -1,6 +1,7 @@
-"""Which part of the package may import which: read off the import statements, those inside functions too."""
+"""The package as a whole: which part may import which, inside functions too, and how docstrings begin."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,21 @@ def test_only_scripts_import_the_lab():
 def test_the_top_level_stays_small():
     modules = [path.stem for path in FILES if room_of(path) == TOP and path.stem != '__init__']
     assert len(modules) <= 14, modules
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun():
+    definitions = [
+        (path, node)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf8')))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    odd = [
+        f'{path.relative_to(ROOT)}: {node.name}'
+        for path, node in definitions
+        if re.match(r'(Of|What|Whether|Which|How|Where|When|If)\b', ast.get_docstring(node) or '')
+    ]
+    assert len(definitions) > 1000 and not odd, odd
 
 
 def test_training_needs_no_package_for_dicom_and_starts_without_nltk():

@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 from camanet_jax import extensions, losses
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment, make_network
 from camanet_jax.models.densenet import DenseNet
@@ -103,7 +103,7 @@ def test_a_schedule_of_ones_own_gives_the_learning_rates(mine, make_experiment):
 
 def test_an_unknown_data_set_is_an_error_that_names_both_kinds(tmp_path):
     with pytest.raises(ValueError, match=r"one of \['study_folder', 'synthetic', 'file.py:name'\], got 'folder'"):
-        open_source(name='folder', data_dir=tmp_path, split='train', views=1)
+        open_sources(['train'], name='folder', data_dir=tmp_path, views=1)[0]
 
 
 def test_reports_are_written_without_the_losses_and_metrics(mine, make_experiment):

@@ -36,7 +36,7 @@ def serve(workdir: Path, host: str, port: int) -> None:
     from camanet_jax.run.workdir import get_config
 
     runtime.prepare(get_config(str(workdir)), workdir)
-    with open_server(host, port) as server:  # a taken port is said before the model is opened
+    with open_server(host, port) as server:  # a port that is taken is reported before the model is opened
         server.demo = Demo(workdir)
         if host != LOCAL:
             LOG.warning('Listening on %s: other machines can reach this page, which asks for no password.', host)

@@ -52,7 +52,7 @@ class Demo:
         """The study of uploaded files, each a `name` and `data` in base64; the last film replaces missing ones.
 
         Raises:
-          ValueError: there are none or too many, one is too large, or one is no film; the message names it.
+          ValueError: there are none or too many, one is too large, or one is not a film; the message names it.
         """
         if not 0 < len(files) <= self.views:
             raise ValueError(f'This model reads {self.views} film(s) of a study, got {len(files)}.')

@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.server.demo.upload(files)
             case '/example', {'number': int(number)}:
                 return self.server.demo.example(number)
-        raise RefusedRequest(HTTPStatus.BAD_REQUEST, 'This is no request that the page makes.')
+        raise RefusedRequest(HTTPStatus.BAD_REQUEST, 'This is not a request that the page makes.')
 
     def _body(self) -> Any:
         """Reads the posted JSON; other sites' forms are kept out, since browsers let them post text only."""
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedRequest(HTTPStatus.LENGTH_REQUIRED, 'Expected a Content-Length.')
         if int(length) > largest_body(self.server.demo.views):
             self.close_connection = True  # the rest is not read
-            raise RefusedRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f'A film may have {MAX_MEGABYTES} MB, not more.')
+            raise RefusedRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f'A film may have at most {MAX_MEGABYTES} MB.')
         try:
             return json.loads(self.rfile.read(int(length)))
         except ValueError as error:

@@ -122,7 +122,7 @@ def is_lateral(path: Path) -> bool:
 
 
 def _read_header(path: Path, tags: Sequence[str]) -> pydicom.Dataset:
-    """Some elements of a file; none of one that cannot be read, which is reported where its film is."""
+    """Some elements of a file; none where it cannot be read, which is reported when its film is read."""
     try:
         return pydicom.dcmread(path, specific_tags=list(tags), stop_before_pixels=True)
     except Exception:  # of many kinds

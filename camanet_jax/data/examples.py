@@ -114,7 +114,7 @@ def make_extras(
     """{'extras': arrays by name}: the network's inputs beside the images; nothing where there are none.
 
     They are what `options.extras`, functions of the record and the tokenizer, make of a record's other fields, of one
-    shape for every record; and `view_mask` [I], True for the films there are, where studies may have fewer.
+    shape for every record; and `view_mask` [I], True for the films that exist, where studies may have fewer.
 
     Args:
       record: empty where there is none, for a row that only fills a batch or films that come alone.

@@ -1,7 +1,7 @@
 """Compressed DICOM films decoded in processes of their own, with limits of memory and time.
 
-Codecs are programs in C that read what strangers wrote: one that crashes, or takes memory or time without end, costs
-its film. A process serves one film after the other; it answers with b'F', width and height and the grey levels, or
+Codecs are C programs that read untrusted files: one that crashes, or takes memory or time without end, costs only its
+film. A process serves one film after the other; it answers with b'F', width and height and the grey levels, or
 with b'E' and the error's words.
 """
 

@@ -49,7 +49,7 @@ def open_grey(encoded: bytes, name: str) -> Image.Image:
     """Decodes an image file, the first of several pages, to 8-bit grey (`as_grey`), turned as its EXIF data say.
 
     Raises:
-      DamagedImageError: the bytes are no whole image; `name` is in the message.
+      DamagedImageError: the bytes are not a whole image; `name` is in the message.
     """
     return _decode(io.BytesIO(encoded), name)
 
@@ -64,7 +64,7 @@ def read_grey(path: Path, name: str) -> Image.Image:
 
 
 def not_blank(film: Image.Image, name: str) -> Image.Image:
-    """The film itself, of which a report can be written; raises DamagedImageError where it is of one grey."""
+    """The film itself, of which a report can be written; raises DamagedImageError where all its pixels are equal."""
     low, high = film.getextrema()
     if low == high:
         raise DamagedImageError(f'image {name} is blank: all its pixels are {low} of 255; export the film again')

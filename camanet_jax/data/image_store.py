@@ -26,7 +26,7 @@ def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
     Raises:
       DamagedImageError: the film cannot be decoded.
     """
-    film = open_grey(encoded, name)  # originals too: damage is to be found now, not in the middle of training
+    film = open_grey(encoded, name)  # originals too: damage should be found now, not in the middle of training
     if store == 'original' or min(film.size) <= SHORT_SIDE:
         return encoded
     small = io.BytesIO()

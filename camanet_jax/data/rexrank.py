@@ -22,7 +22,7 @@ def read_rexrank(path: Path) -> dict[str, dict[str, Any]]:
     """The studies of a file, in its order.
 
     Raises:
-      ValueError: it is no such file; what is wrong with which studies is listed.
+      ValueError: it is not such a file; the faulty studies are listed.
     """
     if not path.is_file():
         raise ValueError(f'{path}: no such file; expected a ReXrank file, studies by id')

@@ -148,12 +148,6 @@ class Source:
         return np.array([study.labels or unlabelled for study in self.studies], np.int8)
 
 
-def open_source(*, split: str, **options: Any) -> Source:
-    """Opens one split; the options are those of `open_sources`."""
-    (source,) = open_sources((split,), **options)
-    return source
-
-
 def open_sources(
     splits: Sequence[str],
     *,

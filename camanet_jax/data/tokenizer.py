@@ -120,7 +120,7 @@ class Tokenizer:
         return [self._id_of[word] for word in text.split()]
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
-        """The meaning of each id other than 0: the text that one of its maps belongs to."""
+        """The word of each id other than 0; a report's maps belong to these, in order."""
         return [self.words[word_id - 1] for word_id in ids if word_id != BOUNDARY_ID]
 
     def to_json(self) -> str:

@@ -24,7 +24,7 @@ def check(folder: Path) -> float:
     """Returns the largest difference of a log-probability (in nats) or a probability from the reference's.
 
     Raises:
-      ValueError: the report is another, a difference is above the tolerance, or the folder has no reference.
+      ValueError: the report differs, a difference is above the tolerance, or the folder has no reference.
     """
     path = folder / REFERENCE / 'report.json'
     if not path.exists():

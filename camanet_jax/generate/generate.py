@@ -19,7 +19,7 @@ from camanet_jax.run.workdir import open_trained
 LOG = logging.getLogger(__name__)
 
 SOME_FAILED, STOPPED = 1, 130  # exit codes
-SHOWN = 10  # up to so many studies, the reports are logged too
+SHOWN = 10  # where there are at most this many studies, their reports are logged too
 
 
 def generate(
@@ -76,7 +76,7 @@ def write_all(
     missing_view: str,
     of: int,
 ) -> None:
-    """Writes the files of all studies, the rest `of` so many, and shows the progress."""
+    """Writes the files of `studies`, those left over from `of` studies, and shows the progress."""
     LOG.info('%d reports to write; the first waits for the compiler', len(studies))
     reports = reporter.stream(studies, missing_view=missing_view, name_of=naming.name, of=of)
     first = list(itertools.islice(reports, 1))  # outside the progress: compiling would spoil the estimated time

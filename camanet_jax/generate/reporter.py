@@ -115,8 +115,8 @@ class Reporter:
         """Yields any number of studies, each with its report, or with the error where it cannot be loaded.
 
         Films are loaded while the device works on earlier ones; only a few batches are in memory. `name_of` names paths
-        in messages; `of` is the number of studies where these are a rest of them, which is then computed in batches of
-        the same shape; the other arguments are those of `generate`.
+        in messages; where `studies` are what is left of a longer list, `of` is its length, and batches keep the shape
+        that they have for the whole list; the other arguments are those of `generate`.
         """
         if missing_view not in MISSING_VIEW:
             raise ValueError(f'Expected missing_view as one of {MISSING_VIEW}, got {missing_view!r}.')

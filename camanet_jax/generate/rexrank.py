@@ -42,14 +42,14 @@ def predict(
     """Writes the predictions of the studies that have none in `output`; a second call resumes the first.
 
     Args:
-      write: what becomes of a report, such as a `Recaser`; by default it stays as the model writes it, cleaned.
-      radfact: where RadFact's sentences go, with boxes from the words' attention; those of the findings have none.
+      write: turns a report into the text to write, e.g. a `Recaser`; by default it stays as it is, cleaned.
+      radfact: the file for RadFact's sentences, with boxes from the words' attention; the references' have none.
 
     Returns:
       The exit code: 0, or 1 where studies have no prediction, since none of their films is there or can be read.
 
     Raises:
-      ValueError: another process writes one of the files, or what they hold is of other studies.
+      ValueError: another process writes one of the files, or they hold other studies.
     """
     with contextlib.ExitStack() as locks:
         for written in filter(None, (output, radfact)):

@@ -51,7 +51,7 @@ def list_studies(sources: Sequence[str | Path], views: int) -> list[ListedStudy]
 
     Args:
       sources: the paths that the user names.
-      views: I, the number of films that the model reads; so many files in a row are a study, and so is a single file.
+      views: I, the number of films that the model reads; that many files in a row make a study, as does a single file.
 
     Raises:
       ValueError: there are none, files are missing or do not make whole studies, or a study occurs twice.

@@ -90,7 +90,7 @@ def read_label_json(path: str | Path) -> Labels:
     """Labels 0, 1 or -1 (ignored) from a JSON label file.
 
     Raises:
-      ValueError: it is no such file, or rows have another width or other values; problems are listed.
+      ValueError: it is not such a file, or rows have another width or other values; problems are listed.
     """
     rows = read_json(Path(path))
     if not isinstance(rows, dict):

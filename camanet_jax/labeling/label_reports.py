@@ -107,7 +107,7 @@ def label_to_files(
       reports: {id: report}.
       made_by: everything but the reports that the labels depend on; a folder holds labels made in one way.
       uncertain: the policy for uncertain observations in labels.json; the CSV keeps them.
-      batch_size: number of reports that are labelled, and then kept, at a time.
+      batch_size: number of reports labelled, and then saved, at a time.
 
     Returns:
       All labels in the order of `reports`: 1 positive, 0 negative, -1 uncertain, -2 blank.

@@ -174,7 +174,7 @@ def _one_field(text: str) -> str:
 
 
 def import_nltk(module: str) -> ModuleType:
-    """Imports a module of nltk: when it is wanted, since that takes a second, and without a home directory, too."""
+    """Imports a module of nltk only when it is needed, which takes a second; it needs no home directory here."""
     homeless = os.path.expanduser('~/') == '~/'  # no HOME, and a user id without a name
     if homeless:
         os.environ['HOME'] = os.sep  # nltk asks for one, and writes nothing there

@@ -93,13 +93,13 @@ def score_reports(hypotheses: Sequence[str], references: Sequence[str], *, with_
 
 
 def align_ahead(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Asks METEOR about reports that `score_reports` will need, for instance while a device makes the next ones."""
+    """Has METEOR align reports that `score_reports` will need, for instance while a device makes the next ones."""
     if (meteor := shared_meteor()) is not None:
         meteor.counts(_checked(hypotheses), _checked(references))
 
 
 def find_meteor() -> None:
-    """Starts METEOR, or warns now, rather than when it is wanted, of what stands in."""
+    """Starts METEOR or, where it cannot run, warns of its substitute now rather than at the first score."""
     if shared_meteor() is None:
         shared_wordnet()
 

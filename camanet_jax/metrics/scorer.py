@@ -39,7 +39,7 @@ class ReportLabels(NamedTuple):
     binary: bool = False
 
     def under(self, uncertain: str) -> Int[np.ndarray, 'B Y']:
-        """Binary labels, uncertain ones counted as said."""
+        """Binary labels, uncertain ones counted as the policy says."""
         return self.labels if self.binary else positives(self.labels, uncertain)
 
     def policy(self, uncertain: str) -> str:

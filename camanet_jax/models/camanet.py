@@ -213,11 +213,11 @@ class Camanet(nn.Module):
         return (projected + jnp.pad(marks, ((projected.shape[1] - patches, 0), (0, 0)))).astype(self.dtype)
 
     def project(self, inputs: Array, *, train: bool) -> Array:
-        """Visual tokens [B, P + 1, C] to the encoder's input [B, P + 1, D]; Base has one token less."""
+        """Visual tokens [B, P + 1, C] to the encoder's input [B, P + 1, D]; Base has one token fewer."""
         return self.projection_drop(nn.relu(self.input_projection(inputs)), deterministic=not train)
 
     def contextualise(self, projected: Array, read: Array | None = None, *, train: bool) -> Array:
-        """The encoder over its input [B, P + 1, D] (equations 2, 12); `read` [B, 1, P + 1] masks tokens, None: none."""
+        """The encoder over its input [B, P + 1, D] (equations 2, 12); `read` [B, 1, P + 1]: the tokens read."""
         return self.encoder(projected, read, train=train)
 
     @at_own_precision

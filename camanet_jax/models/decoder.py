@@ -173,8 +173,8 @@ class Decoder(nn.Module):
     ):
         """Every layer's cross-attention keys and values [B, H, P, K]: computed once, shared by all beams.
 
-        The scores' bias [B, H, 1, P] comes with them where there is one: of `map_bias`, in the last layer, and of the
-        places that are not `there`.
+        The scores' bias [B, H, 1, P] comes with them where there is one: `map_bias` makes one in the last layer, and
+        tokens that are not `there` are masked in all.
         """
         hidden = () if there is None else (jnp.where(there, 0.0, MASKED_SCORE)[:, None, None],)
         projections = [(*block.cross_attention.keys_values(encoded), *hidden) for block in self.blocks]

@@ -39,7 +39,7 @@ class Encoding:
       present: [B, Y], the classes whose maps make the VDM.
       vdm: [B, P], d^v in [0, 1].
       discriminative_representation: [B, C], r' (equation 11).
-      there: [B, P], the places of films that a study has; None where all have I. Maps are 0 elsewhere.
+      there: [B, P], True for tokens of films that a study has; None where all have I films. Maps are 0 elsewhere.
     """
 
     visual_tokens: Array

@@ -32,7 +32,7 @@ class MemoryInputs(NamedTuple):
 class RelationalMemory(nn.Module):
     """M' = sig(input) * tanh(Z) + sig(forget) * M, where Z attends from the memory to [M; x].
 
-    With `slots=0` there is no memory, nor a parameter of one.
+    With `slots=0` there is no memory, and there are no parameters.
     """
 
     width: int

@@ -18,7 +18,7 @@ SMALLEST_RANGE = 1e-12
 def min_max(maps: Float[Array, '... P'], there: Bool[Array, '... P'] | None = None) -> Float[Array, '... P']:
     """Subtracts the minimum and divides by the new maximum, at least 1e-12: a flat map becomes 0 (equations 8, 14).
 
-    `there` are the places of films that the study has, by default all; the others become 0.
+    `there` is True for tokens of films that the study has, by default all; values of the others become 0.
     """
     if there is None:
         maps = maps - maps.min(-1, keepdims=True)

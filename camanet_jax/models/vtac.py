@@ -143,6 +143,6 @@ def textual_discriminative_map(
 
 
 def effective_number(selection: Float[Array, 'B L']) -> Float[Array, ' B']:
-    """Number of words that equal weights would have to stand for these: (sum m)^2 / sum m^2, 0 without any."""
+    """Effective number of words: (sum m)^2 / sum m^2, the number itself for equal weights; 0 without any."""
     squares = jnp.square(selection).sum(-1)
     return jnp.square(selection.sum(-1)) / jnp.where(squares > 0, squares, 1)

@@ -1,4 +1,4 @@
-"""The films that records were made of, so that records of films which have changed since are not taken for theirs.
+"""The films that records were made from, by which records of films that have changed since are told from current ones.
 
 films.jsonl, beside the records: `film`, `state` (bytes, times of the last change of content and of the file, in
 nanoseconds), `sha256` of the content and, where it cannot be decoded, `fault`.
@@ -38,7 +38,7 @@ def state_of(path: Path) -> list[int]:
 
 
 def unchanged(index: Path, images_dir: Path) -> bool:
-    """Tells whether no film has another content than its line says; one that is no longer there has none.
+    """Tells whether every film that still exists has the content that its line names.
 
     Films are read only where their state differs, as after a copy of the folder; their new state is then noted.
     """

@@ -42,7 +42,7 @@ def collect_iu_xray(
       output: the folder for the films of a packed archive, and for a list of the choices among three or more films.
       annotation: R2Gen's annotation.json: films that its paths name are taken, and its reports compared.
       only_existing_images: leave out studies whose films are missing.
-      section: the target, of `SECTIONS`; studies of R2Gen's that lack it are left out.
+      section: the target, one of `SECTIONS`; those of R2Gen's studies that lack it are left out.
       split: ids of each split, by default R2Gen's.
       expected: the counts that the archive must have.
 

@@ -110,7 +110,7 @@ def collect_mimic_cxr(
       annotation: R2Gen's annotation.json, whose samples, texts and split are taken instead.
       samples: 'image', one sample for each film as in R2Gen, or 'study'.
       views: the views of the films, a key of `VIEW_CHOICES`.
-      section: the target, of `SECTIONS`; studies that lack it are left out. R2Gen's annotation has the findings alone.
+      section: the target, one of `SECTIONS`; studies that lack it are left out. R2Gen's annotation has findings only.
 
     Raises:
       ValueError: files are missing or malformed.

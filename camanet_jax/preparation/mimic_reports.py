@@ -44,13 +44,13 @@ _OTHERS = {
 class Sections:
     """The sections of one report."""
 
-    # By name (findings, impression, indication, comparison) those there are, with the report's own line breaks.
+    # Those that exist, by name (findings, impression, indication, comparison), with the report's own line breaks.
     texts: dict[str, str]
     findings_with_impression: bool = False  # whether the heading of the findings names both
 
 
 def read_sections(report: str) -> Sections:
-    """The sections of a report; of several of a name, such as those of addenda, the last that is not empty."""
+    """The sections of a report; of several with one name, such as those of addenda, the last that is not empty."""
     report = report.replace('\r\n', '\n')
     headings = list(_section_headings(report))
     ends = [start for start, _, _ in headings[1:]] + [len(report)]

@@ -25,12 +25,12 @@ Problems = dict[str, list[str]]  # from the kind of a fault to its cases
 
 
 def find_problems(rows: Sequence[Row], images_dir: Path, patient_rule: str, decode_images: bool) -> Problems:
-    """Checks all rows (`own_folder.read_rows`) for all faults; kinds without any are left out.
+    """Checks all rows (`own_folder.read_rows`) for all faults; kinds of fault that do not occur are left out.
 
     Args:
       images_dir: the folder that image paths are relative to.
-      patient_rule: a regular expression whose first group, or whole, matches the patient in a study id, for data
-        without a patient column.
+      patient_rule: a regular expression that finds the patient in a study id, as its first group or as a whole, for
+        data without a patient column.
       decode_images: decode every image instead of only looking for its file.
     """
     problems = {
@@ -147,7 +147,7 @@ def collect_own(
     decode_images: bool = True,
     uncertain: str = 'negative',
 ) -> Collected:
-    """Collects the studies of a folder without faults.
+    """Collects the studies of a folder that has no faults.
 
     Args:
       source: a folder with annotation.json or a CSV (`own_folder.read_rows`), and the images, in `images` or beside it.
@@ -186,7 +186,7 @@ def with_original_sizes(studies: Sequence[Study], path: Path) -> list[Study]:
         original's width and height in pixels, both empty where they are unknown.
 
     Raises:
-      ValueError: it is no such table, or films have no row.
+      ValueError: it is not such a table, or films have no row.
     """
     sizes = {(study, view): (columns, rows) for study, view, columns, rows in read_columns(path, SIZE_COLUMNS)}
     films = [(study.id, str(view)) for study in studies for view in range(len(study.image_paths))]

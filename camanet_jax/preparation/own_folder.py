@@ -2,7 +2,7 @@
 
 A CSV has the columns `id`, `split`, `report` and one or more that start with `image_path` (a cell may also hold several
 paths, separated by ';'). Optional are a patient column, and labels in one column per observation, or in one column
-`labels` with 14 values. Labels are 1, 0, -1 (uncertain) or empty. Either may have the names of `schema.DETAILS`, too.
+`labels` with 14 values. Labels are 1, 0, -1 (uncertain) or empty. Both may hold the fields of `schema.DETAILS` too.
 """
 
 import dataclasses

@@ -121,7 +121,7 @@ def label_from_mimic_table(studies: Sequence[Study], path: Path, uncertain: str)
             f'looks like {next(iter(rows), "nothing")}, theirs like {numbers[0]}'
         )
     if missing := [number for number in dict.fromkeys(numbers) if number not in rows]:
-        LOG.warning('%s has no row, so no label counts, for %s', path.name, summarise(missing, 'study', 'studies'))
+        LOG.warning('%s has no row, and so no labels, for %s', path.name, summarise(missing, 'study', 'studies'))
     unlabelled = (IGNORED,) * len(OBSERVATIONS)
     return [_with_row(study, rows.get(number, unlabelled)) for study, number in zip(studies, numbers, strict=True)]
 

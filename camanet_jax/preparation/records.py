@@ -78,7 +78,7 @@ def write_records(
 
 
 def measure(paths: Sequence[Path], store: str) -> Sample:
-    """Reads and stores a few of the images, at equal distances, as a shard's writer does."""
+    """Reads and stores a few evenly chosen images, as a shard's writer does."""
     chosen = paths[:: max(1, len(paths) // _SAMPLED)][:_SAMPLED]
     start = time.perf_counter()
     kept = sum(len(read_film(path.parent, path.name, store)[0]) for path in chosen)

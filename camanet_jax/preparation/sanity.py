@@ -1,4 +1,4 @@
-"""Warnings of data on which a long training would be wasted: labels, splits, vocabulary, length of reports."""
+"""Warnings about data on which a long training would be wasted: labels, splits, vocabulary, length of reports."""
 
 import itertools
 import logging
@@ -26,7 +26,7 @@ def warn_of_data(splits: Sequence[Source], tokenizer: Tokenizer, max_seq_length:
     lost, cut = text_shares(splits[0].reports, tokenizer, max_seq_length)
     note = f'{lost:.1%} of the words of train are outside the vocabulary, {cut:.1%} of its reports are cut'
     if lost > LOST_TOKENS:
-        note += '; lower --config.data.threshold, or see whether the reports are in one language and spelling'
+        note += '; lower --config.data.threshold, or check that the reports are in one language and spelling'
     LOG.log(
         logging.WARNING if lost > LOST_TOKENS else logging.INFO, '%s (data.max_seq_length=%d)', note, max_seq_length
     )

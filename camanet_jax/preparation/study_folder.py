@@ -210,7 +210,7 @@ class StudyFolder(tfds.core.ShardBasedBuilder):
             films = [info.with_name(FILMS) for info in folder.glob('*/[0-9]*/dataset_info.json')]
             if all(index.exists() and unchanged(index, self.images_dir) for index in films):
                 return folder
-            LOG.warning('%s have changed since the records in %s were made', self.images_dir, folder)
+            LOG.warning('The films in %s have changed since the records in %s were made', self.images_dir, folder)
 
     @property
     def content(self) -> str:

@@ -126,7 +126,7 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(**parts))
 
     def missing_bytes(self, template: Any) -> int:
-        """The room that checkpoints will need besides those there are: last, best, and one being written, twice."""
+        """The bytes that checkpoints will still need: last, best, and one being written, which takes twice its size."""
         return max(0, 4 - len(self._manager.all_steps())) * _size(template)
 
     def latest_step(self) -> int | None:
@@ -193,7 +193,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:
-        """Says in one line what keeps a checkpoint from being saved, of which Orbax's threads say it many times."""
+        """Says in one line why a checkpoint cannot be saved; Orbax's threads would say it many times."""
         try:
             yield
         except Exception as error:

@@ -49,7 +49,7 @@ def os_error_in_words(error: OSError) -> str:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Names the path in errors of writing, which name none, such as that of a full disk."""
+    """Adds the path to errors raised while writing, such as a full disk's, which name none."""
     try:
         yield
     except OSError as error:
@@ -90,7 +90,7 @@ def sole_writer(path: Path, doing: str, *, a_file: bool = False) -> Iterator[Non
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f'{path} is in use: another process is {doing} there. Wait for it to end, or choose another place.'
+                f'{path} is in use: another process is {doing} there. Wait for it to end, or choose another path.'
             ) from None
         except OSError as error:
             LOG.warning('%s cannot be locked (%s): start no second run there.', path, error)
@@ -107,7 +107,7 @@ def read_text(path: Path) -> str:
     """Reads a text file, without its byte order mark.
 
     Raises:
-      ValueError: it cannot be read, or is in doubt: in another encoding, cut short, or no text.
+      ValueError: it cannot be read, is in another encoding or cut short, or is not text.
     """
     try:
         content = path.read_bytes()
@@ -127,7 +127,7 @@ def read_text(path: Path) -> str:
         ) from error
     if '\0' in text:
         line = text[: text.index('\0')].count('\n') + 1
-        raise ValueError(f'{path}: expected text, got a NUL character in line {line}; the file is damaged, or no text')
+        raise ValueError(f'{path}: expected text, got a NUL character in line {line}; the file is damaged, or not text')
     if path.suffix == '.gz' and text.lstrip().startswith('<'):
         raise ValueError(f'{path}: expected a table, got a web page, such as one that asks to log in; fetch it again')
     return text
@@ -195,7 +195,7 @@ def as_json_lines(values: Iterable[Any]) -> str:
 
 
 def _as_json(value: Any, indent: int | None = None) -> str:
-    """JSON as people read it, but escaped where UTF-8 has no letters for it, as for file names in other encodings."""
+    """JSON with letters unescaped, but for those that UTF-8 cannot encode, as in file names of other encodings."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, indent=indent)
 

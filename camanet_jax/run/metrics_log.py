@@ -31,7 +31,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 class WallTime:
     """Seconds by activity: start-up, which ends when the first step is compiled, steps, input, validation, saving.
 
-    Waiting for input counts as such while the device is at work, too: goodput, the share of steps, is a lower bound.
+    Waiting for input counts as input even while the device is busy: goodput, the share of steps, is a lower bound.
     """
 
     ACTIVITIES = ('startup', 'steps', 'input', 'validation', 'saving')
@@ -74,13 +74,13 @@ def wall_time_in_words(lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 class MetricsLog:
-    """Appends to `workdir`/metrics.jsonl; each step of a split stands there once, in resumed runs too.
+    """Appends to `workdir`/metrics.jsonl; each step of a split has one line, in resumed runs too.
 
     A line reads {"step", "epoch", "split", name: value, ...}; wall-clock values are named `time/...`.
     """
 
     def __init__(self, workdir: Path, resume_after: int, *, validated: bool = True, active: bool = True):
-        """Drops lines beyond step `resume_after`, and of a validation there that is to be done again.
+        """Drops lines after step `resume_after`, and those of a validation at that step which is to be repeated.
 
         A process that is not `active` writes nothing.
         """

@@ -74,7 +74,7 @@ def set_up_logging() -> None:
     """Logs this package's lines with the time, and only warnings of the libraries."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     logging.getLogger('absl').addFilter(_is_no_checkpoints_trace)
-    if 'CAMANET_TRACE' not in os.environ:  # else asyncio says, too, what Orbax raises
+    if 'CAMANET_TRACE' not in os.environ:  # else asyncio repeats what Orbax raises
         logging.getLogger('asyncio').setLevel(logging.CRITICAL)
     sys.unraisablehook = _without_closed_loops
     handler = logging.StreamHandler()
@@ -85,12 +85,12 @@ def set_up_logging() -> None:
 
 
 def _is_no_checkpoints_trace(record: logging.LogRecord) -> bool:
-    """False for what Orbax's threads log of an error that is raised, too."""
+    """False for errors that Orbax's threads log and that are raised as well."""
     return 'orbax' not in record.pathname or record.levelno < logging.ERROR or 'CAMANET_TRACE' in os.environ
 
 
 def _without_closed_loops(unraisable: Any) -> None:
-    """Leaves out what TensorStore's threads say once a checkpoint has failed."""
+    """Leaves out the complaints of TensorStore's threads after a checkpoint has failed."""
     if str(unraisable.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(unraisable)
 

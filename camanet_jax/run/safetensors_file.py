@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """All tensors, and the metadata. A tensor of two names is stored under one; the metadata map the other to it."""
+    """All tensors, and the metadata. A tensor of two names is stored under one; the metadata maps the other to it."""
     try:
         with safe_open(path, 'numpy') as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}

@@ -35,7 +35,7 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
     """Records configuration and vocabulary in the folder, or checks that they are those recorded.
 
     Args:
-      content: stands for the films, reports and labels (`Source.content`).
+      content: a digest of the films, reports and labels (`Source.content`).
 
     Raises:
       ValueError: another configuration, vocabulary, data or settings of the environment were used in it (the differing
@@ -137,10 +137,10 @@ def is_published(folder: Path) -> bool:
 
 
 def fetch(name: str | Path) -> Path:
-    """The folder that is meant: a path, or `hf://owner/name` (or `hf://owner/name@revision`) of the Hugging Face hub.
+    """The folder that a name stands for: a path, or `hf://owner/name[@revision]` of the Hugging Face hub.
 
     Raises:
-      ValueError: huggingface_hub is not installed, or the model cannot be had.
+      ValueError: huggingface_hub is not installed, or the model cannot be fetched.
     """
     if not str(name).startswith(HUB):
         return Path(name)

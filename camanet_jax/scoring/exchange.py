@@ -69,7 +69,7 @@ def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
     export. Parts of a score get the names `whole/part`. Texts are notes.
 
     Raises:
-      ValueError: it is no such file, or its scores are of another protocol, of other studies or not finite.
+      ValueError: it is not such a file, or its scores are of another protocol, of other studies or not finite.
     """
     content = _read_table(path, studies) if path.suffix == '.csv' else _read(path)
     if (theirs := content.pop('protocol', protocol)) != protocol:

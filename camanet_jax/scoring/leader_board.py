@@ -131,7 +131,7 @@ def board_text(board: Mapping[str, Any], form: str = '.md') -> str:
     if board['tests']:
         parts += [make(*tables[1], 2), f'% {note}' if form == '.tex' else note]
     if all(row['copied_from_train'] is None for row in board['systems'].values()):
-        missing = 'Without --data DIR there is no constant report here, and nobody knows what was copied from train.'
+        missing = 'Without --data DIR there is no constant report here, and it is unknown what was copied from train.'
         parts.append(f'% {missing}' if form == '.tex' else missing)
     return '\n\n'.join(parts)
 

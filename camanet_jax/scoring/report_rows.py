@@ -28,7 +28,7 @@ def read_rows(path: Path, section: str = SECTIONS[0]) -> Rows:
     """Rows by id. Lines may end in CR LF and the file may begin with a byte order mark.
 
     Args:
-      section: what of a ReXrank file's reports is compared: 'findings', or 'both' with the impression.
+      section: the part of a ReXrank file's reports that is compared: 'findings', or 'both' with the impression.
 
     Raises:
       ValueError: no such file, not UTF-8, another layout, rows without an id, or ids that repeat; problems are listed.

@@ -17,7 +17,7 @@ from camanet_jax.scoring.leader_board import board_text
 
 
 def report_text(entry: Mapping[str, Any]) -> str:
-    """Everything that `score.score` returns, for people."""
+    """Everything that `score.score` returns, as text to read."""
     parts = [heading(entry), language_table(entry, entry['provenance']['protocol'])]
     if entry['clinical']:
         parts += clinical_tables(entry)

@@ -22,7 +22,7 @@ from camanet_jax.run.workers import end_with_parent, usable_cores
 from camanet_jax.synthetic.studies import make_record
 
 _CHUNK = 8  # studies sent to a process at a time
-_FEW_STUDIES = 100  # drawn sooner than another process has started
+_FEW_STUDIES = 100  # drawn faster than another process starts
 _SMALLEST_IMAGE = 32  # pixels; smaller films have no room for the anatomy
 
 

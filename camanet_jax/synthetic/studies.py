@@ -29,7 +29,7 @@ VIEWS = tuple(_DRAW)
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticStudy:
-    """A study and the truth about it."""
+    """A study and its ground truth."""
 
     id: str
     report: str

@@ -88,7 +88,7 @@ def test_faults_of_ours_show_nothing_of_the_inside(server, caplog):
 )
 def test_other_requests_are_refused(server, path, value):
     status, content = post(server, path, value)
-    assert status == 400 and 'no request that the page makes' in content['error']
+    assert status == 400 and 'not a request that the page makes' in content['error']
 
 
 def test_bodies_must_be_json_of_a_known_and_allowed_length(server):
@@ -96,7 +96,7 @@ def test_bodies_must_be_json_of_a_known_and_allowed_length(server):
     assert ask(server, 'POST', '/report', '{}', {'Content-Type': 'text/plain'})[0].status == 415
     large = JSON | {'Content-Length': str(largest_body(2) + 1)}
     answer, content = ask(server, 'POST', '/report', None, large)
-    assert answer.status == 413 and content['error'] == 'A film may have 64 MB, not more.'
+    assert answer.status == 413 and content['error'] == 'A film may have at most 64 MB.'
 
 
 def test_other_names_for_this_machine_are_refused(server):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from camanet_jax import experiment
 from camanet_jax.data.image_store import stored_bytes, why_originals
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 from camanet_jax.data.transforms import eval_image
 
 
@@ -52,4 +52,4 @@ def test_an_unknown_store_is_refused(make_study_folder):
     folder = make_study_folder(counts=(1, 1, 1))
     (folder / 'dataset.json').write_text('{"store": "512"}')
     with pytest.raises(ValueError, match=r"dataset.json: expected store as one of .*got '512'"):
-        open_source(name='study_folder', data_dir=folder, split='train', views=2)
+        open_sources(['train'], name='study_folder', data_dir=folder, views=2)[0]

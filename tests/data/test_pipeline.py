@@ -12,7 +12,7 @@ import pytest
 from camanet_jax.data import pipeline
 from camanet_jax.data.examples import LoadOptions
 from camanet_jax.data.image_files import DamagedImageError, open_grey
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
 
@@ -20,7 +20,7 @@ OPTIONS = LoadOptions(24, 32, 9, 'paper', 'paper', num_workers=0)
 
 
 def open_folder(folder, split='train', **options):
-    return open_source(name='study_folder', data_dir=folder, split=split, views=2, **options)
+    return open_sources([split], name='study_folder', data_dir=folder, views=2, **options)[0]
 
 
 def make_batches(make, source, changes, **arguments):
@@ -233,13 +233,13 @@ def test_batches_of_one_study(make_study_folder):
 
 
 def test_real_films_resume_with_workers(shared_dir, tmp_path):
-    source = open_source(
+    source = open_sources(
+        ['train'],
         name='study_folder',
         data_dir=shared_dir / 'data/nih_sample',
-        split='train',
         views=1,
         cache_dir=tmp_path,
-    )
+    )[0]
     iterator = train_batches(source, batch_size=32, train_augment='official_mimic', num_workers=2)
     batches = take(iterator, 20)  # beyond the first epoch of 15
     iterator.close()

@@ -10,12 +10,12 @@ from damages import DAMAGE, damage
 
 from camanet_jax.data import sources
 from camanet_jax.data.schema import SPLITS
-from camanet_jax.data.sources import open_source, open_sources
+from camanet_jax.data.sources import open_sources
 from camanet_jax.preparation.study_folder import StudyFolder, write_shards
 
 
 def open_folder(folder, split='train', views=2, **options):
-    return open_source(name='study_folder', data_dir=folder, split=split, views=views, **options)
+    return open_sources([split], name='study_folder', data_dir=folder, views=views, **options)[0]
 
 
 def edit_annotation(folder, edit):
@@ -159,7 +159,7 @@ def test_labels_are_required_unless_told(make_study_folder):
 def test_wrong_names_and_splits_say_what_there_is(make_study_folder):
     folder = make_study_folder(counts=(2, 0, 1))
     with pytest.raises(ValueError, match="one of .*study_folder.*got 'folder'"):
-        open_source(name='folder', data_dir=folder, split='train', views=2)
+        open_sources(['train'], name='folder', data_dir=folder, views=2)[0]
     with pytest.raises(ValueError, match="got 'dev'"):
         open_folder(folder, 'dev')
     with pytest.raises(ValueError, match=r"no studies in 'val', only in \['train', 'test'\]"):
@@ -169,7 +169,7 @@ def test_wrong_names_and_splits_say_what_there_is(make_study_folder):
 OPEN = """
 import pathlib, os, signal, sys
 from camanet_jax.data import sources
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 reads, read_bytes = [], pathlib.Path.read_bytes
 def dying_read(path):
     if path.suffix == '.png':
@@ -178,7 +178,7 @@ def dying_read(path):
         os.kill(os.getpid(), signal.SIGKILL)
     return read_bytes(path)
 pathlib.Path.read_bytes = dying_read
-source = open_source(name='study_folder', data_dir=sys.argv[1], split='train', views=2)
+source = open_sources(['train'], name='study_folder', data_dir=sys.argv[1], views=2)[0]
 print(len(source), len(reads))
 """
 

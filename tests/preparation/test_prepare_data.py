@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from camanet_jax.data.examples import to_example
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
 from scripts import prepare_data
@@ -17,7 +17,7 @@ from scripts import prepare_data
 def test_mimic_cxr_to_records(mimic_cxr, tmp_path):
     output = tmp_path / 'prepared'
     prepare_data.main(['mimic_cxr', '--source', str(mimic_cxr), '--output', str(output), '--views=frontal'])
-    source = open_source(name='study_folder', data_dir=output, split='train', views=1)
+    source = open_sources(['train'], name='study_folder', data_dir=output, views=1)[0]
     assert source.ids == ['aa-02', 'aa-03'] and (source.store, source.section) == ('256', 'findings')
     assert source.records[1]['images'][0][:2] == b'\xff\xd8'  # JPEG
     facts = json.loads((output / 'dataset.json').read_text())
@@ -45,7 +45,7 @@ def test_own_folder_to_records_and_again(make_study_folder, tmp_path, caplog):
     prepare_data.main([*command, '--annotation_only'])
     assert not (output / 'tfds').exists()
     prepare_data.main([*command, '--labels=rules'])
-    source = open_source(name='study_folder', data_dir=output, split='test', views=2)
+    source = open_sources(['test'], name='study_folder', data_dir=output, views=2)[0]
     assert source.records[0]['images'][0] == (folder / 'images/test0_0.png').read_bytes()
     assert source.labels.sum(axis=1).tolist() == [1] * 5  # No Finding
     prepare_data.main([*command, '--labels=rules'])
@@ -65,7 +65,7 @@ def test_original_sizes_restore_the_aspect(make_study_folder, tmp_path):
             prepare_data.main(command)
     table.write_text(table.read_text().replace(',180\n', ',\n').removesuffix('180'))
     prepare_data.main(command)
-    source = open_source(name='study_folder', data_dir=output, split='test', views=2)
+    source = open_sources(['test'], name='study_folder', data_dir=output, views=2)[0]
     assert source.studies[0].original_sizes == ((180, 120), None)
     paper = partial(eval_image, eval_transform='paper', image_size=24, resize_size=32)
     tokenizer = Tokenizer.build(source.reports, cleaner='iu_xray', threshold=1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 from camanet_jax.preparation import folder as study_folder
 from camanet_jax.preparation import records
 from camanet_jax.preparation.prepare import beam_options
@@ -42,7 +42,7 @@ def test_a_killed_preparation_goes_on_without_redoing(make_study_folder):
     after = {path.name: path.stat().st_mtime_ns for path in Path(builder.data_path).glob('study_folder*')}
     assert len(after) == 10 and before.items() <= after.items()
     for split, count in (('train', 200), ('val', 40), ('test', 3)):
-        source = open_source(name='study_folder', data_dir=folder, split=split, views=1)
+        source = open_sources([split], name='study_folder', data_dir=folder, views=1)[0]
         ids = [source.records[place]['id'] for place in range(len(source))]
         assert ids == [f'{split}{number}' for number in range(count)]
     assert not builder.shards_dir.exists()
@@ -74,8 +74,8 @@ def test_beam_writes_the_same_records(make_study_folder, tmp_path):
     pytest.importorskip('apache_beam', reason='Apache Beam is not installed (the extra [beam])')
     folder = make_study_folder()
     records.write_records(folder, **beam_options('DirectRunner', []))
-    by_beam = open_source(name='study_folder', data_dir=folder, split='train', views=2)
-    by_threads = open_source(name='study_folder', data_dir=folder, split='train', views=2, cache_dir=tmp_path / 'other')
+    by_beam = open_sources(['train'], name='study_folder', data_dir=folder, views=2)[0]
+    by_threads = open_sources(['train'], name='study_folder', data_dir=folder, views=2, cache_dir=tmp_path / 'other')[0]
     assert len(by_beam) == 10
     for place in range(10):
         assert by_beam.records[place]['images'] == by_threads.records[place]['images']

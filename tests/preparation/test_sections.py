@@ -7,7 +7,7 @@ from films import film
 from ml_collections import ConfigDict
 
 from camanet_jax.data.schema import Study
-from camanet_jax.data.sources import open_source
+from camanet_jax.data.sources import open_sources
 from camanet_jax.experiment import open_splits
 from camanet_jax.preparation.own_data import find_problems
 from camanet_jax.preparation.own_folder import read_rows
@@ -61,7 +61,7 @@ def folder(tmp_path):
 
 
 def open_train(folder, **options):
-    return open_source(split='train', name='study_folder', data_dir=folder, views=1, labels_required=False, **options)
+    return open_sources(['train'], name='study_folder', data_dir=folder, views=1, labels_required=False, **options)[0]
 
 
 def test_records_keep_the_details_and_the_report_is_the_annotations(folder):

@@ -1,7 +1,7 @@
 """All runs of an ablation, one after the other in this process: each is trained, scored and measured once.
 
-In one process Python, the data and JAX start once; programs are shared through the persistent compile cache, where
-systems that differ in lambda, delta or the seed have the same ones. Output folder:
+In one process Python, the data and JAX start only once. Compiled programs are shared through the persistent compile
+cache; systems that differ only in lambda, delta or the seed have the same ones. Output folder:
 
     grid.json  runs/<system>-seed<n>/ (workdirs)  failures/<run>.txt  .jax_cache/
 """

@@ -96,7 +96,7 @@ def achieved(cost: Cost, seconds: float, peaks: Peaks) -> dict[str, Any]:
 
 
 def peak_memory() -> dict[str, Any]:
-    """The most that was held so far: it covers everything that this process has run."""
+    """The largest memory use so far, by everything that this process has run."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if 'peak_bytes_in_use' in stats:
         return {'peak_bytes': stats['peak_bytes_in_use'], 'measured': 'memory of the first device'}

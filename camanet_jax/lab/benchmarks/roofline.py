@@ -104,7 +104,7 @@ def pace(parts: dict[str, float], loading: float) -> tuple[float, str]:
 
 
 def least_values(blocks: Sequence[int], growth: int, stem: int, bottleneck: int, side: int) -> float:
-    """Values that a DenseNet must read and write in a training step for one film of `side` squared pixels.
+    """Values that a DenseNet must read and write in a training step for one film of `side` x `side` pixels.
 
     One pass where an operation needs all of its input first (statistics, products, concatenation), everything else
     fused. Counted by hand: with C inputs, m bottleneck channels and g new ones, a layer touches 13 C + 15 m + 10 g.

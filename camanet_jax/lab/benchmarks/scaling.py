@@ -14,7 +14,7 @@ from camanet_jax.lab.benchmarks.workload import Workload
 from camanet_jax.run.files import read_json
 
 DEVICES = 1, 8, 64
-FILMS_PER_CORE = 367.0  # a second: NIH's JPEG films of 320 squared pixels, decoded and augmented, measured on a CPU
+FILMS_PER_CORE = 367.0  # a second: NIH's JPEG films of 320 x 320 pixels, decoded and augmented, measured on a CPU
 # Matrix and copy peaks are the manufacturers' (dense bfloat16; NVIDIA's H200 data sheet, Google Cloud's pages on TPU
 # v5e and v5p). The shares of them, and all latencies, are assumptions until they are measured.
 HARDWARE = (

@@ -17,7 +17,7 @@ from camanet_jax.lab.benchmarks.roofline import Work, least_values
 from camanet_jax.lab.benchmarks.workload import Workload
 from camanet_jax.models.densenet import DenseNet
 
-# Values read and written for one film of 224 squared pixels by DenseNet-121, training and encoding: XLA's count of the
+# Values read and written for one film of 224 x 224 pixels by DenseNet-121, training and encoding: XLA's count of the
 # compiled programs (CPU, float32, batch 4, its own weight gradients of convolutions). It counts a value again for every
 # fused operation that reads it.
 TRAIN_VALUES, ENCODE_VALUES = 515e6, 95e6

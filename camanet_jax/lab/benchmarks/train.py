@@ -125,7 +125,7 @@ class Stepper:
 
 
 def make_state(workload: Workload) -> TrainState:
-    """Made parameters with the optimiser's first state, on all devices."""
+    """Random parameters with the optimiser's first state, on all devices."""
     variables, tx = workload.variables(), workload.experiment.optimiser()
     opt_state = jax.jit(tx.init, out_shardings=sharding.replicated(workload.mesh))(variables['params'])
     return TrainState(jnp.zeros((), jnp.int32), variables['params'], variables['batch_stats'], opt_state)

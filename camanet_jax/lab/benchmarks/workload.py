@@ -1,4 +1,4 @@
-"""The configured model on made studies of the configured shapes, for measurements without a data set."""
+"""The configured model on generated studies of the configured shapes, for measurements without a data set."""
 
 import dataclasses
 import functools
@@ -23,7 +23,7 @@ SMALL_BATCH = 8
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """A resolved configuration with a made vocabulary of `vocabulary_size` rows (words and id 0)."""
+    """A resolved configuration with a generated vocabulary of `vocabulary_size` rows (words and id 0)."""
 
     config: ConfigDict
     vocabulary_size: int
@@ -45,7 +45,7 @@ class Workload:
         return self.config.data.views
 
     def batch(self, studies: int) -> dict[str, jax.Array]:
-        """Made studies on the devices: noise for films, random words that fill every report, random labels."""
+        """Generated studies on the devices: noise for films, random words that fill every report, random labels."""
         rng, data = np.random.default_rng(0), self.config.data
         films = studies, data.views, data.image_size, data.image_size
         tokens = rng.integers(1, self.vocabulary_size, (studies, data.max_seq_length), np.int32)
@@ -62,7 +62,7 @@ class Workload:
         return sharding.put_batch(made, self.mesh)
 
     def variables(self) -> dict[str, Any]:
-        """Made parameters and statistics on every device; initialising the model would compile for longer."""
+        """Random parameters and statistics on every device; initialising the model would take longer to compile."""
         shapes, rng = self.experiment.state_shapes().variables, np.random.default_rng(0)
         return sharding.put_replicated(jax.tree.map(lambda leaf: made_leaf(leaf, rng), shapes), self.mesh)
 
@@ -113,7 +113,7 @@ def read_workload(
 
 
 def shrink(config: ConfigDict) -> None:
-    """A model and studies of seconds; a synthetic data set gets a few studies."""
+    """Makes model and studies so small that they take seconds; a synthetic data set gets a few studies."""
     config.batch_size = config.evaluation.batch_size = SMALL_BATCH
     config.data.update(max_seq_length=16, image_size=32, resize_size=36, threshold=1)
     config.model.update(

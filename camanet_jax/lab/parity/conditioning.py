@@ -1,8 +1,8 @@
 """The method by which values are computed and judged, and limits from conditioning.
 
-Two right programs differ by the rounding of every operation, amplified by what follows. A weight moved by one unit in
-the last place is rounded otherwise, and what amplifies that is the same. So a value's limit is a small multiple of how
-far it moves with such weights, and never below a few units of the format.
+Two correct programs differ by the rounding of every operation, amplified by what follows. A weight moved by one unit in
+the last place changes the roundings too, and they are amplified in the same way. So a value's limit is a small multiple
+of how far it moves with such weights, and never below a few units of the format.
 """
 
 import zlib

@@ -78,7 +78,7 @@ class Report:
             print(text, file=self.stream, flush=True)
 
     def add(self, line: Line):
-        """Takes a line in."""
+        """Adds a line, and prints it."""
         self.lines.append(line)
         self.say(line)
 

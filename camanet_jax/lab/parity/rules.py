@@ -66,13 +66,13 @@ class Close:
         return Outcome(float(error.max()), float(relative.max()), bool((error <= allowed).all()), note)
 
     def errors(self, one: np.ndarray, other: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Absolute and relative differences; those within the floor say nothing relative to almost zero."""
+        """Absolute and relative differences; the latter are 0 within the floor, where the scale may be almost zero."""
         error = np.abs(self.part(one) - self.part(other))
         scale = np.maximum(self.scale(reference), np.finfo(float).tiny)
         return error, np.where(error <= self.floor, 0, error / scale)
 
     def distance(self, actual: Any, moved: Any, reference: Any) -> float:
-        """The largest relative difference of two values of one's own."""
+        """The largest relative difference of two of our own values."""
         return float(self.errors(*(np.asarray(x, np.float64) for x in (actual, moved, reference)))[1].max())
 
     def limited(self, allowed: float, least: float) -> 'Close':
@@ -100,7 +100,7 @@ class Identical:
         return Outcome(float(wrong), share, share <= self.tolerance, note)
 
     def distance(self, actual: Any, moved: Any, reference: Any) -> float:
-        """The share of elements that two values of one's own do not have in common."""
+        """The share of elements in which two of our own values differ."""
         del reference
         return float(np.mean(np.asarray(actual) != np.asarray(moved)))
 
@@ -143,7 +143,7 @@ class Tolerances(NamedTuple):
       later_steps: of the losses after that, each relative to itself.
       update_total: of the norm of all updates together.
       update_norm, update_projection: of what training changed, relative to the norm of each parameter's update.
-      choices: the share of chosen entries (the largest of many scores) that may be others, as near ties are.
+      choices: the share of chosen entries (the largest of many scores) that may differ, as near ties do.
     """
 
     forward: float
