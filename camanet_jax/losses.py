@@ -113,7 +113,7 @@ class Loss(NamedTuple):
       per_study: gives one value for each study.
       inputs: its arguments, from the model's output and the batch. A system that lacks one of them has no such loss.
       denominator: what each study adds to the number that the sum is divided by; a study that adds 0 is left out.
-      weight: the field of `config.loss` that holds its weight in the total; None for a loss of one's own.
+      weight: the field of `config.loss` that holds its weight in the total; None for a loss that a configuration adds.
     """
 
     title: str

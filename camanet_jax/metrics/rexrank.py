@@ -25,7 +25,7 @@ INTERCEPT = 2.46655256e-10
 
 
 def rexrank_scores(reports: Sequence[str], references: Sequence[str], embed: Embed | None = None) -> NlgScores:
-    """BLEU-2 and, where CheXbert's embeddings can be had, SembScore."""
+    """BLEU-2 and, where there are CheXbert's embeddings, SembScore."""
     scores = {'bleu_score': bleu_2(reports, references)}
     if embed is not None:
         scores['semb_score'] = semb_score(reports, references, embed)

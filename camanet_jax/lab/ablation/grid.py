@@ -92,7 +92,7 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
         began, title = time.monotonic(), f'{run.name} ({number} of {len(runs)})'
         try:
             did = complete_run(run, system_config(config, run.system, run.seed))
-        except Exception as error:  # the other runs go on
+        except Exception as error:  # the other runs continue
             failed.append(run.name)
             write_text(failures / f'{run.name}.txt', ''.join(traceback.format_exception(error)))
             LOG.error('%s failed: %s', title, error)

@@ -151,7 +151,7 @@ def step_arguments(workload: Workload) -> tuple:
 
 
 def part_arguments(workload: Workload, variables: tuple) -> tuple:
-    """Arguments of the prefixes: the part of a batch that is in memory at one time."""
+    """Arguments of the prefixes: the part of a batch that is in memory at a time."""
     part = workload.batch(workload.config.batch_size // workload.config.accumulate)
     key, weights, _ = step_arguments(workload)
     return *variables, part, key, weights
