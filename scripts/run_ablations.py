@@ -10,7 +10,6 @@ of the existing runs; --compare=DIR1,DIR2,DIR3 draws studies by several runs, on
 changed as for a single run, e.g. --config.epochs=2.
 """
 
-import logging
 import sys
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from camanet_jax.run.command_line import with_recipe
-
-LOG = logging.getLogger(__name__)
 
 CONFIG = config_flags.DEFINE_config_file('config', None, 'A configuration file, e.g. configs/ablation.py.')
 SYSTEMS = flags.DEFINE_list('systems', ['base', 'vdmae', 'camanet', 'clip_0.1', 'clip_0.25'], 'What to compare.')
@@ -54,9 +51,9 @@ def main(argv: list[str]) -> int:
                 file = Path(config_flags.get_config_filename(flags.FLAGS['config']))
                 failed = complete_grid(CONFIG.value, file, output, SYSTEMS.value, SEEDS.value)
             written = write_page(output)
-    LOG.info('Written:\n  %s', '\n  '.join(map(str, written)))
+    print('Written:', *written, sep='\n  ', flush=True)
     for name in failed:
-        LOG.error('Failed: %s; the traceback is in %s', name, output / FAILURES / f'{name}.txt')
+        print(f'Failed: {name}; the traceback is in {output / FAILURES / name}.txt', file=sys.stderr, flush=True)
     return int(bool(failed))
 
 
