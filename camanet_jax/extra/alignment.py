@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from camanet_jax import losses
 from camanet_jax.experiment import Experiment
-from camanet_jax.extra.findings import of_own_findings, tied_words
+from camanet_jax.extra.findings import own_findings_mask, tied_words
 from camanet_jax.models.layers import EXACT
 from camanet_jax.models.outputs import CamanetOutput
 
@@ -53,7 +53,7 @@ class ClassWords:
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
         cams = output.encoding.cams
         maps = cams / jnp.maximum(cams.sum(-1, keepdims=True), SMALLEST)  # each class's map weighs the same
-        own = of_own_findings(self.tied, batch) & (batch['token_mask'][:, 1:] > 0)[..., None]
+        own = own_findings_mask(self.tied, batch) & (batch['token_mask'][:, 1:] > 0)[..., None]
         wanted = jnp.einsum('bly,byp->blp', own.astype(maps.dtype), maps, precision=EXACT)
         divergences = divergence(wanted, output.predicting_attention)
         return divergences.sum(-1) / jnp.maximum(own.any(-1).sum(-1), 1)

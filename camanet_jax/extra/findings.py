@@ -52,12 +52,12 @@ class FindingWords:
 
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
         targets, words = batch['tokens'][:, 1:], batch['token_mask'][:, 1:]
-        named = of_own_findings(self.tied, batch).any(-1)
+        named = own_findings_mask(self.tied, batch).any(-1)
         nll = losses.report_nll(output.logits, targets, words * named)
         return nll / jnp.maximum(words.sum(-1), 1)
 
 
-def of_own_findings(tied: Bool[np.ndarray, 'V Y'], batch: losses.Batch) -> Bool[Array, 'B L Y']:
+def own_findings_mask(tied: Bool[np.ndarray, 'V Y'], batch: losses.Batch) -> Bool[Array, 'B L Y']:
     """Says which target words belong to which of their study's positive findings."""
     return jnp.asarray(tied)[batch['tokens'][:, 1:]] & (batch['labels'] > 0)[:, None]
 

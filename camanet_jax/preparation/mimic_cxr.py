@@ -16,7 +16,7 @@ from pathlib import Path
 from camanet_jax.data.schema import SPLITS, Study
 from camanet_jax.preparation.folder import Collected, read_r2gen_entries
 from camanet_jax.preparation.mimic_reports import MimicReports, read_sections
-from camanet_jax.preparation.sections import SECTIONS, of_patient, with_section
+from camanet_jax.preparation.sections import SECTIONS, patient_details, with_section
 from camanet_jax.run.files import read_columns
 from camanet_jax.run.progress import tracked
 
@@ -153,7 +153,7 @@ def _read_details(films: list[Film], reports: MimicReports) -> dict[str, dict[st
         sections = read_sections(report or '')
         counts['none' if report is None else 'with' if 'findings' in sections.texts else 'without'] += 1
         counts['both'] += sections.findings_with_impression
-        details[study_id] = sections.texts | of_patient(sections.texts.get('indication', ''))
+        details[study_id] = sections.texts | patient_details(sections.texts.get('indication', ''))
     LOG.info(
         '%d reports have FINDINGS (%d of them under one heading with the IMPRESSION), %d have none; %d studies have no '
         'report file',

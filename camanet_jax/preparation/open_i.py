@@ -13,7 +13,7 @@ from pathlib import Path
 from camanet_jax.data.schema import DETAILS
 from camanet_jax.labeling.openi_index import report_trees
 from camanet_jax.preparation.folder import require_space
-from camanet_jax.preparation.sections import of_patient
+from camanet_jax.preparation.sections import patient_details
 from camanet_jax.run.files import replacing
 from camanet_jax.run.progress import Progress
 
@@ -73,7 +73,7 @@ def _parse(name: str, root: ElementTree.Element) -> OpenIReport:
     sections = {section.get('Label'): section.text or '' for section in root.iter('AbstractText')}
     details = {name: text for name in DETAILS if (text := sections.get(name.upper(), '')).strip()}
     films = tuple(film.get('id') for film in root.iter('parentImage'))
-    details |= of_patient(details.get('indication', ''))
+    details |= patient_details(details.get('indication', ''))
     return OpenIReport(report_id.get('id'), details.get('findings', ''), films, details)
 
 

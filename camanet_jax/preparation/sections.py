@@ -53,7 +53,7 @@ def with_section(studies: Sequence[Study], section: str, source: object) -> list
     return chosen
 
 
-def of_patient(indication: str) -> dict[str, str]:
+def patient_details(indication: str) -> dict[str, str]:
     """Age in years and sex (F or M) as far as an indication tells them: 'A 57-year-old woman with cough.'"""
     age = _AGE.search(indication)
     sexes = [sex for sex, words in _SEXES.items() if words.search(indication)]

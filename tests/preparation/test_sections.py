@@ -11,7 +11,7 @@ from camanet_jax.data.sources import open_sources
 from camanet_jax.experiment import open_splits
 from camanet_jax.preparation.own_data import find_problems
 from camanet_jax.preparation.own_folder import read_rows
-from camanet_jax.preparation.sections import of_patient, section_of, with_section
+from camanet_jax.preparation.sections import patient_details, section_of, with_section
 
 WHOLE = {'findings': ' The lungs are clear. ', 'impression': 'Normal.'}
 
@@ -40,7 +40,7 @@ def test_findings_impression_or_both():
     ],
 )
 def test_age_and_sex_as_far_as_they_are_told(indication, details):
-    assert of_patient(indication) == details
+    assert patient_details(indication) == details
 
 
 @pytest.fixture
