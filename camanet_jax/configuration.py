@@ -166,13 +166,21 @@ def flatten(data: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     return flat
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """A line for every field that affects results and differs; an older run's fields are to be `completed` first."""
+def refuse_changes(
+    old: dict[str, Any], new: dict[str, Any], what: str, remedy: str, then: str = 'in the workdir', now: str = 'now'
+) -> None:
+    """Raises ValueError where fields that affect results differ, and lists them between `what` and `remedy`.
+
+    Args:
+      old: an older run's fields are to be `completed` first.
+      then, now: where, or when, the values are those of `old` and of `new`.
+    """
     old, new = flatten(old), flatten(new)
     absent = '(absent)'
-    keys = sorted(key for key in old.keys() | new.keys() if key not in FREE)
-    return [
-        f'{key}: {old.get(key, absent)!r} in the workdir, {new.get(key, absent)!r} now'
-        for key in keys
-        if old.get(key, absent) != new.get(key, absent)
+    changed = [
+        f'\n  {key}: {old.get(key, absent)!r} {then}, {new.get(key, absent)!r} {now}'
+        for key in sorted(old.keys() | new.keys())
+        if key not in FREE and old.get(key, absent) != new.get(key, absent)
     ]
+    if changed:
+        raise ValueError(f'{what}:{"".join(changed)}\n{remedy}')

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from front_door import ROOT
 
-from camanet_jax.configuration import VARIANTS, as_data, completed, differences, fill_variant, from_data, recipe
+from camanet_jax.configuration import VARIANTS, as_data, completed, fill_variant, from_data, recipe, refuse_changes
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.train_step import init_state, train_step
@@ -137,10 +137,12 @@ def test_a_recipe_is_found_from_any_folder_and_its_neighbours_can_be_imported(tm
 def test_a_field_that_an_older_run_lacks_differs_only_where_it_has_another_value_than_by_default():
     newer = as_data(load('demo'))
     older = newer | {'data': {name: value for name, value in newer['data'].items() if name != 'section'}}
-    assert differences(completed(older), newer) == []
+    refuse_changes(completed(older), newer, 'made so', 'Undo it.')
     newer['data']['section'] = 'impression'
-    assert differences(completed(older), newer) == ["data.section: '' in the workdir, 'impression' now"]
-    assert differences(older, newer) == ["data.section: '(absent)' in the workdir, 'impression' now"]
+    with pytest.raises(ValueError, match=r"^made so:\n  data.section: '' in the workdir, 'impression' now\nUndo it.$"):
+        refuse_changes(completed(older), newer, 'made so', 'Undo it.')
+    with pytest.raises(ValueError, match=r"data.section: '\(absent\)' then, 'impression' here"):
+        refuse_changes(older, newer, '', '', then='then', now='here')
 
 
 def test_a_run_from_before_a_field_is_read_with_its_default():

@@ -76,12 +76,9 @@ class ReportFiles:
         if not path.exists() or not path.stat().st_size:
             return {}
         before = read_json(record) if record.exists() else {}
-        if changed := configuration.differences(configuration.completed(before), made_by):
-            lines = '\n  '.join(changed).replace('in the workdir', 'then')
-            raise ValueError(
-                f'{path}: its reports were made differently:\n  {lines}\n'
-                'Use another --output, or remove this one to write everything anew.'
-            )
+        remedy = 'Use another --output, or remove this one to write everything anew.'
+        what = f'{path}: its reports were made differently'
+        configuration.refuse_changes(configuration.completed(before), made_by, what, remedy, then='then')
         return {as_key(line): number for number, line in enumerate(read_json_lines(path, KEY))}
 
     def unfinished(self, studies: Sequence[ListedStudy]) -> list[ListedStudy]:

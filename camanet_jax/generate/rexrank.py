@@ -23,6 +23,7 @@ from camanet_jax.data.rexrank import PREDICTION, listed, read_rexrank, reference
 from camanet_jax.generate.generate import SOME_FAILED
 from camanet_jax.generate.reporter import GeneratedReport, Reporter, load
 from camanet_jax.generate.study_list import ListedStudy
+from camanet_jax.reporting.figures import sentences
 from camanet_jax.run.files import read_json, sole_writer, write_json
 from camanet_jax.run.progress import Progress
 
@@ -73,9 +74,9 @@ def predict(
                 studies[study.id][PREDICTION] = f'Findings: {text}'
                 if radfact:
                     size = read_grey(study.paths[0], study.id).size
-                    sentences = grounded_sentences(report.words, report.explanation.predicting_attention, size, data)
+                    predicted = grounded_sentences(report.words, report.explanation.predicting_attention, size, data)
                     target = plain_sentences(reference(studies[study.id], 'findings'))
-                    grounded[study.id] = {'example_id': study.id, 'prediction': sentences, 'target': target}
+                    grounded[study.id] = {'example_id': study.id, 'prediction': predicted, 'target': target}
                     write_json(radfact, list(grounded.values()))
                 write_json(output, studies)
     failed = sum(PREDICTION not in study for study in studies.values())
@@ -129,15 +130,12 @@ def grounded_sentences(
       attention: where the model looked when it predicted each word.
       size: width and height of the first film. data: the configuration's, which tells what of the film was seen.
     """
-    sentences, start = [], 0
-    for end, word in enumerate([*words, '.']):
-        if word == '.':
-            if end > start:
-                box = brightest_region(attention[start:end, 0].mean(0))
-                boxes = None if box is None else [on_film(box, size, data)]
-                sentences.append({'text': ' '.join(words[start:end]) + '.', 'boxes': boxes})
-            start = end + 1
-    return sentences
+    grounded = []
+    for start, end in sentences(words):
+        box = brightest_region(attention[start:end, 0].mean(0))
+        boxes = None if box is None else [on_film(box, size, data)]
+        grounded.append({'text': ' '.join(words[start:end]) + '.', 'boxes': boxes})
+    return grounded
 
 
 def brightest_region(values: Float[np.ndarray, 'height width']) -> tuple[float, float, float, float] | None:

@@ -70,7 +70,7 @@ def resampling_weights(studies: int, resamples: int = RESAMPLES, seed: int = 0) 
 
 def bootstrap_interval(statistics: StudyStatistics, weights: Int[np.ndarray, 'resamples B']) -> Interval:
     """The 95% percentile interval of one score over studies."""
-    return _percentiles(statistics.resampled(weights))
+    return percentile_interval(statistics.resampled(weights))
 
 
 def paired_bootstrap(
@@ -84,7 +84,7 @@ def paired_bootstrap(
     # Count and total are one higher, since the observed set is itself a possible resample.
     tails = [(np.sum(differences <= 0) + 1), (np.sum(differences >= 0) + 1)]
     p_value = min(1.0, 2 * min(tails) / (len(differences) + 1))
-    return PairedDifference(system.value() - baseline.value(), *_percentiles(differences), float(p_value))
+    return PairedDifference(system.value() - baseline.value(), *percentile_interval(differences), float(p_value))
 
 
 def paired_permutation(system: StudyStatistics, baseline: StudyStatistics, permutations: int, seed: int = 0) -> float:
@@ -117,7 +117,8 @@ def safe_ratio(numerator: Float[np.ndarray, '...'], denominator: Float[np.ndarra
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
 
 
-def _percentiles(resampled: Float[np.ndarray, ' resamples']) -> Interval:
+def percentile_interval(resampled: Float[np.ndarray, ' resamples']) -> Interval:
+    """The 95% interval of resampled values."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(float(low), float(high))

@@ -3,7 +3,7 @@
 They are PNG files, or pictures in a notebook. I views, Y observations, L words of the report.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +177,16 @@ def distinct_positions(words: Sequence[str], positions: Iterable[int]) -> list[i
         if words[position] != UNKNOWN and not is_punctuation(words[position]):
             first.setdefault(words[position], position)
     return list(first.values())
+
+
+def sentences(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yields the positions of each sentence's first word and of the full stop, or the end, after its last."""
+    start = 0
+    for position, word in enumerate([*words, '.']):
+        if word == '.':
+            if position > start:
+                yield start, position
+            start = position + 1
 
 
 def text_pieces(words: Sequence[str], marked: Collection[int] = ()) -> list[tuple[str, bool]]:

@@ -50,22 +50,19 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
         )
     config, vocabulary = configuration.as_data(experiment.config), experiment.tokenizer.to_json()
     if (workdir / CONFIG).exists():
-        if changed := configuration.differences(configuration.completed(read_json(workdir / CONFIG)), config):
-            lines = '\n  '.join(changed)
-            raise ValueError(
-                f'{workdir} was made by another configuration:\n  {lines}\nUse another --workdir, or the old values.'
-            )
+        recorded = configuration.completed(read_json(workdir / CONFIG))
+        what, remedy = f'{workdir} was made by another configuration', 'Use another --workdir, or the old values.'
+        configuration.refuse_changes(recorded, config, what, remedy)
     if (workdir / VOCABULARY).exists() and read_text(workdir / VOCABULARY) != vocabulary:
         raise ValueError(
             f"{workdir} was made with another vocabulary: the train split's reports have changed since, or "
             f'{VOCABULARY} is damaged (then remove it: checkpoints hold the words). Use another --workdir.'
         )
     origin = {'data': content, **numerics()}
-    if (workdir / ORIGIN).exists() and (changed := configuration.differences(read_json(workdir / ORIGIN), origin)):
-        raise ValueError(
-            f'{workdir} was made of other films, reports or labels (data), or under other settings of the environment:'
-            '\n  ' + '\n  '.join(changed) + '\nUse another --workdir, or bring the old ones back.'
-        )
+    if (workdir / ORIGIN).exists():
+        what = 'made from other films, reports or labels (data), or under other settings of the environment'
+        remedy = 'Use another --workdir, or bring the old ones back.'
+        configuration.refuse_changes(read_json(workdir / ORIGIN), origin, f'{workdir} was {what}', remedy)
     if jax.process_index() == 0:
         write_json(workdir / ORIGIN, origin)
         write_text(workdir / VOCABULARY, vocabulary)
@@ -119,9 +116,9 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newes
 
     def restore(step: int) -> TrainedRun:
         run = checkpoints.read_run(step)
-        if recorded.exists() and (changed := configuration.differences(read_json(recorded), run['config'])):
-            lines = '\n  '.join(changed).replace(' now', ' in the checkpoint')
-            raise ValueError(f'{recorded} was edited or damaged since the run was trained:\n  {lines}\nUndo it.')
+        if recorded.exists():
+            what = f'{recorded} was edited or damaged since the run was trained'
+            configuration.refuse_changes(read_json(recorded), run['config'], what, 'Undo it.', now='in the checkpoint')
         experiment = Experiment.from_run(config or configuration.from_data(run['config']), run)
         template = sharding.on_devices(experiment.state_shapes(), sharding.make_mesh())
         return TrainedRun(experiment, checkpoints.restore_state(template, step).variables, step)

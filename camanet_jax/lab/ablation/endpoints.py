@@ -7,7 +7,7 @@ import numpy as np
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import printed_name
 from camanet_jax.lab.ablation.tables import HERE, Row, Table, Value, finish, mean_gain, mean_value
-from camanet_jax.metrics.bootstrap import CONFIDENCE, Interval, resampling_weights
+from camanet_jax.metrics.bootstrap import percentile_interval, resampling_weights
 
 # Group and name of `metrics.scorer.SetScores.statistics`: three numbers and no more, so that none is picked afterwards.
 ENDPOINTS = (('clinical', 'findings_macro_F1'), ('cut', 'CIDEr'), ('cut', 'BLEU_4'))
@@ -58,6 +58,5 @@ def difference(pairs: Sequence[tuple[RunResult, RunResult]], file: str, group: s
     studies = resampling_weights(len(scores[0][0].summands))
     seeds = resampling_weights(len(pairs), seed=1) / len(pairs)  # [resamples, seeds]
     resampled = np.stack([after.resampled(studies) - before.resampled(studies) for after, before in scores], 1)
-    low, high = np.quantile((resampled * seeds).sum(1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     gains = mean_gain([after.value() - before.value() for after, before in scores])
-    return gains._replace(interval=Interval(float(low), float(high)))
+    return gains._replace(interval=percentile_interval((resampled * seeds).sum(1)))

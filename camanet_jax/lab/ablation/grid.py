@@ -121,11 +121,8 @@ def is_finished(workdir: Path, config: ConfigDict) -> bool:
     if not (workdir / 'scores.json').exists():
         return False
     recorded = configuration.completed(read_json(workdir / 'config.json'))
-    if changed := configuration.differences(recorded, configuration.as_data(config)):
-        lines = '\n  '.join(changed)
-        raise ValueError(
-            f'{workdir} was made by another configuration:\n  {lines}\nUse another --output, or the old values.'
-        )
+    what, remedy = f'{workdir} was made by another configuration', 'Use another --output, or the old values.'
+    configuration.refuse_changes(recorded, configuration.as_data(config), what, remedy)
     return True
 
 

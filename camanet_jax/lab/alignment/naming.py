@@ -2,14 +2,13 @@
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from camanet_jax.labeling.label_files import POSITIVE, UNCERTAIN
 from camanet_jax.labeling.phrase_rules import MENTIONS
 from camanet_jax.labeling.rule_labeler import label_report
-from camanet_jax.reporting.figures import FUNCTION_WORDS
+from camanet_jax.reporting.figures import FUNCTION_WORDS, sentences
 
-SENTENCE_END = '.'
 _labels = functools.lru_cache(maxsize=4096)(label_report)  # of a sentence
 
 
@@ -20,24 +19,15 @@ def naming_positions(words: Sequence[str], observation: str) -> list[int]:
     function words. Sentences that deny it do not count: their words are about its absence.
     """
     positions = []
-    for start, sentence in _sentences(words):
+    for start, end in sentences(words):
+        sentence = words[start:end]
         text = ' '.join(sentence)
         if _labels(text)[observation] in (POSITIVE, UNCERTAIN):
             positions += [start + position for position in _covered(sentence, text, observation)]
     return [position for position in positions if words[position] not in FUNCTION_WORDS]
 
 
-def _sentences(words: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yields each sentence with the position of its first word."""
-    start = 0
-    for position, word in enumerate([*words, SENTENCE_END]):
-        if word == SENTENCE_END:
-            if position > start:
-                yield start, list(words[start:position])
-            start = position + 1
-
-
-def _covered(sentence: list[str], text: str, observation: str) -> list[int]:
+def _covered(sentence: Sequence[str], text: str, observation: str) -> list[int]:
     """Positions in the sentence of the words that a phrase for the observation touches."""
     spans = [match.span() for phrase in MENTIONS.get(observation, ()) for match in re.finditer(phrase, text)]
     words = re.finditer(r'\S+', text)
