@@ -1,4 +1,4 @@
-"""The output folder of `--mode=generate`: appended, gone on with, and free of what identifies a patient."""
+"""The output folder of `--mode=generate`: appended, resumed, and free of what identifies a patient."""
 
 import json
 
@@ -7,13 +7,14 @@ import pytest
 from dicom_files import FILM_UID, STUDY_UID, dicom_bytes
 from films import film
 
+from camanet_jax.configuration import completed
 from camanet_jax.explain import Explanation
 from camanet_jax.generate import output_folder
 from camanet_jax.generate.output_folder import Naming, ReportFiles
 from camanet_jax.generate.reporter import Alternative, GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy
 
-MADE_BY = {'seed': 0, 'data_dir': '/here', 'checkpoint': {'step': 6, 'weights': '0000abcd'}}
+MADE_BY = completed({'seed': 0, 'data_dir': '/here', 'checkpoint': {'step': 6, 'weights': '0000abcd'}})
 
 
 @pytest.fixture
