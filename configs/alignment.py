@@ -9,7 +9,7 @@ from camanet_jax.configuration import recipe
 
 
 def get_config():
-    """IU X-Ray's recipe, aligned otherwise."""
+    """IU X-Ray's recipe, aligned by other losses."""
     config = recipe('iu_xray')
     config.loss.vtac_weight = 0.0  # its word selection stays
     config.loss.extra = ('camanet_jax.extra.alignment:mass', 'camanet_jax.extra.alignment:ClassWords')

@@ -40,18 +40,18 @@ def get_config() -> ConfigDict:
     config.cache_dir = ''  # where prepared data go; '' is `data_dir`/tfds
     config.data = data = Config()
     data.name = 'study_folder'
-    # Of the builder: leave out studies whose films are missing; do without labels.json (for the Base system).
+    # For the builder: leave out studies whose films are missing; require labels.json (Base does without).
     data.options = ConfigDict(dict(only_existing_images=False, labels_required=True))
     # The target: 'findings', 'impression' or 'both' of an archive's report; '' is the report of annotation.json.
     data.section = ''
     data.views = 1
     data.extra_views = 'error'  # or 'first': keep the first `views` images of a study with more
-    data.fewer_views = 'error'  # or 'mask': studies may have fewer; the network leaves out the places of those missing
+    data.fewer_views = 'error'  # or 'mask': studies may have fewer; tokens of missing films are masked
     data.tokenizer = 'camanet_jax.data.tokenizer:Tokenizer'  # word by word, or yours
     data.cleaner = 'mimic_cxr'
     data.threshold = 10  # occurrences in train that make a word
     data.max_seq_length = 100  # ids, BOS counted
-    data.extras = ()  # functions of yours, 'file.py:name', of a record's other fields: inputs of the network
+    data.extras = ()  # functions of yours, 'file.py:name', that make network inputs from other fields of a record
     data.image_size = 224
     data.resize_size = 256
     data.train_augment = by_variant(str)
@@ -63,7 +63,7 @@ def get_config() -> ConfigDict:
 
     config.model = model = Config()
     model.network = 'camanet_jax.models:Camanet'  # or another: docs/extend.md
-    model.network_options = ConfigDict()  # attributes that another network has of its own
+    model.network_options = ConfigDict()  # attributes that only another network has
     model.width = 512
     model.feed_forward = 512
     model.heads = 8
@@ -102,7 +102,7 @@ def get_config() -> ConfigDict:
     loss.extra = ()  # your own losses, 'file.py:name', and their weights
     loss.extra_weights = ()
     loss.report_weight = 1.0
-    loss.batch_maker = ''  # a class of yours that may change each training batch by the weights of the moment
+    loss.batch_maker = ''  # a class of yours that may change each training batch, using the current weights
     loss.topk = 0.3  # k
     loss.tdm_count = by_variant(str)
     loss.report_mean = by_variant(str)

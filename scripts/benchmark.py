@@ -8,7 +8,7 @@
     python scripts/benchmark.py start   --config=configs/demo.py
     python scripts/benchmark.py scaling --config=configs/mimic.py --dtype=bfloat16 --batch_size=256
 
-Only `input` and `start` read a data set; the others make studies of the configured shapes. `scaling` predicts and
+Only `input` and `start` read a data set; the others generate studies of the configured shapes. `scaling` predicts and
 measures nothing (docs/scaling.md).
 """
 
@@ -54,7 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=(),
         help='input: numbers of loading processes (default: 0 and powers of two up to the cores)',
     )
-    parser.add_argument('--step_seconds', type=float, help='input: time of the training step that is to be fed')
+    parser.add_argument('--step_seconds', type=float, help='input: time of a training step on the device to feed')
     parser.add_argument('--hardware', type=Path, metavar='FILE', help='scaling: devices of your own, a JSON list')
     parser.add_argument(
         '--films_per_core',

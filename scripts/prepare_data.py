@@ -29,9 +29,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     mimic = _add_kind(commands, 'mimic_cxr', 'MIMIC-CXR-JPG 2.x and the reports of MIMIC-CXR', store='256')
     folder = _add_kind(commands, 'folder', 'own data: annotation.json or a CSV', store='original')
     for each in (iu_xray, mimic):
-        each.add_argument('--annotation', type=Path, metavar='FILE', help="R2Gen's annotation.json, whose choices rule")
         each.add_argument(
-            '--section', choices=SECTIONS, default=SECTIONS[0], help='what reports are written (default: %(default)s)'
+            '--annotation', type=Path, metavar='FILE', help="R2Gen's annotation.json, whose choices count"
+        )
+        each.add_argument(
+            '--section', choices=SECTIONS, default=SECTIONS[0], help='what becomes the report (default: %(default)s)'
         )
         each.add_argument('--only_existing_images', action='store_true', help='leave out studies without their films')
     iu_xray.add_argument('--labels', metavar='FILE|rules', help="labels.json or CSV, or 'rules': the built-in labeler")
