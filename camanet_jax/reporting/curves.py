@@ -106,8 +106,8 @@ def html_figure(title: str, draw: Callable[[Axes], None]) -> str:
     svg = file.getvalue()
     svg = re.sub(r'<metadata>.*?</metadata>|(?<=<g) id="[^"]*"', '', svg[svg.index('<svg') :], flags=re.S)
     svg = re.sub('|'.join(THEMED), lambda colour: f'var(--{THEMED[colour[0]]})', svg)
-    named = [line for line in axes.lines if not line.get_label().startswith('_')]
-    last = ', '.join(f'{line.get_label()} {line.get_ydata()[-1]:.4g}' for line in named)
+    lines = {line.get_label(): line.get_ydata()[np.isfinite(line.get_ydata())] for line in axes.lines}
+    last = ', '.join(f'{name} {y[-1]:.4g}' for name, y in lines.items() if name[0] != '_' and len(y))
     return f'<figure class="curve" role="img" aria-label="{escape(f"{title}. Last: {last}.")}">{svg}</figure>'
 
 
@@ -125,7 +125,7 @@ def draw_loss(axes: Axes, name: str, train: Rows, val: Rows) -> None:
 def draw_steps(axes: Axes, names: Sequence[str], train: Rows) -> None:
     """Draws metrics of train steps."""
     for name, colour in zip(names, COLOURS, strict=False):
-        draw_line(axes, *series(train, name, 'step'), color=colour, linewidth=1.2, label=name)
+        draw_line(axes, *series(train, name, 'step'), color=colour, linewidth=1.2, label=as_label(name))
     axes.set_xlabel('step')
 
 
@@ -139,12 +139,17 @@ def draw_line(axes: Axes, steps: np.ndarray, values: np.ndarray, **style: Any) -
 def draw_epochs(axes: Axes, names: Sequence[str], val: Rows) -> None:
     """Draws scores of the val split, and a dashed line at the selected epoch."""
     for name, colour in zip(names, COLOURS, strict=False):
-        axes.plot(*series(val, name, 'epoch'), color=colour, label=name.replace('_', '-'), marker='o', markersize=3.5)
+        axes.plot(*series(val, name, 'epoch'), color=colour, label=as_label(name), marker='o', markersize=3.5)
     selected = selected_epoch(val)
     axes.set_xlabel('epoch' if selected is None else f'epoch (dashed: selected, {selected})')
     if selected is not None:
         axes.axvline(selected, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
     axes.margins(y=0.1)
+
+
+def as_label(name: str) -> str:
+    """A metric's name for readers: BLEU-4 for BLEU_4, lr decoder for lr_decoder."""
+    return name.removeprefix('time/').replace('_', '-' if name.isupper() else ' ')
 
 
 def selected_epoch(val: Rows) -> int | None:

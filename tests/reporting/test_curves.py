@@ -59,6 +59,7 @@ def test_an_empty_log_is_an_error(tmp_path):
 def page():
     """The curves of three steps and two epochs as HTML."""
     rows = [train_row(1), train_row(2), val_row(2, 1, 0.2), train_row(3, 2), val_row(3, 2, 0.3)]
+    rows.append(val_row(4, 3, float('nan')))
     return ElementTree.fromstring(f'<div>{curves_html(rows)}</div>')
 
 
@@ -68,6 +69,7 @@ def test_every_logged_metric_has_a_panel_in_the_page_and_no_other(page):
         *('BLEU', 'METEOR and ROUGE-L', 'CIDEr', 'Selection score', 'Distinct reports'),
     ]
     assert page[0].get('aria-label') == 'Total loss. Last: train 3.'
+    assert page[8].get('aria-label') == 'Selection score. Last: selection score 0.3.'
     assert 'epoch (dashed: selected, 2)' in ''.join(page.itertext())
     assert curves_html([]) == ''
 
