@@ -14,11 +14,14 @@ import numpy as np
 from camanet_jax.metrics.bootstrap import bootstrap_interval, holm, paired_bootstrap, paired_permutation
 from camanet_jax.metrics.nlg import NlgScores
 from camanet_jax.metrics.scorer import Scorer, SetScores
+from camanet_jax.reporting.score_tables import table as html_table
 from camanet_jax.reporting.tables import latex_table, markdown_table, text_table
+from camanet_jax.reporting.web_page import escape, fill_template, json_text, rounded
 from camanet_jax.run.files import as_csv, write_text
 from camanet_jax.scoring.studies import Studies
 
 CLINICAL = ('micro_F1', 'findings_macro_F1')  # of the default text and policy: 14 observations, and 13
+Table = tuple[list[str], list[list[str]]]  # header, rows
 SUFFIXES = ('.txt', '.md', '.tex', '.csv', '.html')
 
 
@@ -82,7 +85,7 @@ def _language(scores: SetScores) -> NlgScores:
     return language
 
 
-def board_rows(board: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def board_rows(board: Mapping[str, Any]) -> Table:
     """Header and a row per system."""
     names = list(dict.fromkeys(name for row in board['systems'].values() for name in row['scores']))
     rows = [
@@ -97,7 +100,7 @@ def board_rows(board: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ['system', *names, 'distinct', 'copied from train'], rows
 
 
-def test_rows(board: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def test_rows(board: Mapping[str, Any]) -> Table:
     """Header and a row per test."""
     first = next(iter(board['systems']))
     rows = [
@@ -136,26 +139,42 @@ def board_text(board: Mapping[str, Any], form: str = '.md') -> str:
     return '\n\n'.join(parts)
 
 
-def _lines(table: tuple[list[str], list[list[str]]]) -> list[list[str]]:
+def _lines(table: Table) -> list[list[str]]:
     return [table[0], *table[1]]
 
 
-def write_board(
-    path: Path,
-    board: Mapping[str, Any],
-    systems: Mapping[str, System],
-    studies: Studies,
-    scorer: Scorer,
-    protocol: str,
-) -> None:
-    """The board in the form that the file's name asks for; a page shows the reports of a study side by side."""
-    if path.suffix == '.html':
-        from camanet_jax.reporting.board_page import board_page  # it needs a plotting package, and the tables do not
+def board_page(
+    board: Mapping[str, Any], systems: Mapping[str, System], studies: Studies, scorer: Scorer, protocol: str
+) -> str:
+    """An offline page as HTML: both tables, and the reports of all systems side by side, study by study."""
+    tables = board_rows(board), test_rows(board)
+    captions = 'Systems', f'Each system {tables[1][0][0]}'
+    systems_table, tests = (
+        html_table(caption, header[1:], [(row[0], list(map(escape, row[1:]))) for row in rows])
+        for caption, (header, rows) in zip(captions, tables, strict=True)
+    )
+    data = {
+        'ids': studies.ids,
+        'references': scorer.compared(protocol, studies.whole_references, recase=False),
+        'systems': [
+            {
+                'name': name,
+                'reports': scorer.compared(protocol, system.reports),
+                'scores': {score: rounded(values) for score, values in _language(system.scores).per_study.items()},
+            }
+            for name, system in systems.items()
+        ],
+    }
+    count = str(len(studies.ids))
+    return fill_template('board.html', board=systems_table, tests=tests, count=count, data=json_text(data))
 
-        tables = [board_rows(board), test_rows(board)]
-        per_study = {name: _language(system.scores).per_study for name, system in systems.items()}
-        reports = {name: scorer.compared(protocol, system.reports) for name, system in systems.items()}
-        references = scorer.compared(protocol, studies.whole_references, recase=False)
-        write_text(path, board_page(tables, studies.ids, references, reports, per_study))
+
+def write_board(
+    path: Path, board: Mapping[str, Any], systems: Mapping[str, System], studies: Studies, scorer: Scorer, protocol: str
+) -> None:
+    """Writes the board in the form that the file's name asks for."""
+    if path.suffix == '.html':
+        text = board_page(board, systems, studies, scorer, protocol)
     else:
-        write_text(path, board_text(board, path.suffix) + '\n' * (path.suffix != '.csv'))
+        text = board_text(board, path.suffix) + '\n' * (path.suffix != '.csv')
+    write_text(path, text)
