@@ -74,8 +74,11 @@ class UnknownField(KeyError):
 class Config(ConfigDict):
     """A `ConfigDict`, whole or a section, whose error for an unknown field lists the existing ones."""
 
+    def __setitem__(self, key, value):
+        super().__setitem__(key, Config(value) if type(value) is ConfigDict else value)  # sections of a section, too
+
     def _generate_did_you_mean_message(self, request, message=''):  # called for every field that is not there
-        raise UnknownField(f'the configuration has no field {request!r} here; there are {", ".join(self)}.')
+        raise UnknownField(f'the configuration has no field {request!r} here; there are {", ".join(self) or "none"}.')
 
 
 def fill_variant(config: ConfigDict) -> ConfigDict:
@@ -144,9 +147,7 @@ def from_data(data: dict[str, Any]) -> ConfigDict:
             return {key: revive(item) for key, item in value.items()}
         return tuple(revive(item) for item in value) if isinstance(value, list) else value
 
-    return Config(
-        {key: Config(value) if isinstance(value, dict) else value for key, value in revive(completed(data)).items()}
-    ).lock()
+    return Config(revive(completed(data))).lock()
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:

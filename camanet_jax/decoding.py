@@ -162,8 +162,12 @@ def sample(
     """Draws `beam_size` reports per study, word by word; scores are the model's own log-probabilities.
 
     `top_k=0` and `top_p=1` keep the whole distribution. A study's words do not depend on how devices share the batch.
+
+    Args:
+      step: reads one token per beam. cache: its start, for `beam_size` beams per study.
+      key: one, of which a study's is made by its index in the global batch; or [B], one a study.
     """
-    keys = sharding.study_keys(key, batch)
+    keys = key if key.ndim else sharding.study_keys(key, batch)
 
     def body(carry):
         position, reports, alive, cache = carry

@@ -69,7 +69,8 @@ def evaluate_step(
 def own_results(batch, variables, key, width, *, model: Camanet, decoding_options, table):
     """Results by study of this device's share of a batch, and the losses' sums over all devices."""
     encoding = model.apply(variables, batch['images'], **batch.get('extras', {}), method='encode')
-    reports = decoding.decode_reports(variables, encoding, key, model=model, **decoding_options)
+    keys = sharding.keys_of(key, batch['index'])
+    reports = decoding.decode_reports(variables, encoding, keys, model=model, **decoding_options)
     output = model.apply(variables, encoding, batch['tokens'][:, :-1], width, method='decode')
     results = {
         'tokens': reports.tokens[:, 0],
@@ -104,15 +105,16 @@ class Evaluator:
         key = jax.random.key(self.experiment.config.seed)
         parts, rows, loaded = [], [], iter(batches)
         # The host makes words and asks METEOR about one batch while the devices work on the next.
-        with ThreadPoolExecutor(1) as host, contextlib.closing(loaded):
-            running = (
-                self.step_function(variables, sharding.put_batch(batch, self.mesh), jax.random.fold_in(key, i))
-                for i, batch in enumerate(loaded)
-            )
-            for part in tracked(one_ahead(running), description, len(batches)):
-                parts.append(part)
-                rows.append(host.submit(self.rows, part, source))
-        return self.collect(parts, [row for batch in rows for row in batch.result()], source)
+        host = ThreadPoolExecutor(1)
+        try:
+            with contextlib.closing(loaded):
+                running = (self.step_function(variables, sharding.put_batch(batch, self.mesh), key) for batch in loaded)
+                for part in tracked(one_ahead(running), description, len(batches)):
+                    parts.append(part)
+                    rows.append(host.submit(self.rows, part, source))
+            return self.collect(parts, [row for batch in rows for row in batch.result()], source)
+        finally:
+            host.shutdown(cancel_futures=True)  # a run that is stopped waits for one batch's words alone
 
     def collect(self, parts: list[dict[str, Any]], rows: list[dict[str, Any]], source: Source) -> SplitResult:
         """Puts the batches' results into the split's order, without padding rows."""

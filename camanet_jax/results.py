@@ -13,13 +13,13 @@ from camanet_jax.data.schema import SPLITS
 from camanet_jax.data.sources import Source
 from camanet_jax.evaluate import Evaluator, SplitResult
 from camanet_jax.experiment import Experiment, open_splits
-from camanet_jax.metrics import constant_baseline, scores
+from camanet_jax.metrics import constant_baseline, nlg, scores
 from camanet_jax.metrics.scores import in_order
 from camanet_jax.reporting import curves, run_report
 from camanet_jax.reporting.tables import text_table
 from camanet_jax.run.files import write_json
 from camanet_jax.run.provenance import caption, code_version, in_rows, numerics, package_versions, run_provenance
-from camanet_jax.run.workdir import open_trained
+from camanet_jax.run.workdir import only_writer, open_trained
 
 LOG = logging.getLogger(__name__)
 LONGEST_WAIT_MS = 24 * 3600 * 1000  # for process 0, which writes all files
@@ -30,11 +30,22 @@ def evaluate_workdir(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     sharding.log_devices()
     sharding.check_batch_size('evaluation.batch_size', config.evaluation.batch_size)
     trained = open_trained(workdir, config)
+    nlg.find_meteor()  # here, since Ctrl+C does not end a wait for Java in another thread
     return write_results(workdir, Evaluator(trained.experiment, sharding.make_mesh()), trained.variables, trained.step)
 
 
 def write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any], step: int) -> dict[str, Any]:
-    """Evaluates val and test, writes every file and logs its name; returns the contents of scores.json."""
+    """Evaluates val and test, writes every file and logs its name; returns the contents of scores.json.
+
+    Raises:
+      ValueError: another process does.
+      OSError: the folder cannot be written.
+    """
+    with only_writer(workdir / 'predictions', 'evaluating'):
+        return _write_results(workdir, evaluator, variables, step)
+
+
+def _write_results(workdir: Path, evaluator: Evaluator, variables: dict[str, Any], step: int) -> dict[str, Any]:
     config = evaluator.experiment.config
     sources = dict(zip(SPLITS, open_splits(config), strict=True))
     constant = constant_report(evaluator, sources) if config.evaluation.constant_baseline else None

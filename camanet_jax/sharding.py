@@ -130,7 +130,12 @@ def study_numbers(studies: int) -> jax.Array:
 
 def study_keys(key: jax.Array, studies: int) -> jax.Array:
     """A key for each of this device's studies, by its index in the global batch."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, study_numbers(studies))
+    return keys_of(key, study_numbers(studies))
+
+
+def keys_of(key: jax.Array, numbers: jax.Array) -> jax.Array:
+    """A key for each number."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
 
 
 def check_batch_size(name: str, size: int, parts: int = 1) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from PIL import Image
 from tiny import TEST, VAL
 
 from camanet_jax import evaluate, results, sharding
+from camanet_jax.configuration import recipe
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.metrics.protocol import CLEANED
+from camanet_jax.run.files import sole_writer
 from camanet_jax.run.provenance import run_in_words
 from camanet_jax.run.workdir import open_trained
 from camanet_jax.scoring.report_rows import read_rows
@@ -174,6 +178,44 @@ def test_the_next_batch_is_started_before_one_is_fetched():
 
     seen = [(result, len(started)) for result in evaluate.one_ahead(results())]
     assert seen == [(0, 2), (1, 3), (2, 3)]
+
+
+def test_an_evaluation_that_is_stopped_does_not_wait_for_all_its_words(monkeypatch):
+    made = []
+
+    class NoBatches(list):
+        def __iter__(self):
+            yield from ()
+
+    def make_rows(part, source):
+        made.append(part)
+        time.sleep(0.2)
+
+    def stopped(*_):
+        yield from range(4)
+        raise KeyboardInterrupt
+
+    evaluator = evaluate.Evaluator.__new__(evaluate.Evaluator)
+    evaluator.experiment = SimpleNamespace(eval_batches=lambda source: NoBatches(), config=SimpleNamespace(seed=0))
+    monkeypatch.setattr(evaluator, 'rows', make_rows, raising=False)
+    monkeypatch.setattr(evaluate, 'tracked', stopped)
+    with pytest.raises(KeyboardInterrupt):
+        evaluator.run(None, None, '')
+    assert made == [0]
+
+
+def test_a_second_evaluation_of_a_workdir_is_refused_while_one_runs(tmp_path):
+    with sole_writer(tmp_path / 'predictions', 'evaluating'):
+        with pytest.raises(ValueError, match='another process is evaluating there'):
+            results.write_results(tmp_path, None, None, 0)
+
+
+def test_java_is_started_before_the_evaluation(monkeypatch, tmp_path):
+    calls, opened = [], SimpleNamespace(experiment=None, variables=None, step=0)
+    for name in ('open_trained', 'nlg.find_meteor', 'Evaluator', 'write_results'):
+        monkeypatch.setattr(f'camanet_jax.results.{name}', lambda *_, name=name: calls.append(name) or opened)
+    results.evaluate_workdir(recipe('demo'), tmp_path)
+    assert calls == ['open_trained', 'nlg.find_meteor', 'Evaluator', 'write_results']
 
 
 def test_in_the_control_nobody_keeps_the_own_report():

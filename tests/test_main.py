@@ -108,6 +108,7 @@ def test_faulty_data_are_named(folder, tmp_path, compile_cache, damage, words):
     [
         (['--config.model.widht=64'], 'widht', ['width', 'vdm_norm', 'tdm_selection']),
         (['--config.modle.width=64'], 'modle', ['model', 'batch_size', 'variant']),
+        (['--config.data.options.train_studys=4'], 'train_studys', ['train_studies', 'test_studies']),
     ],
 )
 def test_an_unknown_field_on_the_command_line_lists_those_there_are(tmp_path, arguments, unknown, known):

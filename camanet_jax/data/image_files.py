@@ -4,6 +4,7 @@ Training and `--mode=generate` both read films here: PNG, JPEG, TIFF and the oth
 """
 
 import contextlib
+import errno
 import io
 import math
 import threading
@@ -60,6 +61,7 @@ def read_grey(path: Path, name: str) -> Image.Image:
         with path.open('rb') as file:
             return _decode(file, name)
     except OSError as error:
+        _raise_shortage(error)
         raise DamagedImageError(f'image {name} cannot be read: {error.strerror or error}') from error
 
 
@@ -87,7 +89,14 @@ def _decode(file: BinaryIO, name: str) -> Image.Image:
         raise DamagedImageError(f'image {name} cannot be decoded: {_why_unknown(file)}') from error
     # Decoders that read nonsense as numbers raise anything: IndexError, KeyError, struct.error, ...
     except Exception as error:
+        _raise_shortage(error)
         raise DamagedImageError(f'image {name} cannot be decoded: {error or type(error).__name__}') from error
+
+
+def _raise_shortage(error: Exception) -> None:
+    """Raises what is the machine's fault: too many open files or processes, no memory to start one."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        raise error
 
 
 def _decode_named_dicom(file: BinaryIO, name: str) -> Image.Image:

@@ -82,12 +82,15 @@ class BatchIterator(Iterator[Batch]):
                 fetched.put((None, error))
 
         threading.Thread(target=fetch, args=(self._running,), daemon=True).start()
-        stop_by = float('inf')
+        say_by, stop_by = time.monotonic() + workers.SECONDS_UNTIL_SAID, float('inf')
         while True:
             try:
                 batch, error = fetched.get(timeout=_SECONDS_BETWEEN_LOOKS)
                 break
             except queue.Empty:
+                if time.monotonic() > say_by:
+                    LOG.warning(workers.STALLED, 'batch', workers.SECONDS_UNTIL_SAID)
+                    say_by = float('inf')
                 stop_by = min(stop_by, time.monotonic() + _SECONDS_OF_GRACE) if self.stopping() else float('inf')
                 self._check_workers(time.monotonic() > stop_by)
         if isinstance(error, RuntimeError) and 'Worker process was terminated' in str(error):

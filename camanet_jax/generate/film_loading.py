@@ -1,8 +1,9 @@
 """Studies loaded by threads ahead of the device, a few at a time."""
 
 import collections
+import logging
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
 
@@ -14,12 +15,14 @@ from PIL import Image
 from camanet_jax.data.image_files import not_blank, read_grey
 from camanet_jax.data.transforms import eval_image
 from camanet_jax.generate.study_list import ListedStudy
-from camanet_jax.run.workers import usable_cores
+from camanet_jax.run import workers
 
 Films = UInt8[np.ndarray, 'I height width']
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 Loaded = tuple[Item, Result | ValueError]
+
+LOG = logging.getLogger(__name__)
 
 MISSING_VIEW = ('repeat', 'refuse')
 
@@ -57,7 +60,7 @@ def load_ahead(load: Callable[[Item], Result], items: Iterable[Item], ahead: int
     At most `ahead` results are held; threads prepare them while the caller works on earlier ones.
     """
     running: collections.deque[tuple[Item, Future]] = collections.deque()
-    with ThreadPoolExecutor(max(1, min(ahead, usable_cores()))) as pool:
+    with ThreadPoolExecutor(max(1, min(ahead, workers.usable_cores()))) as pool:
         try:
             for item in items:
                 running.append((item, pool.submit(load, item)))
@@ -70,6 +73,8 @@ def load_ahead(load: Callable[[Item], Result], items: Iterable[Item], ahead: int
 
 
 def _result(item: Item, future: Future) -> Loaded:
+    if wait([future], workers.SECONDS_UNTIL_SAID).not_done:
+        LOG.warning(workers.STALLED, 'film', workers.SECONDS_UNTIL_SAID)
     try:
         return item, future.result()
     except ValueError as error:

@@ -6,6 +6,8 @@ L report words, N beams.
 
 import dataclasses
 import logging
+import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -24,7 +26,7 @@ from camanet_jax.generate.study_list import ListedStudy, list_studies
 from camanet_jax.models import CamanetOutput
 from camanet_jax.reporting import figures
 from camanet_jax.run.workdir import TrainedRun, fetch, open_trained
-from camanet_jax.sharding import by_study
+from camanet_jax.sharding import by_study, keys_of
 
 LOG = logging.getLogger(__name__)
 Paths = str | Path | Sequence[str | Path]
@@ -62,6 +64,11 @@ class GeneratedReport:
 def batch_shape(studies: int, most: int) -> int:
     """The smallest power of two that is at least `studies`, capped at `most`: few shapes of batches are compiled."""
     return min(most, 1 << max(studies - 1, 0).bit_length())
+
+
+def number_of(item: Any) -> np.uint32:
+    """A study's number for random draws: by its name, so that they are the same whatever else is in the list."""
+    return np.uint32(zlib.crc32(os.fsencode(str(getattr(item, 'id', item)))))
 
 
 class Reporter:
@@ -135,17 +142,19 @@ class Reporter:
         """Turns films into reports; each batch is sent to the device before the results of the last are processed."""
         size, started = batch_shape(count, self.config.evaluation.batch_size), None
         beam_size = self.config.search.beam_size if beam_size is None else beam_size
-        for number, batch in enumerate(in_batches(loaded, size)):
-            following = batch, self._start(batch, number, size, beam_size)
+        for batch in in_batches(loaded, size):
+            following = batch, self._start(batch, size, beam_size)
             if started:
                 yield from self._finish(*started)
             started = following
         if started:
             yield from self._finish(*started)
 
-    def _start(self, batch: list[Loaded], number: int, size: int, beam_size: int) -> Any:
+    def _start(self, batch: list[Loaded], size: int, beam_size: int) -> Any:
         """Starts the search for a batch, filled up to `size`, so that one compiled program serves all."""
-        inputs = [(films, self._extras(item)) for item, films in batch if not isinstance(films, ValueError)]
+        inputs = [
+            (films, self._extras(item), number_of(item)) for item, films in batch if not isinstance(films, ValueError)
+        ]
         if not inputs:
             return None
 
@@ -154,7 +163,7 @@ class Reporter:
             filled[: len(of_studies)] = of_studies
             return filled
 
-        key = jax.random.fold_in(jax.random.key(self.config.seed), number)
+        key = jax.random.key(self.config.seed)
         return self._search(beam_size)(jax.tree.map(fill, *inputs), self._variables, key)
 
     def _extras(self, item: Any) -> dict[str, np.ndarray]:
@@ -189,9 +198,10 @@ class Reporter:
         options = self._experiment.decoding_options(beam_size=beam_size, **whole)
 
         def search(inputs, variables, key):
-            films, extras = inputs
+            films, extras, numbers = inputs
             encoding = self._model.apply(variables, films, **extras, method='encode')
-            reports = decoding.decode_reports(variables, encoding, key, model=self._model, **options)
+            keys = keys_of(key, numbers)
+            reports = decoding.decode_reports(variables, encoding, keys, model=self._model, **options)
             read = as_read(reports.tokens[:, 0])
             return reports, by_study_alone(self._model.apply(variables, encoding, read, method='decode'))
 

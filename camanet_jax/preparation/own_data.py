@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from camanet_jax.data.image_files import DamagedImageError, open_grey
+from camanet_jax.data.image_files import DamagedImageError, read_grey
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, summarise
 from camanet_jax.labeling.label_files import VALUES, positives
 from camanet_jax.preparation.folder import Collected, count_splits
@@ -128,8 +128,8 @@ def _image_faults(rows: Sequence[Row], images_dir: Path, decode: bool) -> Proble
 
 def _decoding_fault(path: Path) -> str | None:
     try:
-        open_grey(path.read_bytes(), str(path))
-    except (DamagedImageError, OSError) as error:
+        read_grey(path, str(path))
+    except DamagedImageError as error:
         return str(error)
     return None
 

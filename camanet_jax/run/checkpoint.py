@@ -7,6 +7,7 @@ checkpoint that is not what was saved is refused. All processes save, and stop o
 
 import contextlib
 import dataclasses
+import errno
 import glob
 import json
 import logging
@@ -26,7 +27,8 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
-from camanet_jax.run.files import REMEDIES
+from camanet_jax.run.files import REMEDIES, refusal
+from camanet_jax.run.workers import ThreadsLeft
 
 LOG = logging.getLogger(__name__)
 
@@ -105,6 +107,10 @@ def _size(tree: Any) -> int:
 
 class DamagedCheckpoint(ValueError):
     """A checkpoint that cannot be read, or is not what was saved."""
+
+
+class NotSaved(ThreadsLeft):
+    """A checkpoint that could not be saved; Orbax's threads have more to say of it."""
 
 
 class Checkpoints:
@@ -197,12 +203,13 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            reason = next((known for known in map(os.strerror, REMEDIES) if known.lower() in str(error).lower()), None)
-            if reason is None and not isinstance(error, OSError):
+            number = refusal(error)
+            if number is None and not isinstance(error, OSError):
                 raise
-            raise ValueError(
-                f'{self.folder}: a checkpoint could not be saved ({reason or error}). Make room or give the right to '
-                'write there; the checkpoints before it are whole, and the same command resumes from them.'
+            reason = f'{os.strerror(number)}; {REMEDIES[number]}' if number else error
+            raise NotSaved(
+                f'{self.folder}: a checkpoint could not be saved: {reason}. Those before it are whole, and the same '
+                'command resumes from them.'
             ) from error
 
     def _read_run(self, step: int) -> tuple[dict[str, Any], dict[str, int]]:
@@ -219,6 +226,8 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # Orbax and what it builds on raise all kinds
+            if (number := refusal(error)) and number != errno.EIO:  # not the checkpoint's fault: it may be whole
+                raise OSError(number, os.strerror(number), str(self.folder / str(step))) from error
             reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             raise DamagedCheckpoint(
                 f'{self.folder / str(step)}: expected a whole checkpoint of this configuration; it is damaged, or of '

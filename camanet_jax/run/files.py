@@ -26,13 +26,18 @@ _SURROGATE = re.compile('[\ud800-\udfff]')
 
 REMEDIES = {  # of what the operating system refuses
     errno.ENOSPC: 'make room on the disk, or choose another folder',
+    errno.EFBIG: 'allow larger files (ulimit -f), or choose another disk',
     errno.EDQUOT: 'make room in your quota, or choose another folder',
     errno.EROFS: 'choose a folder that can be written (--workdir, --output, --config.cache_dir)',
     errno.EACCES: 'give yourself the right to it, or choose another folder',
     errno.EPERM: 'give yourself the right to it, or choose another folder',
+    errno.EISDIR: 'choose a name that no folder has',
+    errno.ENOTDIR: 'choose a folder that is not below a file',
     errno.EIO: 'look at the disk (dmesg)',
     errno.EMFILE: 'allow more open files (ulimit -n 4096)',
     errno.ENFILE: 'close other programs that hold many files open',
+    errno.ENOMEM: 'free memory: close other programs',
+    errno.EAGAIN: 'allow more processes (ulimit -u), or close other programs',
     errno.ENAMETOOLONG: 'choose a shorter name',
 }
 
@@ -53,15 +58,29 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.filename in (None, str(_temporary(path))):
+            error.filename = str(path)
         raise
+    except RuntimeError as error:  # of ArrayRecord
+        if number := refusal(error):
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+
+
+def refusal(error: Exception) -> int | None:
+    """The operating system's error number behind a library's error, which tells it in words only."""
+    return next((number for number in REMEDIES if os.strerror(number).lower() in str(error).lower()), None)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f'.{path.name}.tmp')
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to, renamed to `path` at the end: readers see the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.tmp')
+    temporary = _temporary(path)
     try:
         with naming(path):
             yield temporary
@@ -227,7 +246,7 @@ def read_csv(path: Path, text: str | None = None) -> tuple[list[str], Iterator[C
         begin = rows.line_num + 1
         try:
             for cells in rows:
-                if cells:
+                if any(cells) or len(cells) == 1:  # Excel leaves rows of commas behind a table
                     yield rows.line_num, cells
                 begin = rows.line_num + 1
         except csv.Error as error:

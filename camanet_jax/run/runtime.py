@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from camanet_jax.configuration import UnknownField
 from camanet_jax.run.files import os_error_in_words
 from camanet_jax.run.progress import quiet
-from camanet_jax.run.workers import WorkerDied
+from camanet_jax.run.workers import ThreadsLeft
 
 CACHE_FOLDER = '.jax_cache'
 PACKAGE = Path(__file__).parents[1]
@@ -103,9 +103,9 @@ def errors_for_people() -> Iterator[None]:
     """
     try:
         yield
-    except WorkerDied as error:
+    except ThreadsLeft as error:
         print(f'Error: {error}', file=sys.stderr, flush=True)
-        os._exit(1)  # an ordinary exit would wait for threads that wait for the worker
+        os._exit(1)  # an ordinary exit would wait for them
     except KeyboardInterrupt:
         print('Stopped.', file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

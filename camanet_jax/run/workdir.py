@@ -72,13 +72,13 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
 
 
 @contextlib.contextmanager
-def only_writer(workdir: Path) -> Iterator[None]:
-    """Keeps other runs from training in the folder; the lock is released when the process exits, however it exits.
+def only_writer(workdir: Path, doing: str = 'training') -> Iterator[None]:
+    """Keeps other runs from doing so in the folder; the lock is released when the process exits, however it exits.
 
     Raises:
-      ValueError: another process is training there.
+      ValueError: another process does.
     """
-    with sole_writer(workdir, 'training') if jax.process_index() == 0 else contextlib.nullcontext():
+    with sole_writer(workdir, doing) if jax.process_index() == 0 else contextlib.nullcontext():
         yield
 
 

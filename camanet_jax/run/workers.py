@@ -9,9 +9,15 @@ import threading
 import time
 
 _SECONDS_BETWEEN_LOOKS = 5.0
+SECONDS_UNTIL_SAID = 60.0  # that nothing comes from a helper
+STALLED = 'No %s for %.0f s: the file system may be stalled. Waiting; SIGTERM ends the run.'
 
 
-class WorkerDied(ValueError):
+class ThreadsLeft(ValueError):
+    """An error that leaves threads which never end, or complain when they do: the program must end at once."""
+
+
+class WorkerDied(ThreadsLeft):
     """A helper process was killed, or no longer answers; threads that wait for it never end."""
 
 

@@ -1,5 +1,6 @@
 """A codec that crashes, hangs or wants all memory costs its film, and the next one is decoded."""
 
+import errno
 import io
 
 import numpy as np
@@ -52,6 +53,16 @@ def test_what_a_codec_does_costs_its_film_alone(monkeypatch, program, says):
     end_decoders()
     np.testing.assert_array_equal(open_grey(compressed(values), 'film.dcm'), values)
     assert film_decoder._idle.qsize() == 1
+
+
+def test_too_many_open_files_are_not_the_films_fault(monkeypatch):
+    def refuse():
+        raise OSError(errno.EMFILE, 'Too many open files')
+
+    end_decoders()
+    monkeypatch.setattr(film_decoder, 'Pipe', refuse)
+    with pytest.raises(OSError, match='Too many open files'):
+        open_grey(compressed(np.zeros((40, 36), np.uint8)), 'film.dcm')
 
 
 def test_errors_of_a_film_are_told_and_the_decoder_is_used_again():

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.sources import open_sources
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
+from camanet_jax.run import workers
 
 OPTIONS = LoadOptions(24, 32, 9, 'paper', 'paper', num_workers=0)
 
@@ -246,6 +248,19 @@ def test_real_films_resume_with_workers(shared_dir, tmp_path):
     again = train_batches(source, batch_size=32, train_augment='official_mimic')
     again.set_state({'next_batch': 14})
     assert_same(take(again, 6), batches[14:])
+
+
+def test_a_batch_that_does_not_come_is_said(make_study_folder, monkeypatch, caplog):
+    def slow():
+        time.sleep(0.6)
+        yield {'damaged': np.array([], int)}
+
+    batches = train_batches(open_folder(make_study_folder()))
+    next(batches)
+    monkeypatch.setattr(workers, 'SECONDS_UNTIL_SAID', 0.01)
+    monkeypatch.setattr(batches, '_running', slow())
+    assert next(batches) == {}
+    assert 'No batch for 0 s: the file system may be stalled' in caplog.text
 
 
 def test_a_killed_loading_process_ends_the_waiting(make_study_folder):

@@ -251,3 +251,8 @@ def test_damaged_records_are_named_with_what_to_do(make_study_folder, how):
             for source in open_sources(SPLITS, **options):
                 assert [source.records[number] for number in range(len(source))]
         path.write_bytes(content)
+
+
+def test_records_that_may_not_be_opened_are_not_taken_for_damaged():
+    with pytest.raises(PermissionError, match='Permission denied'), sources.reading_records('records'):
+        raise RuntimeError('open() failed: Permission denied; opening records/train')

@@ -13,6 +13,7 @@ from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.transforms import eval_image
 from camanet_jax.generate.film_loading import in_batches, load_ahead, load_films
 from camanet_jax.generate.study_list import ListedStudy
+from camanet_jax.run import workers
 
 DATA = ConfigDict(dict(views=2, extra_views='error', eval_transform='paper', image_size=32, resize_size=36))
 
@@ -45,6 +46,12 @@ def test_the_number_of_films_must_fit(study):
         load_films(study(7), DATA, 'repeat')
     first = ConfigDict(DATA.to_dict() | {'extra_views': 'first'})
     np.testing.assert_array_equal(load_films(study(3), first, 'refuse'), load_films(study(2), DATA, 'refuse'))
+
+
+def test_a_film_that_does_not_come_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(workers, 'SECONDS_UNTIL_SAID', 0.01)
+    assert list(load_ahead(lambda item: time.sleep(0.1), 'a', 1)) == [('a', None)]
+    assert 'No film for 0 s: the file system may be stalled' in caplog.text
 
 
 def test_a_blank_film_gets_no_report(tmp_path):

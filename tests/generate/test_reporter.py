@@ -10,6 +10,7 @@ from PIL import Image
 import camanet_jax
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.generate.reporter import Reporter
+from camanet_jax.generate.study_list import list_studies
 from camanet_jax.run.workdir import open_trained
 
 SIDE = 32  # pixels
@@ -73,15 +74,24 @@ def test_one_beam_is_greedy_and_has_no_alternatives(reporter, films):
     assert np.isfinite(report.log_prob)
 
 
-def test_the_configured_search_draws_anew_in_every_batch(trained, films):
+def test_sampled_reports_are_drawn_by_study_whatever_the_batches(trained, films, tmp_path):
     run = open_trained(trained)
     config = run.experiment.config.copy_and_resolve_references().unlock()
     config.search = {'name': 'sample', 'beam_size': 2}
-    config.evaluation.batch_size = 2
-    reporter = Reporter(dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, config=config)))
-    one, _, other, _ = reporter.generate(films[[0, 1, 0, 1]])
-    assert [len(report.alternatives) for report in (one, other)] == [1, 1]
-    assert one.report != other.report
+    drawn = []
+    for config.evaluation.batch_size in (2, 4):
+        changed = dataclasses.replace(run.experiment, config=config.copy_and_resolve_references())
+        reporter = Reporter(dataclasses.replace(run, experiment=changed))
+        drawn.append([report.report for report in reporter.generate(films[[0, 1, 0, 1]])])
+        assert drawn[-1][0] != drawn[-1][2]
+    assert drawn[0] == drawn[1]
+
+    for number, film in enumerate(films[[0, 1, 0, 1], 0]):
+        Image.fromarray(film).save(tmp_path / f'{number}.png')
+    studies = list_studies([tmp_path], views=2)
+    whole = [report.report for _, report in reporter.stream(studies)]
+    rest = [report.report for _, report in reporter.stream(studies[1:], of=len(studies))]
+    assert whole[1:] == rest and whole[0] != whole[2]
 
 
 def test_files_are_read_resized_and_checked(reporter, tmp_path):

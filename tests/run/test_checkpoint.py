@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
 
     checkpoints = Checkpoints(tmp_path)
     monkeypatch.setattr(checkpoints._manager, 'wait_until_finished', fail)
-    with pytest.raises(ValueError, match='could not be saved .No space left on device.. Make room'):
+    with pytest.raises(ValueError, match='could not be saved: No space left on device; make room'):
         checkpoints.wait()
 
 
@@ -139,3 +139,14 @@ def test_the_room_that_checkpoints_will_take_is_known_before_the_first(tmp_path)
     save(checkpoints, 1, 0.5)
     assert checkpoints.missing_bytes(template) == 3 * (6 * 4 + 4)
     checkpoints.close()
+
+
+def test_a_checkpoint_that_may_not_be_opened_now_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    def fail(step, args):
+        raise ValueError('UNKNOWN: Error opening "manifest.ocdbt": Too many open files')
+
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, 1, 0.5)
+    monkeypatch.setattr(checkpoints._manager, 'restore', fail)
+    with pytest.raises(OSError, match='Too many open files'):
+        checkpoints.first_whole(checkpoints.read_run)

@@ -63,11 +63,16 @@ def test_a_broken_line_is_named(tmp_path):
         files.read_json_lines(tmp_path / 'a.jsonl')
 
 
-def test_a_full_disk_is_told_with_the_file_that_was_to_be_written(tmp_path):
-    with pytest.raises(OSError) as error:
+@pytest.mark.parametrize(
+    'error',
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError('write() failed: No space left on device; writing .scores.json.tmp; at byte 0'),  # ArrayRecord's
+    ],
+)
+def test_a_full_disk_is_told_with_the_file_that_was_to_be_written(tmp_path, error):
+    with pytest.raises(OSError) as told:
         with files.replacing(tmp_path / 'scores.json'):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert files.os_error_in_words(error.value).startswith(
-        f'{tmp_path}/scores.json: No space left on device; make room'
-    )
+            raise error
+    assert files.os_error_in_words(told.value).startswith(f'{tmp_path}/scores.json: No space left on device; make room')
     assert not list(tmp_path.iterdir())
