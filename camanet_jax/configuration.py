@@ -5,6 +5,7 @@ configuration leaves as None, so that each can be set alone; docs/method.md has 
 """
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -47,6 +48,27 @@ VARIANTS = {
     },
 }
 
+# The least and the most of numbers that would else fail late, or without a word of the field.
+RANGES = {
+    'seed': (0, 2**32 - 1),
+    'epochs': (1, math.inf),
+    'early_stop': (1, math.inf),
+    'checkpoint_every_minutes': (0, math.inf),
+    'data.views': (1, math.inf),
+    'data.image_size': (1, math.inf),
+    'data.threshold': (1, math.inf),
+    'data.max_seq_length': (3, math.inf),
+    'data.num_workers': (0, 1024),
+    'data.prefetch': (0, 1024),
+    'model.heads': (1, math.inf),
+    'model.dropout': (0, 1),
+    'model.projection_dropout': (0, 1),
+    'optimiser.lr_backbone': (0, math.inf),
+    'optimiser.lr_decoder': (0, math.inf),
+    'search.beam_size': (1, math.inf),
+    'evaluation.figures': (0, math.inf),
+}
+
 # A wheel carries the recipes inside the package; a checkout has them beside it.
 PACKAGED = Path(__file__).parent / 'recipes'
 RECIPES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[1] / 'configs'
@@ -82,7 +104,11 @@ class Config(ConfigDict):
 
 
 def fill_variant(config: ConfigDict) -> ConfigDict:
-    """Returns a locked copy of `config` whose empty fields have the values of its variant."""
+    """Returns a locked copy of `config` whose empty fields have the values of its variant.
+
+    Raises:
+      ValueError: there is no such variant, or a number is out of its range.
+    """
     if config.variant not in VARIANTS:
         raise ValueError(f'Expected variant to be one of {sorted(VARIANTS)}, got {config.variant!r}.')
     filled = config.copy_and_resolve_references()
@@ -96,6 +122,10 @@ def fill_variant(config: ConfigDict) -> ConfigDict:
                 fields[field] = value
         if filled.data.train_augment == 'official':
             filled.data.train_augment = f'official_{filled.data.official_augment}'
+    values = flatten(filled.to_dict())
+    for path, (least, most) in RANGES.items():
+        if not least <= values.get(path, least) <= most:
+            raise ValueError(f'Expected {path} from {least} to {most}, got {values[path]} (--config.{path}).')
     return filled
 
 

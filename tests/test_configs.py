@@ -150,3 +150,14 @@ def test_a_run_from_before_a_field_is_read_with_its_default():
     older = as_data(config)
     del older['model']['network'], older['model']['image_mean'], older['data']['extras']
     assert from_data(older) == from_data(as_data(config)) == config
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [('epochs', 0), ('data.max_seq_length', 2), ('model.dropout', 1.5), ('optimiser.lr_decoder', float('nan'))],
+)
+def test_a_number_out_of_its_range_is_told_before_anything_is_begun(field, value):
+    config = recipe('demo')
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=f'Expected {field} from .* got {value}'):
+        fill_variant(config)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.run.files import is_missing, read_json
+from camanet_jax.run.files import in_utf8, is_missing, read_json
 
 # The order of the Y classes everywhere: alphabetical, as in the label files.
 OBSERVATIONS = tuple(
@@ -124,7 +124,7 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
         return [f'"id" must be a non-empty string, got {entry.get("id")!r}']
     problems = []
     if not _is_text(entry.get('report')) or is_missing(entry['report']):
-        problems.append(f'the report is empty ({entry.get("report")!r}); write one or leave the study out')
+        problems.append(f'the report is empty or no text ({entry.get("report")!r}); write one or leave the study out')
     paths = entry.get('image_path')
     if not (isinstance(paths, list) and paths and all(_is_text(path) for path in paths)):
         problems.append(f'"image_path" must be a list of file names, got {paths!r}')
@@ -136,6 +136,8 @@ def _entry_problems(entry: Any, split: str) -> list[str]:
         for name in DETAILS
         if entry.get(name) is not None and not _is_detail(name, entry[name], len(paths or ()))
     ]
+    if not in_utf8(''.join(map(str, [*entry.values(), *(paths or ())]))):
+        problems.append('expected texts and names in UTF-8, got half a character; correct it, or rename the film')
     if entry.get('split', split) != split:
         problems.append(f'listed under "{split}" but its "split" is {entry["split"]!r}')
     return [f'study {entry["id"]}: {problem}' for problem in problems]

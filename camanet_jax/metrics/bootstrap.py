@@ -62,8 +62,9 @@ def mean_statistics(per_study: Float[np.ndarray, ' B']) -> StudyStatistics:
 
 def resampling_weights(studies: int, resamples: int = RESAMPLES, seed: int = 0) -> Int[np.ndarray, 'resamples B']:
     """The number of times that each study is drawn in each resample, a function of the seed."""
-    if studies < 1 or resamples < 1:
-        raise ValueError(f'Expected at least one study and one resample, got {studies} and {resamples}.')
+    if studies < 1 or resamples < 1 or seed < 0:
+        got = f'{studies}, {resamples} and {seed}'
+        raise ValueError(f'Expected at least one study and one resample, and no seed below 0, got {got}.')
     generator = np.random.default_rng(seed)
     return generator.multinomial(studies, np.full(studies, 1 / studies), size=resamples)
 

@@ -99,8 +99,9 @@ def read_store(folder: str | Path) -> str:
     Raises:
       ValueError: the file is no JSON object, or names an unknown store.
     """
+    facts = read_facts(folder)
     try:
-        return check_store(read_facts(folder).get('store', 'original'))
+        return check_store(facts.get('store', 'original'))
     except ValueError as error:
         raise ValueError(f'{Path(folder) / FACTS_FILE}: {error}') from error
 

@@ -226,11 +226,14 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # Orbax and what it builds on raise all kinds
-            if (number := refusal(error)) and number != errno.EIO:  # not the checkpoint's fault: it may be whole
-                raise OSError(number, os.strerror(number), str(self.folder / str(step))) from error
+            folder = self.folder / str(step)
+            closed = next((path for path in folder.rglob('*') if not os.access(path, os.R_OK)), None)
+            number = errno.EACCES if closed else refusal(error)
+            if number and number != errno.EIO:  # not the checkpoint's fault: it may be whole
+                raise OSError(number, os.strerror(number), str(closed or folder)) from error
             reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             raise DamagedCheckpoint(
-                f'{self.folder / str(step)}: expected a whole checkpoint of this configuration; it is damaged, or of '
+                f'{folder}: expected a whole checkpoint of this configuration; it is damaged, or of '
                 f'another one ({reason})'
             ) from error
 

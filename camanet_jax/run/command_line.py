@@ -11,7 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-from camanet_jax.configuration import add_folder, find_recipe
+from camanet_jax.configuration import add_folder, find_recipe, from_data
+from camanet_jax.run.files import read_json
 
 
 def flag_value(argv: list[str], name: str) -> str | None:
@@ -34,8 +35,13 @@ def with_config(argv: list[str]) -> list[str]:
     argv = with_recipe(argv)
     config, workdir = flag_value(argv, 'config'), flag_value(argv, 'workdir')
     if config is None and workdir is not None:
-        if not (Path(workdir) / 'config.json').is_file():
+        file = Path(workdir) / 'config.json'
+        if not file.is_file():
             sys.exit(f'Error: no run in {workdir}. Give --config=FILE to begin one, or check --workdir.')
+        try:
+            from_data(read_json(file))  # here, since the flags' own error is a traceback
+        except (ValueError, TypeError, AttributeError) as error:
+            sys.exit(f'Error: {error if str(file) in str(error) else f"{file}: no configuration of a run ({error})"}')
         return [argv[0], f'--config={Path(__file__).with_name("workdir.py")}:{workdir}', *argv[1:]]
     if config is None and not any(argument.lstrip('-').startswith('help') for argument in argv[1:]):
         sys.exit('Give --config=FILE to begin a run (configs/demo.py needs no data), or --workdir=DIR to continue one.')

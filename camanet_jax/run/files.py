@@ -171,9 +171,17 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file; raises ValueError, which names it, where it cannot."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}: {"not valid JSON" if text.strip() else "the file is empty"} ({error})') from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f'{next(name for name in names if names.count(name) > 1)!r} is there twice')
+    return content
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> None:
@@ -216,7 +224,7 @@ def as_json_lines(values: Iterable[Any]) -> str:
 def _as_json(value: Any, indent: int | None = None) -> str:
     """JSON with letters unescaped, but for those that UTF-8 cannot encode, as in file names of other encodings."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, indent=indent)
+    return text if in_utf8(text) else json.dumps(value, indent=indent)
 
 
 def drop_torn_line(path: Path) -> None:
@@ -308,6 +316,11 @@ def as_csv(rows: Iterable[Sequence[Any]]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator='\n').writerows(rows)
     return file.getvalue()
+
+
+def in_utf8(text: str) -> bool:
+    """Tells whether UTF-8 has the text; it lacks half characters, as in file names of other encodings."""
+    return text.isascii() or not _SURROGATE.search(text)
 
 
 def is_missing(text: str) -> bool:

@@ -36,6 +36,8 @@ def test_without_label_file_labels_are_none(tmp_path):
     ('change', 'message'),
     [
         ({'report': '  '}, 'study a-1-x: the report is empty'),
+        ({'report': 'Clear \ud800.'}, 'got half a character'),
+        ({'image_path': ['caf\udce9.png']}, 'rename the film'),
         ({'id': ''}, '"id" must be a non-empty string'),
         ({'id': 'a-2-x'}, 'study id a-2-x is used 2 times'),
         ({'image_path': []}, 'must be a list of file names'),

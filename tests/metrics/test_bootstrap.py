@@ -60,6 +60,8 @@ def test_equal_systems_do_not_differ():
 def test_no_studies_and_wrong_weights_are_refused():
     with pytest.raises(ValueError, match='at least one study'):
         resampling_weights(0)
+    with pytest.raises(ValueError, match='no seed below 0, got 4, 1000 and -1'):
+        resampling_weights(4, seed=-1)
     with pytest.raises(ValueError, match='Expected weights for 3 studies, got 4'):
         bootstrap_interval(mean_statistics(np.ones(3)), resampling_weights(4))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from camanet_jax.configuration import fill_variant, recipe
-from camanet_jax.run.command_line import expand_home, with_recipe
+from camanet_jax.run.command_line import expand_home, with_config, with_recipe
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [path for path in sorted(ROOT.glob('scripts/*.py')) if 'import argparse' in path.read_text(encoding='utf-8')]
@@ -46,3 +46,12 @@ def test_a_colon_in_the_path_of_a_configuration_is_named(tmp_path):
     (file := tmp_path / 'a:b' / 'mine.py').touch()
     with pytest.raises(SystemExit, match='expected a path without a colon.*a:b/mine.py'):
         with_recipe(['main', f'--config={file}'])
+
+
+@pytest.mark.parametrize(
+    ('content', 'words'), [('', 'the file is empty'), ('{"da', 'not valid JSON'), ('[1]', 'no conf')]
+)
+def test_a_damaged_configuration_of_a_run_is_told_before_the_flags_are_read(tmp_path, content, words):
+    (tmp_path / 'config.json').write_text(content)
+    with pytest.raises(SystemExit, match=f'Error: {tmp_path}/config.json: {words}'):
+        with_config(['main', f'--workdir={tmp_path}'])

@@ -6,7 +6,7 @@ import pytest
 
 from camanet_jax.data.tokenizer import CLEANERS, Tokenizer
 from camanet_jax.metrics.protocol import full_string
-from camanet_jax.run.files import is_missing, read_csv, read_json, read_text
+from camanet_jax.run.files import is_missing, read_columns, read_csv, read_json, read_text
 
 TEXT = '{"report": "No épanchement."}'
 
@@ -71,3 +71,14 @@ def test_cells_end_at_the_marks_of_the_header(tmp_path, mark):
     header, rows = read_csv(path)
     assert header == ['id', 'report', 'image_path']
     assert [cells for _, cells in rows] == [['a', 'b, c; d\te', 'x;y']]
+
+
+def test_rows_of_commas_alone_are_empty(tmp_path):
+    (tmp_path / 'a.csv').write_text('id,report\n1,clear\n,\n,\n')
+    assert list(read_columns(tmp_path / 'a.csv', ['id', 'report'])) == [('1', 'clear')]
+
+
+def test_a_name_that_is_twice_in_a_json_file_is_told(tmp_path):
+    (tmp_path / 'labels.json').write_text('{"a": 0, "a": 1}')
+    with pytest.raises(ValueError, match="labels.json: not valid JSON .'a' is there twice"):
+        read_json(tmp_path / 'labels.json')
