@@ -126,6 +126,9 @@ def fill_variant(config: ConfigDict) -> ConfigDict:
     for path, (least, most) in RANGES.items():
         if not least <= values.get(path, least) <= most:
             raise ValueError(f'Expected {path} from {least} to {most}, got {values[path]} (--config.{path}).')
+    if values['model.width'] % values['model.heads']:
+        width, heads = values['model.width'], values['model.heads']
+        raise ValueError(f'Expected model.width as a multiple of model.heads, got {width} and {heads}.')
     return filled
 
 

@@ -161,3 +161,10 @@ def test_a_number_out_of_its_range_is_told_before_anything_is_begun(field, value
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=f'Expected {field} from .* got {value}'):
         fill_variant(config)
+
+
+def test_heads_share_the_width():
+    config = recipe('demo')
+    config.model.heads = 3
+    with pytest.raises(ValueError, match='Expected model.width as a multiple of model.heads, got .* and 3'):
+        fill_variant(config)
