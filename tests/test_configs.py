@@ -165,6 +165,6 @@ def test_a_number_out_of_its_range_is_told_before_anything_is_begun(field, value
 
 def test_heads_share_the_width():
     config = recipe('demo')
-    config.model.heads = 3
-    with pytest.raises(ValueError, match='Expected model.width as a multiple of model.heads, got .* and 3'):
+    config.model.heads = 7
+    with pytest.raises(ValueError, match='Expected model.width as a multiple of model.heads, got .* and 7'):
         fill_variant(config)

@@ -35,7 +35,7 @@ from camanet_jax.run import workers
 LOG = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LOOKS = 0.5  # at the loading processes, while a batch is awaited
-_SECONDS_OF_GRACE = 10.0  # for a batch, once the run is to stop
+_SECONDS_OF_GRACE = 10.0  # for a batch, and for the workers' end, once the run is to stop
 _ENDLESS_EPOCHS = 2**20  # Grain's own infinite repeat overflows with a batch of one
 Batch = dict[str, Any]
 
@@ -133,7 +133,11 @@ class BatchIterator(Iterator[Batch]):
     def close(self) -> None:
         """Ends the workers; the next `next` starts them again."""
         if self._running is not None:
-            self._running.close()
+            closing = threading.Thread(target=self._running.close, daemon=True)
+            closing.start()
+            closing.join(_SECONDS_OF_GRACE)
+            if closing.is_alive():  # for workers that are stopped, or wait for a file, one after the other
+                self._kill_workers()
             self._running, self._workers = None, set()
 
     def _from_position(self) -> grain.IterDataset:

@@ -263,7 +263,7 @@ def test_a_batch_that_does_not_come_is_said(make_study_folder, monkeypatch, capl
     assert 'No batch for 0 s: the file system may be stalled' in caplog.text
 
 
-def test_a_killed_loading_process_ends_the_waiting(make_study_folder):
+def test_a_killed_or_stopped_loading_process_ends_the_waiting(make_study_folder):
     """In a process of its own, whose threads would wait for ever."""
     folder = make_study_folder(counts=(12, 1, 1))
     script = f"""
@@ -271,6 +271,14 @@ import multiprocessing, os, signal
 from camanet_jax.run.runtime import errors_for_people
 from camanet_jax.data import pipeline
 from test_pipeline import open_folder, train_batches
+pipeline._SECONDS_OF_GRACE = 0.5
+stopped = train_batches(open_folder({str(folder)!r}), num_workers=1)
+next(stopped)
+(worker,) = multiprocessing.active_children()
+os.kill(worker.pid, signal.SIGSTOP)
+stopped.close()
+worker.join(5)
+assert worker.exitcode == -9
 batches = train_batches(open_folder({str(folder)!r}), num_workers=2, image_size=512, resize_size=520)
 with errors_for_people():
     next(batches)
