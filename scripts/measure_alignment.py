@@ -24,7 +24,10 @@ def main() -> None:
         '--boxes', type=Path, metavar='FILE', help='JSON list of {"id", "finding", "xywh_1024"}, for data without masks'
     )
     parser.add_argument('--baseline', type=Path, metavar='DIR', help='another run on the same data')
-    parser.add_argument('--data_dir', help='where the data are now, if they have moved')
+    parser.add_argument('--data_dir', help='where the data are now, if they have moved, or other data')
+    parser.add_argument(
+        '--fewer_views', choices=('error', 'mask'), help='mask: studies may have fewer films than the run reads'
+    )
     options = parser.parse_args(expand_home(sys.argv[1:]))
     from camanet_jax.lab.alignment.measurement import measure_alignment
     from camanet_jax.run import runtime

@@ -60,6 +60,11 @@ def input_mask(tokens: Int[Array, 'B L']) -> Bool[Array, 'B L']:
     return (tokens > 0) | (jnp.arange(tokens.shape[1]) == 0)
 
 
+def by_token(mask: Bool[Array, 'B I'], tokens: Array) -> Bool[Array, 'B P']:
+    """Gives each of a study's tokens [B, P, C] the value of its film, or its own where `mask` is by token already."""
+    return jnp.repeat(mask, tokens.shape[1] // mask.shape[1], axis=1)
+
+
 def unused_norm(key, channels: int, dtype) -> dict[str, Array]:
     """Parameters of a LayerNorm."""
     return {'gamma': jnp.ones(channels, dtype), 'beta': jnp.zeros(channels, dtype)}
@@ -180,7 +185,7 @@ class Camanet(nn.Module):
         """Films [B, I, height, width], uint8 grey, to all activations of the visual side (equations 1, 2, 5 to 12).
 
         `labels` [B, Y] are used only in training, by `vdm_classes` 'labels' and 'union'. `view_mask` [B, I] is True for
-        the films that a study has, by default all; the others are not read.
+        the films that a study has, by default all; the others are not read. One of [B, P] is taken token by token.
         """
         normalised = normalise_images(images, self.dtype, self.image_mean, self.image_std)
         features = self.backbone(normalised, train=train)
@@ -188,9 +193,9 @@ class Camanet(nn.Module):
         tokens = rearrange(features.maps, 'b i h w c -> b (i h w) c')
         scores = () if features.scores is None else (rearrange(features.scores, 'b i h w -> b (i h w)'),)
         views = images.shape[1]
-        there = None if view_mask is None else jnp.repeat(view_mask, tokens.shape[1] // views, axis=1)
+        there = None if view_mask is None else by_token(view_mask, tokens)
         pooled = tokens if features.pooled is None else features.pooled
-        of_view = None if view_mask is None else jnp.repeat(view_mask, pooled.shape[1] // views, axis=1)[..., None]
+        of_view = None if view_mask is None else by_token(view_mask, pooled)[..., None]
         pooled = widened(pooled).mean(1, where=of_view)  # equation 5
         visual = self.discriminate(tokens, pooled, labels, *scores, there=there, train=train) if self.vdmae else {}
         inputs = tokens

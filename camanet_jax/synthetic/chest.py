@@ -40,6 +40,7 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
         train_studies: int = 1200,
         val_studies: int = 150,
         test_studies: int = 300,
+        plain: bool = False,
         processes: int | None = None,
     ):
         """Draws nothing yet.
@@ -50,6 +51,7 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
             image_size: Side of the square films in pixels.
             train_studies: Number of studies in the train split; raising it leaves the first ones as they are.
             val_studies, test_studies: The same for the other splits; 0 leaves a split out.
+            plain: Reports say the same thing always in the same words; the films stay as they are.
             processes: Number of processes that draw, by default one per available core.
 
         Raises:
@@ -60,10 +62,10 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
         _check_at_least('image_size', image_size, _SMALLEST_IMAGE)
         for split, count in counts.items():
             _check_at_least(f'{split}_studies', count, 0)
-        self._seed, self._image_size = seed, image_size
+        self._seed, self._image_size, self._plain = seed, image_size, plain
         self._counts = {split: count for split, count in counts.items() if count}
         self._processes = processes or (usable_cores() if sum(counts.values()) > _FEW_STUDIES else 1)
-        name = f'seed{seed}_{image_size}px_' + '-'.join(map(str, counts.values()))
+        name = f'seed{seed}_{image_size}px_' + '-'.join(map(str, counts.values())) + '_plain' * plain
         super().__init__(data_dir=Path(data_dir) / name, file_format='array_record')
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -100,7 +102,7 @@ class SyntheticChest(tfds.core.GeneratorBasedBuilder):
 
     def _make_records(self, split: str) -> Iterator[dict[str, Any]]:
         count = self._counts[split]
-        make = functools.partial(make_record, self._seed, split, image_size=self._image_size)
+        make = functools.partial(make_record, self._seed, split, image_size=self._image_size, plain=self._plain)
         if self._processes == 1:
             return map(make, range(count))
         return self._pool.map(make, range(count), chunksize=_CHUNK)

@@ -20,7 +20,17 @@ _BOTH = {'upper': 'upper lobes', 'mid': 'midlungs', 'lower': 'lung bases'}
 _RIB = {'upper': 'upper', 'mid': 'lateral', 'lower': 'lower'}
 
 
-def write_report(findings: Sequence[Finding], rng: np.random.Generator) -> str:
+class Likeliest:
+    """Takes a generator's place and always draws the likeliest: one wording for a finding, and no asides."""
+
+    def random(self) -> float:
+        return 1.0
+
+    def choice(self, count: int, p: Sequence[float]) -> int:
+        return max(range(count), key=p.__getitem__)
+
+
+def write_report(findings: Sequence[Finding], rng: np.random.Generator | Likeliest) -> str:
     """The report of a study with these findings, sentences separated by a space."""
     present = {finding.kind for finding in findings}
     sections = {}
@@ -34,12 +44,12 @@ def write_report(findings: Sequence[Finding], rng: np.random.Generator) -> str:
     return ' '.join(sentence for name in order for sentence in sections[name])
 
 
-def _choose(options: Sequence[tuple[float, object]], rng: np.random.Generator):
+def _choose(options: Sequence[tuple[float, object]], rng: np.random.Generator | Likeliest):
     """Draws one of (weight, value)."""
     return options[rng.choice(len(options), p=[weight for weight, _ in options])][1]
 
 
-def _state(finding: Finding, rng: np.random.Generator) -> str:
+def _state(finding: Finding, rng: np.random.Generator | Likeliest) -> str:
     """One sentence that states a finding."""
     template = _choose(ABNORMAL[finding.kind], rng)
     both = finding.side == 'bilateral'
@@ -61,7 +71,7 @@ def _state(finding: Finding, rng: np.random.Generator) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def _deny(section: str, present: set[str], rng: np.random.Generator) -> list[str]:
+def _deny(section: str, present: set[str], rng: np.random.Generator | Likeliest) -> list[str]:
     """Sentences on what a section does not show; findings elsewhere are left unsaid."""
     positive = present & set(SECTIONS[section])
     if section == 'devices':
@@ -81,6 +91,6 @@ def _deny(section: str, present: set[str], rng: np.random.Generator) -> list[str
     return [_choose(NORMAL[section], rng)]
 
 
-def _add_asides(section: str, rng: np.random.Generator) -> list[str]:
+def _add_asides(section: str, rng: np.random.Generator | Likeliest) -> list[str]:
     """Sentences that fill a report without being about a finding."""
     return [text for share, its_section, text in ASIDES if its_section == section and rng.random() < share]

@@ -19,7 +19,7 @@ from camanet_jax.synthetic.findings import OBSERVED, Finding, labels_of, sample_
 from camanet_jax.synthetic.frontal import draw_frontal
 from camanet_jax.synthetic.lateral import draw_lateral
 from camanet_jax.synthetic.lesions import add_finding, grow_anatomy
-from camanet_jax.synthetic.reports import write_report
+from camanet_jax.synthetic.reports import Likeliest, write_report
 
 _VISIBLE = 0.3  # threshold of soft masks
 
@@ -39,8 +39,11 @@ class SyntheticStudy:
     masks: np.ndarray  # bool [findings, I, height, width], empty where a view shows nothing
 
 
-def make_study(seed: int, split: str, index: int, image_size: int) -> SyntheticStudy:
-    """Makes study `index` of a split, a function of its arguments alone; square films of `image_size` pixels."""
+def make_study(seed: int, split: str, index: int, image_size: int, plain: bool = False) -> SyntheticStudy:
+    """Makes study `index` of a split, a function of its arguments alone; square films of `image_size` pixels.
+
+    `plain` reports say the same thing always in the same words.
+    """
     key = np.random.SeedSequence([seed, SPLITS.index(split), index])
     facts, patient, exposure, words = map(np.random.default_rng, key.spawn(4))
     findings = sample_findings(facts)
@@ -49,7 +52,7 @@ def make_study(seed: int, split: str, index: int, image_size: int) -> SyntheticS
     drawn = [_take_film(name, anatomy, findings, seeds, image_size, exposure) for name in VIEWS]
     return SyntheticStudy(
         id=f'{split}-{index:05d}',
-        report=write_report(findings, words),
+        report=write_report(findings, Likeliest() if plain else words),
         labels=labels_of(findings),
         findings=findings,
         films=np.stack([film for film, _ in drawn]),
@@ -74,9 +77,9 @@ def _take_film(
     return develop(film.attenuation, rng), masks
 
 
-def make_record(seed: int, split: str, index: int, image_size: int) -> dict[str, Any]:
+def make_record(seed: int, split: str, index: int, image_size: int, plain: bool = False) -> dict[str, Any]:
     """Makes one study as the builder stores it: PNG bytes and plain values."""
-    study = make_study(seed, split, index, image_size)
+    study = make_study(seed, split, index, image_size, plain)
     return {
         'id': study.id,
         'report': study.report,

@@ -6,7 +6,17 @@ from functools import partial
 
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import printed_name
-from camanet_jax.lab.ablation.tables import HERE, NOT_MEASURED, Row, Table, finish, mean_gain, mean_value, not_measured
+from camanet_jax.lab.ablation.tables import (
+    HERE,
+    NOT_MEASURED,
+    Row,
+    Table,
+    Value,
+    finish,
+    mean_gain,
+    mean_value,
+    not_measured,
+)
 from camanet_jax.lab.alignment.maps import MEANING
 from camanet_jax.lab.alignment.summary import MEASURES
 
@@ -27,6 +37,21 @@ STEPS = (
     ('vdmae', 'camanet_findings'),
     ('vdmae', 'clip_0.1'),
     ('vdmae', 'clip_0.25'),
+    # One part of VTAC exchanged, then the other as well.
+    ('camanet', 'true_map'),
+    ('camanet', 'own_words'),
+    ('true_map', 'true_map_own_words'),
+    ('own_words', 'true_map_own_words'),
+    ('camanet', 'mean_of_words'),
+    ('camanet', 'predicting_row'),
+    # Beyond the paper.
+    ('camanet', 'mass'),
+    ('vdmae', 'mass'),
+    ('vdmae', 'class_words'),
+    ('vdmae', 'vdm_bias'),
+    ('class_words', 'class_words_bias'),
+    ('vdmae', 'aligned'),
+    ('camanet', 'aligned'),
 )
 WORDS = 'words_reference'
 SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse')
@@ -98,9 +123,49 @@ def claim_table(results: Results) -> Table:
 def claim_measures() -> dict[str, Callable[[RunResult, RunResult], float | None]]:
     """The gain of one run over another, by column."""
     language = {name: partial(score_gain, name) for name in ('BLEU_4', 'ROUGE_L', 'METEOR', 'CIDEr')}
-    clinical = {'clinical_F1': lambda after, before: after.scores['clinical']['F1'] - before.scores['clinical']['F1']}
+    clinical = {
+        'clinical_F1': lambda after, before: after.scores['clinical']['F1'] - before.scores['clinical']['F1'],
+        'findings_macro_F1': lambda after, before: macro_f1(after) - macro_f1(before),
+    }
     words = {f'{measure}_of_words': partial(lesion_gain, WORDS, measure) for measure in ('pointing', 'energy')}
     return language | clinical | words
+
+
+def macro_f1(run: RunResult) -> float:
+    """Over the 13 observations without No Finding."""
+    return run.scored('test').statistics['clinical']['findings_macro_F1'].value()
+
+
+def own_words_table(results: Results) -> Table:
+    """The table of attention while a finding's own words are predicted, and of what hiding the lesion does to them."""
+    rows = []
+    for system in results.systems:
+        if runs := [run for run in results.runs(system) if WORDS in (run.alignment or {})]:
+            entries = [run.alignment[WORDS] for run in runs]
+            falls = [run.hiding for run in runs if run.hiding.get('lesions')]
+            cells = (
+                mean_value([macro_f1(run) for run in runs]),
+                mean_value([entry['pointing']['chance'] for entry in entries]),
+                *(mean_value([entry[name]['value'] for entry in entries]) for name in ('pointing', 'energy')),
+                *(above_chance([entry[name] for entry in entries]) for name in ('pointing', 'energy')),
+                mean_value([fall['value'] for fall in falls]),
+                mean_value([fall['baseline'] for fall in falls]),
+            )
+            rows.append(Row(results.data_set, printed_name(system), HERE, cells))
+    notes = (
+        "Pointing and energy: of the attention while the finding's own words are predicted in the reference. Above "
+        'chance: in how many seeds the 95% interval over studies is. Hidden: by how much the log-probability of these '
+        "words falls, in nats a word, when nobody reads the lesion's visual tokens, or as many elsewhere in the film.",
+    )
+    columns = ('findings_macro_F1', 'chance', 'pointing', 'energy', 'pointing_above_chance', 'energy_above_chance')
+    columns += ('lesion_hidden', 'elsewhere_hidden')
+    return finish('own_words', "The findings' own words", columns, rows, results, notes)
+
+
+def above_chance(scores: Sequence[dict[str, float]]) -> Value:
+    """The mean lead over chance, and in how many seeds its interval is above 0."""
+    lead = mean_value([entry['difference'] for entry in scores])
+    return lead._replace(above=sum(entry['difference_low'] > 0 for entry in scores))
 
 
 def selection_table(results: Results) -> Table:

@@ -8,6 +8,7 @@ cache; systems that differ only in lambda, delta or the seed have the same ones.
 
 import dataclasses
 import logging
+import shutil
 import signal
 import time
 import traceback
@@ -219,6 +220,9 @@ def write_labels(workdir: Path, run: TrainedRun, source: Source) -> None:
 
 def write_last(workdir: Path, run: TrainedRun, source: Source) -> None:
     """Writes predictions/test_last.jsonl: the test split's reports by the last checkpoint, whichever was selected."""
+    if run.experiment.config.selection == 'last':  # has been scored as the selected one
+        shutil.copy(workdir / 'predictions' / 'test.jsonl', workdir / LAST)
+        return
     last = open_trained(workdir, run.experiment.config, newest=True)
     result = Evaluator(last.experiment, sharding.make_mesh()).run(last.variables, source, 'Evaluating the last step')
     config = configuration.as_data(last.experiment.config)

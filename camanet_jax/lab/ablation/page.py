@@ -6,7 +6,7 @@ import html
 from decimal import Decimal
 from pathlib import Path
 
-from camanet_jax.lab.ablation.alignment_tables import alignment_table, claim_table, selection_table
+from camanet_jax.lab.ablation.alignment_tables import alignment_table, claim_table, own_words_table, selection_table
 from camanet_jax.lab.ablation.endpoints import endpoints_table
 from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, table_4
@@ -47,6 +47,7 @@ def all_tables(results: Results) -> list[Table]:
         endpoints_table(results),
         table_4(results),
         claim_table(results),
+        own_words_table(results),
         alignment_table(results),
         selection_table(results),
         sweep_table(results),

@@ -114,6 +114,11 @@ class RunResult:
         return (self._measurement(ALIGNMENT) or {}).get('maps')
 
     @functools.cached_property
+    def hiding(self) -> dict[str, Any]:
+        """By how much hiding lesions lowers their words' log-probability; empty where it has not been measured."""
+        return (self._measurement(ALIGNMENT) or {}).get('hiding', {})
+
+    @functools.cached_property
     def lesions(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Alignment scores by study, observation and map; empty where they have not been measured."""
         path = self.workdir / LESIONS

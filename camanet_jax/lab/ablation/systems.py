@@ -12,6 +12,7 @@ BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False}
 VDMAE = BASE | {'model.vdmae': True}
 CAMANET: dict[str, Any] = VDMAE | {'model.vtac': True}
 OFFICIAL = {'variant': 'official'}
+LOSSES = 'loss.extra'  # of a system: they come in VTAC's place, each with its weight
 
 
 def contrastive(weight: float) -> dict[str, Any]:
@@ -32,6 +33,25 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     # Their VDM shows findings alone.
     'vdmae_findings': VDMAE | {'model.cam_classes': FINDINGS},
     'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
+}
+# Why VTAC aligns or not: one part exchanged, or both.
+PARTS = 'camanet_jax.lab.alignment.interventions'
+MASKS = {'model.network': f'{PARTS}:MaskedCamanet', 'data.extras': (f'{PARTS}:lesions',)}
+SYSTEMS |= {
+    'true_map': CAMANET | MASKS | {LOSSES: (f'{PARTS}:true_map_similar_words',)},
+    'own_words': CAMANET | {LOSSES: (f'{PARTS}:VdmOwnWords',)},
+    'true_map_own_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnWords',)},
+    'mean_of_words': CAMANET | {LOSSES: (f'{PARTS}:vdm_mean_of_words',)},
+    'predicting_row': CAMANET | {'model.tdm_row': 'predicting'},
+}
+# Beyond the paper (docs/extend.md).
+BEYOND = 'camanet_jax.extra.alignment'
+SYSTEMS |= {
+    'mass': CAMANET | {LOSSES: (f'{BEYOND}:mass',)},
+    'class_words': VDMAE | {LOSSES: (f'{BEYOND}:ClassWords',)},
+    'vdm_bias': VDMAE | {'model.vdm_bias': True},
+    'class_words_bias': VDMAE | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:ClassWords',)},
+    'aligned': CAMANET | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:mass', f'{BEYOND}:ClassWords')},
 }
 # The names in the paper's tables; other systems keep their own.
 PRINTED_NAMES = {
@@ -65,8 +85,13 @@ def system_fields(name: str) -> dict[str, Any]:
 
 def system_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:
     """The resolved configuration of one run of a system."""
-    changed = config.copy_and_resolve_references()
-    changed.update_from_flattened_dict(system_fields(name) | {'seed': config.seed + seed})
+    changed, fields = config.copy_and_resolve_references(), dict(system_fields(name))
+    if losses := fields.pop(LOSSES, ()):
+        weights = (changed.loss.vtac_weight,) * len(losses)
+        changed.loss.update(
+            extra=(*changed.loss.extra, *losses), extra_weights=(*changed.loss.extra_weights, *weights), vtac_weight=0.0
+        )
+    changed.update_from_flattened_dict(fields | {'seed': config.seed + seed})
     return fill_variant(changed)
 
 

@@ -9,15 +9,17 @@ from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from camanet_jax import decoding
+from camanet_jax.data.examples import Example
 from camanet_jax.data.sources import Source
 from camanet_jax.explain import Explanation, explain
-from camanet_jax.generate.reporter import Reporter
 from camanet_jax.lab.alignment.lesions import ANY, Lesion
 from camanet_jax.lab.alignment.naming import naming_positions
 from camanet_jax.run.progress import tracked
 from camanet_jax.run.workdir import TrainedRun
+from camanet_jax.sharding import by_study
 
 # Every map in the order of the tables; a system has those of its parts.
 MEANING = {
@@ -44,9 +46,12 @@ class ExplainedStudy:
     explanations: dict[str, Explanation]  # by text, of its `words`
 
     def maps(self, lesion: Lesion) -> dict[str, Float[np.ndarray, ' P']]:
-        """The maps to compare with a lesion, by name: those of the system, and of texts that name the finding."""
+        """The maps to compare with a lesion, by name: those of the system, and of texts that name the finding.
+
+        They are those of the films that the study has, P tokens; a network may have room for more.
+        """
         maps = self._joint_maps() if lesion.observation == ANY else self._finding_maps(lesion)
-        return {name: values.reshape(-1) for name, values in maps.items()}
+        return {name: values[: len(lesion.share)].reshape(-1) for name, values in maps.items()}
 
     def _joint_maps(self) -> dict[str, np.ndarray]:
         """The maps of all findings together."""
@@ -79,17 +84,42 @@ def explain_studies(
     run: TrainedRun, source: Source, positions: Sequence[int], description: str
 ) -> Iterator[tuple[int, ExplainedStudy]]:
     """Yields positions and explained studies of a split, in batches of at most the evaluation's size."""
-    reporter, model, tokenizer = Reporter(run), run.experiment.model(), run.experiment.tokenizer
+    config, model = run.experiment.config, run.experiment.model()
+    options = run.experiment.decoding_options()
+
+    def write(inputs, variables, key):
+        films, extras = inputs
+        return decoding.generate(variables, films, key, model=model, extras=extras, **options).tokens[:, 0]
+
+    search = by_study(write)
     load = run.experiment.study_loader(source)
-    size = min(run.experiment.config.evaluation.batch_size, len(positions))
+    size = min(config.evaluation.batch_size, len(positions))
     starts = range(0, len(positions), size)
     for start in tracked(starts, description, len(starts)):
         chunk = list(positions[start : start + size])
         rows = [load(position) for position in chunk + [chunk[-1]] * (size - len(chunk))]  # one shape of batches
-        images = np.stack([row['images'] for row in rows])
-        references = np.stack([np.append(row['tokens'][1:], np.int32(0)) for row in rows])  # without BOS
-        explained = explain(run.variables, images, references, model=model)
-        texts = zip(chunk, reporter.generate(images), references, explained, strict=False)
-        for position, report, reference, explanation in texts:
-            words = {'generated': report.words, 'reference': tokenizer.pieces(reference)}
-            yield position, ExplainedStudy(words, {'generated': report.explanation, 'reference': explanation})
+        images, extras, reference = batch_inputs(rows)
+        tokens = {
+            'generated': np.asarray(search((images, extras), run.variables, jax.random.key(config.seed)))[:size],
+            'reference': reference,
+        }
+        yield from zip(chunk, explain_texts(run, images, extras, tokens), strict=False)
+
+
+def batch_inputs(rows: Sequence[Example]) -> tuple[np.ndarray, dict[str, np.ndarray], Int[np.ndarray, 'B L']]:
+    """Stacks the studies' films, what the network reads beside them, and the words of their references."""
+    inputs = [(row['images'], row.get('extras', {}), np.append(row['tokens'][1:], np.int32(0))) for row in rows]
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *inputs)
+
+
+def explain_texts(
+    run: TrainedRun, images: np.ndarray, extras: dict[str, np.ndarray], tokens: dict[str, Int[np.ndarray, 'B L']]
+) -> list[ExplainedStudy]:
+    """Explains each study's texts."""
+    model, tokenizer = run.experiment.model(), run.experiment.tokenizer
+    explanations = {text: explain(run.variables, images, ids, extras, model=model) for text, ids in tokens.items()}
+    words = {text: [tokenizer.pieces(row) for row in ids] for text, ids in tokens.items()}
+    return [
+        ExplainedStudy(*({text: each[i] for text, each in by_text.items()} for by_text in (words, explanations)))
+        for i in range(len(images))
+    ]

@@ -28,6 +28,12 @@ def format_table(result: dict[str, Any]) -> str:
     rows = [_cells(name, entry, measure) for name, entry in result['maps'].items() for measure in MEASURES]
     lines = [title, *text_table([COLUMNS, *rows], left=len(COLUMNS))]
     lines += ['', *(f'{name}: {MEANING[name]}' + _remarks(entry) for name, entry in result['maps'].items()), LEGEND]
+    if (hiding := result.get('hiding', {'lesions': 0}))['lesions']:
+        lines.append(
+            f"Log-probability of a finding's own words in the reference, fall where the lesion's visual tokens are "
+            f'hidden: {interval(hiding)} nats a word; where as many elsewhere are: {hiding["baseline"]:.3f}; '
+            f'difference {interval(hiding, "difference", "+")} (n = {hiding["lesions"]}).'
+        )
     return '\n'.join(lines + ([result['note']] if 'note' in result else []))
 
 

@@ -41,10 +41,15 @@ def write_run(
     lines = [{'step': i, 'epoch': 1, 'split': 'train', 'time/seconds': s} for i, s in enumerate(step_seconds, 1)]
     (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
     entries = {
-        name: {'lesions': 7} | {measure: {'value': value, 'chance': 0.1} for measure in ('pointing', 'energy', 'iou')}
+        name: {'lesions': 7}
+        | {
+            measure: {'value': value, 'chance': 0.1, 'difference': value - 0.1, 'difference_low': value - 0.3}
+            for measure in ('pointing', 'energy', 'iou')
+        }
         for name, value in (maps or {}).items()
     }
-    write(workdir / 'alignment.json', {'maps': entries})
+    hiding = {'lesions': 7, 'value': 1.5, 'baseline': 0.5}
+    write(workdir / 'alignment.json', {'maps': entries, 'hiding': hiding if maps else {'lesions': 0}})
     measures = {name: dict.fromkeys(('pointing', 'energy', 'iou'), value) for name, value in (maps or {}).items()}
     lesion = {'id': 'study0', 'observation': 'Edema', 'maps': measures}
     (workdir / 'alignment_lesions.jsonl').write_text(json.dumps(lesion) + '\n')

@@ -123,6 +123,12 @@ def test_alignment_is_held_against_the_same_seeds_base(grid):
     assert cells(table, '+VDMAE+VTAC: vdm')['pointing_above_base'] is None
 
 
+def test_own_words_are_counted_where_they_were_measured(grid):
+    found = cells(alignment_tables.own_words_table(read_results(grid)), '+VDMAE+VTAC')
+    assert found['pointing'].mean == 0.5 and str(found['pointing_above_chance']) == '+0.400 (1 of 1)'
+    assert (found['lesion_hidden'].mean, found['elsewhere_hidden'].mean) == (1.5, 0.5)
+
+
 def test_the_claim_is_counted_by_seeds(grid):
     table = alignment_tables.claim_table(read_results(grid))
     (step,) = [row for row in table.rows if row.system == 'Base to +VDMAE']

@@ -71,7 +71,7 @@ def test_the_base_system_has_only_attention(trained, make_config):
     parts = {name: values for name, values in full.variables['params'].items() if name not in vdmae}
     experiment = Experiment(make_config({'model.vdmae': False, 'model.vtac': False}), full.experiment.tokenizer)
     run = TrainedRun(experiment, full.variables | {'params': parts}, full.step)
-    assert by_map(measure_split(run, 'train', None)).keys() - {'words_generated', 'words_read_generated'} == {
+    assert by_map(measure_split(run, 'train', None)[0]).keys() - {'words_generated', 'words_read_generated'} == {
         'words_reference',
         'words_read_reference',
         'lesion_itself',

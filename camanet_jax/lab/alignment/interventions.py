@@ -1,0 +1,90 @@
+"""VTAC with one of its parts exchanged, to find out which of them decides whether words align (docs/ablation).
+
+Names for `loss.extra`, each with VTAC's weight and `loss.vtac_weight=0`. The true map is the union of a study's
+lesions, where records have masks, as synthetic ones do. It is a target only, which neither encoder nor decoder reads,
+and that of the whole first film: it needs a configuration of one view that does not crop or turn films.
+B studies, L report tokens, P visual tokens.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from einops import reduce
+from jaxtyping import Array, Float
+
+from camanet_jax import losses
+from camanet_jax.data.image_files import open_grey
+from camanet_jax.data.tokenizer import Tokenizer
+from camanet_jax.experiment import Experiment
+from camanet_jax.extra.findings import of_own_findings, tied_words
+from camanet_jax.lab.alignment.lesions import patch_shares
+from camanet_jax.models import Camanet, CamanetOutput
+from camanet_jax.models.layers import EXACT
+from camanet_jax.models.vdm import min_max
+from camanet_jax.models.vtac import textual_discriminative_map
+
+GRID = 56  # rows and columns of the true map as it is loaded; a model's own are a divisor: 7, 8, 14
+
+
+def lesions(record: Mapping[str, Any], tokenizer: Tokenizer) -> Float[np.ndarray, 'GRID GRID']:
+    """For `data.extras`: the share of each place of a study's first film that lesions cover."""
+    del tokenizer
+    share, masks = np.zeros((GRID, GRID), np.float32), record.get('masks', {'mask': (), 'view': ()})
+    for mask, view in zip(masks['mask'], masks['view'], strict=True):
+        if view == 0:
+            share = np.maximum(share, patch_shares(np.asarray(open_grey(mask, 'mask')), GRID))
+    return share.astype(np.float32)
+
+
+class MaskedCamanet(Camanet):
+    """For `model.network`: takes the masks, for the losses, and does not read them."""
+
+    def encode(self, images, *, lesions=None, **options):
+        del lesions
+        return super().encode(images, **options)
+
+
+def true_map(output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
+    """The share of each token's patch that lesions cover, the largest scaled to 1; 0 without lesions."""
+    places = GRID // round(output.encoding.visual_tokens.shape[1] ** 0.5)
+    share = reduce(batch['extras']['lesions'], 'b (h y) (w x) -> b (h w)', 'mean', y=places, x=places)
+    return min_max(share)
+
+
+def true_map_similar_words(output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+    """VTAC towards the true map in the VDM's place."""
+    return losses.vtac_mse(output.tdm, true_map(output, batch))
+
+
+def vdm_mean_of_words(output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+    """VTAC with the weighted mean over the selected words in place of the maximum (equation 16)."""
+    del batch
+    weights = output.selection * jnp.maximum(output.word_similarity, 0)
+    mean = jnp.einsum('bl,blp->bp', weights, min_max(output.word_attention), precision=EXACT)
+    return losses.vtac_mse(mean / jnp.maximum(weights.sum(-1, keepdims=True), 1e-6), output.encoding.vdm)
+
+
+class VdmOwnWords:
+    """VTAC with the words that name a study's findings, weighted alike, in place of the most similar ones."""
+
+    def __init__(self, experiment: Experiment):
+        self.tied = tied_words(experiment)
+
+    def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+        return losses.vtac_mse(self.map(output, batch), output.encoding.vdm)
+
+    def map(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
+        """The TDM of these words (equation 15), whose rows are those that read them, as VTAC's."""
+        own = of_own_findings(self.tied, batch).any(-1) & (batch['token_mask'][:, 1:] > 0)
+        read = jnp.pad(own, ((0, 0), (1, 0)))[:, : output.word_attention.shape[1]]  # target l is input l + 1
+        weights = read.astype(output.word_attention.dtype)
+        return textual_discriminative_map(output.word_attention, weights, weights, weight='none')
+
+
+class TrueMapOwnWords(VdmOwnWords):
+    """Both exchanged: the true map, and the words that name its lesions."""
+
+    def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+        return losses.vtac_mse(self.map(output, batch), true_map(output, batch))

@@ -1,0 +1,66 @@
+"""VTAC's parts exchanged."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from camanet_jax.lab.ablation.systems import system_config
+from camanet_jax.lab.alignment import interventions
+from camanet_jax.models import CamanetOutput
+from camanet_jax.models.outputs import Encoding
+from camanet_jax.train import train
+
+WORDS = ['<end>', 'heart', 'large', 'clear']
+TIED = np.zeros((4, 14), bool)
+TIED[2, 2] = True
+
+
+@pytest.fixture
+def output():
+    rng = np.random.default_rng(0)
+    encoding = Encoding(np.zeros((1, 4, 2)), None, None, None, vdm=np.array([[0, 0.5, 1, 0]]))
+    attention = jnp.asarray(rng.uniform(size=(1, 4, 4)))
+    chosen = dict(word_similarity=np.array([[0, 0.5, 0.25, -1]]), selection=np.array([[0.0, 1, 1, 1]]))
+    return CamanetOutput(encoding, *[None] * 5, word_attention=attention, **chosen)
+
+
+@pytest.fixture
+def batch():
+    share = np.zeros((1, 56, 56))
+    share[:, :28, 28:42] = 1  # half of the upper right of four patches
+    return {
+        'tokens': np.array([[0, 1, 2, 3, 0]]),
+        'token_mask': np.ones((1, 5)),
+        'labels': np.eye(14)[[2]],
+        'extras': {'lesions': share},
+    }
+
+
+def test_the_true_map_is_the_masks_share_of_each_patch(output, batch):
+    np.testing.assert_allclose(interventions.true_map(output, batch), [[0, 1, 0, 0]])
+
+
+def test_own_words_make_the_map_alone(output, batch, monkeypatch):
+    monkeypatch.setattr(interventions, 'tied_words', lambda experiment: TIED)
+    rows = np.asarray(output.word_attention[0])
+    scaled = (rows[2] - rows[2].min()) / np.ptp(rows[2])  # the row that reads 'large', input 2
+    for make, target in (('VdmOwnWords', [0, 0.5, 1, 0]), ('TrueMapOwnWords', [0, 1, 0, 0])):
+        value = getattr(interventions, make)(None)(output, batch)
+        np.testing.assert_allclose(value, [np.square(scaled - target).mean()], rtol=1e-5)
+
+
+def test_the_mean_over_words_is_weighted_by_similarity(output, batch):
+    rows = np.asarray(output.word_attention[0])
+    scaled = (rows - rows.min(-1, keepdims=True)) / np.ptp(rows, -1)[:, None]
+    mean = (0.5 * scaled[1] + 0.25 * scaled[2]) / 0.75
+    expected = np.square(mean - [0, 0.5, 1, 0]).mean()
+    np.testing.assert_allclose(interventions.vdm_mean_of_words(output, batch), [expected], rtol=1e-5)
+
+
+def test_a_run_with_both_exchanged_trains(make_config, tmp_path):
+    config = system_config(
+        make_config({'epochs': 1, 'data.views': 1, 'data.extra_views': 'first'}), 'true_map_own_words', 0
+    )
+    assert config.loss.vtac_weight == 0 and config.loss.extra_weights == (make_config({}).loss.vtac_weight,)
+    train(config, tmp_path)
+    assert (tmp_path / 'scores.json').exists()
