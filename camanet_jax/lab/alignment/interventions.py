@@ -18,7 +18,7 @@ from camanet_jax import losses
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.extra.findings import of_own_findings, tied_words
+from camanet_jax.extra.findings import own_findings_mask, tied_words
 from camanet_jax.lab.alignment.lesions import patch_shares
 from camanet_jax.models import Camanet, CamanetOutput
 from camanet_jax.models.layers import EXACT
@@ -77,7 +77,7 @@ class VdmOwnWords:
 
     def map(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
         """The TDM of these words (equation 15), whose rows are those that read them, as VTAC's."""
-        own = of_own_findings(self.tied, batch).any(-1) & (batch['token_mask'][:, 1:] > 0)
+        own = own_findings_mask(self.tied, batch).any(-1) & (batch['token_mask'][:, 1:] > 0)
         read = jnp.pad(own, ((0, 0), (1, 0)))[:, : output.word_attention.shape[1]]  # target l is input l + 1
         weights = read.astype(output.word_attention.dtype)
         return textual_discriminative_map(output.word_attention, weights, weights, weight='none')
