@@ -106,7 +106,8 @@ def html_figure(title: str, draw: Callable[[Axes], None]) -> str:
     svg = file.getvalue()
     svg = re.sub(r'<metadata>.*?</metadata>|(?<=<g) id="[^"]*"', '', svg[svg.index('<svg') :], flags=re.S)
     svg = re.sub('|'.join(THEMED), lambda colour: f'var(--{THEMED[colour[0]]})', svg)
-    lines = {line.get_label(): line.get_ydata()[np.isfinite(line.get_ydata())] for line in axes.lines}
+    ys = {line.get_label(): np.array(line.get_ydata()) for line in axes.lines}  # lists for vertical lines
+    lines = {name: y[np.isfinite(y)] for name, y in ys.items()}
     last = ', '.join(f'{name} {y[-1]:.4g}' for name, y in lines.items() if name[0] != '_' and len(y))
     return f'<figure class="curve" role="img" aria-label="{escape(f"{title}. Last: {last}.")}">{svg}</figure>'
 
