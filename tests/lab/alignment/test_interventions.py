@@ -1,14 +1,16 @@
 """VTAC's parts exchanged."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from camanet_jax import losses
+from camanet_jax.experiment import Experiment, build_tokenizer, open_split
 from camanet_jax.lab.ablation.systems import system_config
 from camanet_jax.lab.alignment import interventions
 from camanet_jax.models import CamanetOutput
 from camanet_jax.models.outputs import Encoding
-from camanet_jax.train import train
 
 WORDS = ['<end>', 'heart', 'large', 'clear']
 TIED = np.zeros((4, 14), bool)
@@ -57,10 +59,17 @@ def test_the_mean_over_words_is_weighted_by_similarity(output, batch):
     np.testing.assert_allclose(interventions.vdm_mean_of_words(output, batch), [expected], rtol=1e-5)
 
 
-def test_a_run_with_both_exchanged_trains(make_config, tmp_path):
-    config = system_config(
-        make_config({'epochs': 1, 'data.views': 1, 'data.extra_views': 'first'}), 'true_map_own_words', 0
-    )
+def test_batches_carry_the_masks_to_the_loss_in_vtacs_place(make_config):
+    config = system_config(make_config({'data.views': 1, 'data.extra_views': 'first'}), 'true_map_own_words', 0)
     assert config.loss.vtac_weight == 0 and config.loss.extra_weights == (make_config({}).loss.vtac_weight,)
-    train(config, tmp_path)
-    assert (tmp_path / 'scores.json').exists()
+    source = open_split(config, 'train')
+    experiment = Experiment(config, build_tokenizer(config, source))
+    model, batch = experiment.model(), next(iter(experiment.eval_batches(source)))
+    assert batch['extras']['lesions'].max() == 1
+
+    def terms(batch):
+        inputs = batch['images'], batch['tokens'][:, :-1]
+        output, _ = model.init_with_output(jax.random.key(0), *inputs, **batch['extras'])
+        return losses.terms(output, batch, experiment.loss_table())
+
+    assert (jax.jit(terms)(batch)['TrueMapOwnWords'] > 0).any()
