@@ -51,7 +51,10 @@ class Program:
     def __init__(self, words: list[str], log: Path):
         self._log = log
         with log.open('w', encoding='utf-8') as file:
-            self.process = subprocess.Popen(words, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
+            environment = os.environ | {'PYTHONFAULTHANDLER': '1'}
+            self.process = subprocess.Popen(
+                words, cwd=ROOT, stdout=file, stderr=file, env=environment, start_new_session=True
+            )
         while not log.stat().st_size and self.process.poll() is None:
             time.sleep(0.01)
         self.start = time.monotonic()
@@ -147,6 +150,9 @@ class Trial:
         self.kills += 1
         ended = program.wait(PATIENCE)
         self.longest_stop = max(self.longest_stop, time.monotonic() - sent)
+        if not ended:
+            program.process.send_signal(signal.SIGABRT)  # every thread's stack goes to the log
+            program.wait(PATIENCE)
         self._check(program, ended, f'does not end after {number.name}')
         if not ended:
             os.killpg(program.process.pid, signal.SIGKILL)
