@@ -186,6 +186,8 @@ def from_data(data: dict[str, Any]) -> ConfigDict:
 def completed(data: dict[str, Any]) -> dict[str, Any]:
     """An earlier version's configuration with the fields that it lacks, as the recipes have them by default."""
     base = as_data(recipe('mimic'))
+    if odd := [key for key in data if isinstance(base.get(key), dict) and not isinstance(data[key], dict)]:
+        raise ValueError(f'Expected the fields of {odd[0]}, got {data[odd[0]]!r}.')
     whole = {
         key: base[key] | value if isinstance(value, dict) and key in base else value for key, value in data.items()
     }

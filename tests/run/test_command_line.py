@@ -49,7 +49,13 @@ def test_a_colon_in_the_path_of_a_configuration_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('content', 'words'), [('', 'the file is empty'), ('{"da', 'not valid JSON'), ('[1]', 'no conf')]
+    ('content', 'words'),
+    [
+        ('', 'the file is empty'),
+        ('{"data', 'not valid JSON'),
+        ('[1]', 'no configuration'),
+        ('{"model": 3}', 'no configuration of a run .Expected the fields of model, got 3'),
+    ],
 )
 def test_a_damaged_configuration_of_a_run_is_told_before_the_flags_are_read(tmp_path, content, words):
     (tmp_path / 'config.json').write_text(content)
