@@ -1,9 +1,12 @@
 """The forms in which records keep films: the files themselves, or small JPEGs that training decodes quickly."""
 
 import io
+import logging
 
-from camanet_jax.data.image_files import open_grey
+from camanet_jax.data.image_files import DamagedImageError, not_blank, open_grey
 from camanet_jax.data.transforms import resize_short_side
+
+LOG = logging.getLogger(__name__)
 
 STORES = ('original', '256')
 SHORT_SIDE = 256  # pixels, of store '256'
@@ -27,6 +30,10 @@ def stored_bytes(encoded: bytes, name: str, store: str) -> bytes:
       DamagedImageError: the film cannot be decoded.
     """
     film = open_grey(encoded, name)  # originals too: damage should be found now, not in the middle of training
+    try:
+        not_blank(film, name)
+    except DamagedImageError as error:
+        LOG.warning('%s (it is kept)', error)
     if store == 'original' or min(film.size) <= SHORT_SIDE:
         return encoded
     small = io.BytesIO()

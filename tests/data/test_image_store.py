@@ -26,6 +26,13 @@ def test_small_films_stay(encoded):
     assert stored_bytes(encoded, 'x', '256') is encoded
 
 
+def test_a_blank_film_is_kept_and_told(caplog):
+    file = io.BytesIO()
+    Image.new('L', (40, 36), 7).save(file, 'PNG')
+    assert stored_bytes(file.getvalue(), 'x', 'original') == file.getvalue()
+    assert 'image x is blank: all its pixels are 7 of 255' in caplog.text
+
+
 def test_runs_that_want_originals_are_warned(make_study_folder, caplog):
     folder = make_study_folder(counts=(2, 1, 1))
     (folder / 'images/train0_0.png').write_bytes(smooth_film(500, 300))
