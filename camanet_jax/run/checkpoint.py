@@ -153,6 +153,8 @@ class Checkpoints:
             # With another dtype than it was saved in, it is another size.
             if saved.get('bytes') == _size(state) and saved['state'] != checksum(state):
                 raise ValueError('its arrays are not those that were saved')
+            if (own := int(getattr(state, 'step', step))) != step:
+                raise ValueError(f'it is that of step {own}: rename its folder')
         return state
 
     def best_step(self) -> int | None:

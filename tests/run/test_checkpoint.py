@@ -13,8 +13,9 @@ from front_door import ROOT, checkpoint_steps
 from camanet_jax.configuration import recipe
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.run.checkpoint import Checkpoints, Selection, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, DamagedCheckpoint, Selection, has_checkpoint
 from camanet_jax.run.workdir import claim_workdir, open_trained
+from camanet_jax.train_step import TrainState
 
 SAVE_AND_DIE = """
 import os, signal, sys
@@ -150,3 +151,12 @@ def test_a_checkpoint_that_may_not_be_opened_now_is_not_taken_for_damaged(tmp_pa
     monkeypatch.setattr(checkpoints._manager, 'restore', fail)
     with pytest.raises(OSError, match='Too many open files'):
         checkpoints.first_whole(checkpoints.read_run)
+
+
+def test_a_checkpoint_under_another_steps_name_is_told(tmp_path):
+    checkpoints, saved = Checkpoints(tmp_path), TrainState(jnp.int32(1), {'weights': jnp.ones(3)}, {}, {})
+    checkpoints.save(1, saved, {})
+    checkpoints.close()
+    (tmp_path / 'checkpoints/1').rename(tmp_path / 'checkpoints/9')
+    with pytest.raises(DamagedCheckpoint, match='it is that of step 1: rename its folder'):
+        Checkpoints(tmp_path).restore_state(jax.eval_shape(lambda: saved))
