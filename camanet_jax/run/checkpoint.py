@@ -27,7 +27,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
-from camanet_jax.run.files import REMEDIES, refusal
+from camanet_jax.run.files import REMEDIES, in_utf8, refusal
 from camanet_jax.run.workers import ThreadsLeft
 
 LOG = logging.getLogger(__name__)
@@ -81,7 +81,11 @@ def has_checkpoint(workdir: str | Path) -> bool:
 
 
 def check_path(workdir: str | Path) -> None:
-    """Raises ValueError for a path that contains * ? [, which Orbax takes for a pattern when it restores."""
+    """Raises ValueError for a path that Orbax cannot read back: with * ? [, which make a pattern, or not in UTF-8."""
+    if not in_utf8(str(Path(workdir).absolute())):
+        raise ValueError(
+            f'Expected a workdir with a path in UTF-8, got {str(workdir)!a}; rename it, or set PYTHONUTF8=1.'
+        )
     if glob.has_magic(str(Path(workdir).absolute())):
         raise ValueError(
             f'Expected a workdir without the characters * ? [ in its path, where checkpoints cannot be read back; got '
