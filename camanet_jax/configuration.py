@@ -48,7 +48,7 @@ VARIANTS = {
     },
 }
 
-# The least and the most of numbers that would else fail late, or without a word of the field.
+# Ranges of numbers that would otherwise fail late, or with an error that does not name the field.
 RANGES = {
     'seed': (0, 2**32 - 1),
     'epochs': (1, math.inf),

@@ -180,7 +180,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f'{next(name for name in names if names.count(name) > 1)!r} is there twice')
+        raise ValueError(f'{next(name for name in names if names.count(name) > 1)!r} occurs twice')
     return content
 
 
@@ -319,7 +319,7 @@ def as_csv(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def in_utf8(text: str) -> bool:
-    """Tells whether UTF-8 has the text; it lacks half characters, as in file names of other encodings."""
+    """Tells whether UTF-8 can encode the text; it cannot where file names in other encodings left half characters."""
     return text.isascii() or not _SURROGATE.search(text)
 
 

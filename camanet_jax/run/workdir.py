@@ -73,7 +73,7 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
 
 @contextlib.contextmanager
 def only_writer(workdir: Path, doing: str = 'training') -> Iterator[None]:
-    """Keeps other runs from doing so in the folder; the lock is released when the process exits, however it exits.
+    """Keeps other processes from writing there; the lock is released when this one exits, however it exits.
 
     Raises:
       ValueError: another process does.

@@ -80,5 +80,5 @@ def test_rows_of_commas_alone_are_empty(tmp_path):
 
 def test_a_name_that_is_twice_in_a_json_file_is_told(tmp_path):
     (tmp_path / 'labels.json').write_text('{"a": 0, "a": 1}')
-    with pytest.raises(ValueError, match="labels.json: not valid JSON .'a' is there twice"):
+    with pytest.raises(ValueError, match="labels.json: not valid JSON .'a' occurs twice"):
         read_json(tmp_path / 'labels.json')
