@@ -110,7 +110,7 @@ def test_many_studies_go_through_one_compiled_shape(trained, folder, tmp_path, m
     monkeypatch.setattr(
         Reporter,
         '_start',
-        lambda self, batch, *rest: (shapes.append((rest[1], len(batch))), start(self, batch, *rest))[1],
+        lambda self, batch, *rest: (shapes.append((rest[0], len(batch))), start(self, batch, *rest))[1],
     )
     config = open_trained(trained).experiment.config.copy_and_resolve_references()
     config.evaluation.batch_size = 2
