@@ -49,7 +49,9 @@ def os_error_in_words(error: OSError) -> str:
     files = ' -> '.join(str(name) for name in (error.filename, error.filename2) if name is not None)
     reason = error.strerror or str(error) or type(error).__name__
     remedy = REMEDIES.get(error.errno, 'CAMANET_TRACE=1 in the environment shows where')
-    return f'{files or "a file"}: {reason}; {remedy}. Files that were finished are whole, and the same command resumes.'
+    # What this program writes names its file; processes make theirs in shared memory.
+    files = files or ('/dev/shm' if error.errno == errno.ENOSPC else 'a file')
+    return f'{files}: {reason}; {remedy}. Files that were finished are whole, and the same command resumes.'
 
 
 @contextlib.contextmanager

@@ -56,6 +56,7 @@ def test_other_errors_keep_their_trace(bug, kind):
         (OSError(errno.ENOSPC, 'No space left on device', 'a.json'), 'a.json: No space left on device; make room'),
         (PermissionError(errno.EACCES, 'Permission denied', 'runs/x'), 'runs/x: Permission denied; give yourself'),
         (OSError(errno.EROFS, 'Read-only file system', 'a', None, 'b'), 'a -> b: Read-only file system; choose'),
+        (OSError(errno.ENOSPC, 'No space left on device'), '/dev/shm: No space left on device; make room'),
         (OSError(errno.EMFILE, 'Too many open files'), 'a file: Too many open files; .*ulimit -n'),
     ],
 )
