@@ -215,7 +215,7 @@ class Training:
         try:
             with stop.interrupting(), self.clock.during('validation'):
                 self.validate(state, step, log)
-        except Exception as error:
+        except (Exception, Stopped) as error:
             self.checkpoints.selection.restore(before)
             if not saved:
                 self.save_at_once(state, step)

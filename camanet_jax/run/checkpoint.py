@@ -252,8 +252,8 @@ class Checkpoints:
         return step
 
 
-class Stopped(Exception):
-    """Raised by a signal in work that a later run does again."""
+class Stopped(BaseException):
+    """Raised by a signal in work that a later run does again; no `except Exception` takes it, as logging has."""
 
 
 class StopSignal:

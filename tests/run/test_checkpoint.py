@@ -1,8 +1,10 @@
 """What is kept, what is selected, and that a save that was killed is never read."""
 
+import logging
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from front_door import ROOT, checkpoint_steps
 from camanet_jax.configuration import recipe
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.run.checkpoint import Checkpoints, DamagedCheckpoint, Selection, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, DamagedCheckpoint, Selection, Stopped, StopSignal, has_checkpoint
 from camanet_jax.run.workdir import claim_workdir, open_trained
 from camanet_jax.train_step import TrainState
 
@@ -160,3 +162,19 @@ def test_a_checkpoint_under_another_steps_name_is_told(tmp_path):
     (tmp_path / 'checkpoints/1').rename(tmp_path / 'checkpoints/9')
     with pytest.raises(DamagedCheckpoint, match='it is that of step 1: rename its folder'):
         Checkpoints(tmp_path).restore_state(jax.eval_shape(lambda: saved))
+
+
+def test_a_signal_that_comes_while_a_line_is_logged_is_raised_all_the_same(monkeypatch):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handler = logging.StreamHandler()
+    monkeypatch.setattr(handler, 'stream', SimpleNamespace(write=lambda _: signal.raise_signal(signal.SIGTERM)))
+    logger = logging.Logger('lines')
+    logger.addHandler(handler)
+    try:
+        stop = StopSignal()
+        with pytest.raises(Stopped), stop.interrupting():
+            logger.warning('a line')
+        assert stop.name == 'SIGTERM'
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
