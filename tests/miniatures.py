@@ -42,6 +42,10 @@ def make_inputs(folder: Path) -> None:
     data = folder / 'data'
     for name, views in (('iu_xray', 2), ('iu_xray_256', 2), ('mimic_cxr', 1), ('nih_sample', 1), ('mine', 2)):
         write_study_folder(data / name, COUNTS, views)
+    boxes = [
+        {'id': f'test{i}', 'finding': 'Cardiomegaly', 'xywh_1024': [256, 256, 512, 512]} for i in range(COUNTS[-1])
+    ]
+    (data / 'nih_sample' / 'boxes.json').write_text(json.dumps(boxes))
     write_whole_open_i(data / 'open_i')
     write_mimic_cxr(data / 'mimic_jpg')
     with (data / 'iu_xray_256' / 'annotation.json').open(encoding='utf-8') as file:

@@ -40,6 +40,7 @@ FIRST = {  # pattern of a command: of the one that makes what it starts from
     r'--from_torch model_iu_xray': r'--to_torch model_iu_xray',
     r'--workdir=runs/r2gen': r'--from_torch model_iu_xray',
     r'check camanet-iu': r'export_model',
+    r'measure_alignment.py --workdir=runs/small': r'main --config=configs/iu_xray_small\.py',
     r'--compare=runs/ablation': r'--seeds=3 --output=runs/ablation',
 }
 SHORTENED = {  # in a command: what is put there, for the time it takes and for where things are
