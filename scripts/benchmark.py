@@ -86,11 +86,11 @@ def main(argv: list[str] | None = None) -> dict:
         )
         runtime.prepare(workload.config, Path('runs') / 'benchmark')
         numbers = measure(workload, options)
-    result = {'benchmark': options.benchmark, **numbers, 'provenance': printing.provenance(workload.config)}
-    print(printing.as_text(result))
-    if options.json:
-        write_json(options.json, result)
-        print(f'Written: {options.json}')
+        result = {'benchmark': options.benchmark, **numbers, 'provenance': printing.provenance(workload.config)}
+        print(printing.as_text(result))
+        if options.json:
+            write_json(options.json, result)
+            print(f'Written: {options.json}')
     return result
 
 

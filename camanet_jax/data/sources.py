@@ -20,7 +20,7 @@ from jaxtyping import Int8
 
 from camanet_jax import extensions
 from camanet_jax.data.schema import DETAILS, OBSERVATIONS, SPLITS, UNLABELLED, Study, summarise
-from camanet_jax.run.files import naming, refusal
+from camanet_jax.run.files import PASSING, naming, refusal
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def reading_records(folder: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if number := refusal(error):
+        if (number := refusal(error)) in PASSING:
             raise OSError(number, os.strerror(number), str(folder)) from error
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ValueError(

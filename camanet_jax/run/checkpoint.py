@@ -27,7 +27,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
-from camanet_jax.run.files import REMEDIES, in_utf8, refusal
+from camanet_jax.run.files import PASSING, REMEDIES, in_utf8, refusal
 from camanet_jax.run.workers import ThreadsLeft
 
 LOG = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ class Checkpoints:
             folder = self.folder / str(step)
             closed = next((path for path in folder.rglob('*') if not os.access(path, os.R_OK)), None)
             number = errno.EACCES if closed else refusal(error)
-            if number and number != errno.EIO:  # not the checkpoint's fault: it may be whole
+            if number in PASSING:
                 raise OSError(number, os.strerror(number), str(closed or folder)) from error
             reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
             raise DamagedCheckpoint(

@@ -33,6 +33,7 @@ REMEDIES = {  # of what the operating system refuses
     errno.EPERM: 'give yourself the right to it, or choose another folder',
     errno.EISDIR: 'choose a name that no folder has',
     errno.ENOTDIR: 'choose a folder that is not below a file',
+    errno.EEXIST: 'choose a folder that is not below a file',
     errno.EIO: 'look at the disk (dmesg)',
     errno.EMFILE: 'allow more open files (ulimit -n 4096)',
     errno.ENFILE: 'close other programs that hold many files open',
@@ -40,6 +41,9 @@ REMEDIES = {  # of what the operating system refuses
     errno.EAGAIN: 'allow more processes (ulimit -u), or close other programs',
     errno.ENAMETOOLONG: 'choose a shorter name',
 }
+
+# Refusals that say nothing of the file: another moment, or another user, may read it.
+PASSING = errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.EPERM
 
 CsvRow = tuple[int, list[str]]  # the number of the row's last line, and its cells
 

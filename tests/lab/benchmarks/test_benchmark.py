@@ -68,6 +68,14 @@ def test_train_gives_speed_split_cost_and_memory(benchmark, tmp_path, capsys):
     assert 'studies' in capsys.readouterr().out
 
 
+def test_numbers_that_cannot_be_written_end_in_a_line(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr('camanet_jax.lab.benchmarks.decode.run', lambda *_: {})
+    monkeypatch.setattr('camanet_jax.lab.benchmarks.printing.as_text', lambda _: '')
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit, match='Error: .*file.*choose a folder'):
+        benchmark('decode', f'--json={tmp_path / "file" / "a.json"}')
+
+
 def test_the_step_alone_is_one_compilation(benchmark):
     found = benchmark('train', '--step_only')
     assert positive(*found['speed'].values(), *found['step'].values(), *found['compilation'].values())
