@@ -143,6 +143,7 @@ class Trial:
 
     def _end_early(self, program: Program) -> bool:
         if program.wait(self._moments.uniform(0, self.seconds)):
+            self.seconds = time.monotonic() - program.start  # the machine's load changes
             return self._check(program, program.process.returncode == 0, 'failed')
         number, send = self._moments.choice(WAYS)
         sent = time.monotonic()
