@@ -47,21 +47,25 @@ def decode(content: bytes) -> Image.Image:
 class Decoder:
     """A process that decodes; it ends with this one, or with the film that it cannot handle."""
 
+    _process: subprocess.Popen | None = None  # where it cannot be started
+
     def __init__(self):
         self._connection, other = Pipe()
         package = str(Path(__file__).parents[2])
         search = os.pathsep.join(filter(None, [package, os.environ.get('PYTHONPATH')]))
-        self._process = subprocess.Popen(
-            [sys.executable, '-c', SERVE, str(other.fileno())],
-            pass_fds=[other.fileno()],
-            env=os.environ | {'PYTHONPATH': search, 'OPENBLAS_NUM_THREADS': '1'},
-            stderr=subprocess.DEVNULL,
-        )
+        with workers.out_of_reach():
+            self._process = subprocess.Popen(
+                [sys.executable, '-c', SERVE, str(other.fileno())],
+                pass_fds=[other.fileno()],
+                env=os.environ | {'PYTHONPATH': search, 'OPENBLAS_NUM_THREADS': '1'},
+                stderr=subprocess.DEVNULL,
+            )
         other.close()
 
     def __del__(self):
-        self._process.kill()
-        self._process.wait()
+        if self._process:
+            self._process.kill()
+            self._process.wait()
 
     def answer(self, content: bytes) -> bytes:
         """Sends a file and awaits its film, or why there is none."""

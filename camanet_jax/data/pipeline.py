@@ -60,7 +60,8 @@ class BatchIterator(Iterator[Batch]):
     def __next__(self) -> Batch:
         if self._running is None:
             self._others = set(multiprocessing.active_children())
-            self._running = iter(self._from_position())
+            with workers.out_of_reach():
+                self._running = iter(self._from_position())
         try:
             batch = self._await_batch()
         except StopIteration:
@@ -77,7 +78,8 @@ class BatchIterator(Iterator[Batch]):
 
         def fetch(running: Iterator[Batch]) -> None:
             try:
-                fetched.put((next(running), None))
+                with workers.out_of_reach():
+                    fetched.put((next(running), None))
             except BaseException as error:  # handed to the waiting thread
                 fetched.put((None, error))
 

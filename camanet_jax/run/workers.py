@@ -3,13 +3,16 @@
 Light to import, since every helper process imports it.
 """
 
+import contextlib
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 SECONDS_UNTIL_SAID = 60.0  # that nothing comes from a helper
+_OF_THE_PARENT = signal.SIGINT, signal.SIGTERM  # also where they reach the whole process group
 STALLED = 'No %s for %.0f s: the file system may be stalled. Waiting; SIGTERM ends the run.'
 
 
@@ -27,10 +30,23 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def out_of_reach() -> Iterator[None]:
+    """Starts helper processes that Ctrl+C and SIGTERM do not end while they still import; `begin` does the rest.
+
+    They inherit the mask of the thread that starts them; the parent's other threads go on receiving these signals.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_PARENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def begin(index: int, count: int) -> None:
     """Prepares a helper process: Ctrl+C and SIGTERM to the whole group are for its parent, with whom it ends."""
     del index, count
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _OF_THE_PARENT:
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
 

@@ -2,6 +2,8 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -261,6 +263,21 @@ def test_a_batch_that_does_not_come_is_said(make_study_folder, monkeypatch, capl
     monkeypatch.setattr(batches, '_running', slow())
     assert next(batches) == {}
     assert 'No batch for 0 s: the file system may be stalled' in caplog.text
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='reads the mask of signals from /proc')
+def test_a_loading_process_is_out_of_reach_of_signals_from_its_start(make_study_folder):
+    others, batches = (
+        set(multiprocessing.active_children()),
+        train_batches(open_folder(make_study_folder()), num_workers=1),
+    )
+    next(batches)
+    (worker,) = set(multiprocessing.active_children()) - others
+    status = Path(f'/proc/{worker.pid}/status').read_text(encoding='utf-8')
+    blocked = int(re.search(r'SigBlk:\s*(\w+)', status)[1], 16)
+    assert all(blocked >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM))
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    batches.close()
 
 
 def test_a_killed_or_stopped_loading_process_ends_the_waiting(make_study_folder):
