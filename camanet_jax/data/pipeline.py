@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from typing import Any, NoReturn
 
 import grain
@@ -60,6 +61,8 @@ class BatchIterator(Iterator[Batch]):
     def __next__(self) -> Batch:
         if self._running is None:
             self._others = set(multiprocessing.active_children())
+            if self._num_workers:
+                resource_tracker.ensure_running()  # started with the first worker, it would let signals through again
             with workers.out_of_reach():
                 self._running = iter(self._from_position())
         try:
