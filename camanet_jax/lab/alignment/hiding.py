@@ -29,11 +29,12 @@ def measure_falls(run: TrainedRun, source: Source, lesions: Sequence[Lesion]) ->
     config, tokenizer, model = run.experiment.config, run.experiment.tokenizer, run.experiment.model()
     load = run.experiment.study_loader(source)
     named = []
-    for lesion in lesions:
+    for lesion in (lesion for lesion in lesions if lesion.observation != ANY):
         touched = lesion.share > 0
         hidden = np.stack([np.zeros_like(touched), touched, elsewhere(touched)])
-        words = tokenizer.pieces(load(lesion.position)['tokens'][1:]) if lesion.observation != ANY else []
-        if (positions := naming_positions(words, lesion.name)) and not (hidden[1] & hidden[2]).any():
+        ids = tokenizer.encode(source.studies[lesion.position].report, config.data.max_seq_length)
+        positions = naming_positions(tokenizer.pieces(ids), lesion.name)
+        if positions and not (hidden[1] & hidden[2]).any():
             named.append((lesion, positions, hidden))
     size = config.evaluation.batch_size
     for start in tracked(range(0, len(named), size), 'Hiding lesions', -(-len(named) // size)):
