@@ -189,6 +189,7 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0, help='of the moments (default: %(default)s)')
     parser.add_argument('--tasks', default=','.join(TASKS), help='among them (default: %(default)s)')
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells' background jobs, and their children, ignore it
     folder, moments = options.folder.absolute(), random.Random(options.seed)
     write_study_folder(folder / 'studies', (400, 10, 50), 2)
     films = sorted((folder / 'studies' / 'images').glob('val*'))
