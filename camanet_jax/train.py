@@ -115,7 +115,8 @@ def run_steps(
     save_clock = SaveClock(config.checkpoint_every_minutes)
     with Progress('Training', total, start) as progress:
         records = StepMetrics(log, progress, config.batch_size * config.data.views, epoch_steps, training.checkpoints)
-        if not training.validated and not training.try_to_validate(state, start, log, stop):
+        revalidated = not training.validated
+        if revalidated and not training.try_to_validate(state, start, log, stop):
             return state, False
         for step in range(start, total):
             if training.checkpoints.selection.epochs_since_best >= config.early_stop:
@@ -146,6 +147,9 @@ def run_steps(
             if stopping:
                 return state, False
         records.flush()
+        if revalidated and state.step == start:  # no later checkpoint holds the selection
+            training.checkpoints.remove(start)
+            training.save(state, start)
     return state, True
 
 

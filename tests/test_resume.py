@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from front_door import SIGNAL_AT, checkpoint_steps, records, run_main, succeed
 
+from camanet_jax.run.checkpoint import Checkpoints
+
 LOG_LINE = 'camanet_jax.run.metrics_log.MetricsLog.write'
 # What a run is doing when it is killed: the Nth call of a function, and the steps after which it may have begun.
 KILLS = [
@@ -61,10 +63,14 @@ def test_sigterm_saves_first_and_exits_cleanly(trained, tiny_arguments, tmp_path
     assert done.returncode == 0 and 'Stopped by SIGINT after step 5' in done.stdout, done.stdout
     assert began_after(done.stdout) == 3 and 'Traceback' not in done.stdout
     assert checkpoint_steps(tmp_path / 'run') == [3, 5]
+    done = signalled('SIGTERM', 'camanet_jax.evaluate.Evaluator.collect', 1, *command)  # validating for the last time
+    assert done.returncode == 0 and 'Stopped by SIGTERM after step 6' in done.stdout, done.stdout
     done = signalled('SIGTERM', 'camanet_jax.evaluate.write_predictions', 2, *command)  # all is saved by then
     assert done.returncode == 0 and not (tmp_path / 'run' / 'scores.json').exists(), done.stdout
-    assert began_after(done.stdout) == 5
+    assert began_after(done.stdout) == 6
     assert records(tmp_path / 'run') == records(trained)
+    assert checkpoint_steps(tmp_path / 'run') == checkpoint_steps(trained)
+    assert Checkpoints(tmp_path / 'run').best_step() == Checkpoints(trained).best_step()
 
 
 @pytest.mark.slow

@@ -194,6 +194,11 @@ class Checkpoints:
             multihost_utils.sync_global_devices('damaged checkpoints set aside')
             self._manager.reload()
 
+    def remove(self, step: int) -> None:
+        """Removes a checkpoint that is to be saved anew; those before it stay."""
+        with self._saving():
+            self._manager.delete(step)
+
     def wait(self) -> None:
         """Waits until every save has reached the disk."""
         with self._saving():
