@@ -14,6 +14,11 @@ from camanet_jax.torch_io.torch_files import SIGNATURE, read_legacy, read_zip, w
 
 NESTS = ('state_dict', 'model_state_dict', 'model', 'net')  # keys under which training programs keep the state dict
 WRAPPERS = re.compile(r'(module\.|_orig_mod\.)+')  # of DataParallel and of torch.compile
+OTHER_FILES = {  # what downloads leave in a checkpoint's place, by their first bytes
+    b'<': 'a web page; download the file again',
+    b'version https://git-lfs': "Git LFS's pointer to it; fetch it by git lfs pull",
+    b'\x1f\x8b': 'a gzipped file; unpack it first',
+}
 LIGHTNING = 'model.'  # before all names, where the network is a Lightning module's attribute of that name
 
 
@@ -55,7 +60,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             "the tar format of PyTorch's first releases, which is not read. Load it with PyTorch and save "
             'it again: torch.save(state_dict, ...)'
         )
-    raise ValueError(f'expected a file of torch.save (.pth, .pt) or safetensors, got one that begins with {start[:8]}')
+    got = [name for begin, name in OTHER_FILES.items() if start.startswith(begin)] if start else ['an empty one']
+    raise ValueError(
+        'expected a file of torch.save (.pth, .pt) or safetensors, '
+        f'got {got[0] if got else f"one that begins with {start[:8]}"}'
+    )
 
 
 def tensors_of(contents: Contents) -> dict[str, np.ndarray]:

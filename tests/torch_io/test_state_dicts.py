@@ -1,5 +1,6 @@
 """Files as PyTorch and others write them. Those in fixtures/torch_files were made by PyTorch (make.py there)."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -86,7 +87,20 @@ def test_other_files_are_errors_that_say_what_was_expected(tmp_path):
     with tarfile.open(tmp_path / 'old.pth', 'w') as tar:
         tar.addfile(tarfile.TarInfo('storages'), io.BytesIO())
     (tmp_path / 'text.pth').write_text('no weights')
-    for name, message in (('old', 'tar format'), ('text', 'expected a file of torch.save'), ('none', 'No such file')):
+    (tmp_path / 'empty.pth').touch()
+    (tmp_path / 'page.pth').write_text('<!DOCTYPE html><html>')
+    (tmp_path / 'pointer.pth').write_text('version https://git-lfs.github.com/spec/v1\n')
+    (tmp_path / 'packed.pth').write_bytes(gzip.compress(b'weights'))
+    expected = {
+        'old': 'tar format',
+        'text': "expected a file of torch.save.*begins with b'no weigh'",
+        'none': 'No such file',
+        'empty': 'got an empty one',
+        'page': 'a web page; download',
+        'pointer': 'git lfs pull',
+        'packed': 'unpack it first',
+    }
+    for name, message in expected.items():
         with pytest.raises(ValueError, match=f'{name}.pth: .*{message}'):
             read_state_dict(tmp_path / f'{name}.pth')
     with pytest.raises(ValueError, match=r'Linear.*nothing was run.*state dict'):
