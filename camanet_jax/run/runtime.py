@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,7 @@ def set_up_logging() -> None:
     logging.getLogger('absl').addFilter(_is_no_checkpoints_trace)
     if 'CAMANET_TRACE' not in os.environ:  # else asyncio repeats what Orbax raises
         logging.getLogger('asyncio').setLevel(logging.CRITICAL)
-    sys.unraisablehook = _without_closed_loops
+    sys.unraisablehook = report_unraisable
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
     logger = logging.getLogger('camanet_jax')
@@ -89,9 +90,14 @@ def _is_no_checkpoints_trace(record: logging.LogRecord) -> bool:
     return 'orbax' not in record.pathname or record.levelno < logging.ERROR or 'CAMANET_TRACE' in os.environ
 
 
-def _without_closed_loops(unraisable: Any) -> None:
-    """Leaves out the complaints of TensorStore's threads after a checkpoint has failed."""
-    if str(unraisable.exc_value) != 'Event loop is closed':
+def report_unraisable(unraisable: Any) -> None:
+    """Leaves out what TensorStore's threads say after a failed checkpoint; repeats a Ctrl+C that came into a callback.
+
+    Python prints such an interruption, and goes on.
+    """
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    elif str(unraisable.exc_value) != 'Event loop is closed':
         sys.__unraisablehook__(unraisable)
 
 

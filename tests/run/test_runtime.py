@@ -1,7 +1,11 @@
 """Which cards a process takes under SLURM, and which errors end with their message alone."""
 
 import errno
+import gc
 import json
+import signal
+import sys
+import time
 
 import pytest
 
@@ -69,6 +73,18 @@ def test_ctrl_c_ends_without_a_trace():
     with pytest.raises(SystemExit) as caught, runtime.errors_for_people():
         raise KeyboardInterrupt
     assert caught.value.code == 130
+
+
+def test_ctrl_c_in_a_callback_is_not_lost(monkeypatch):
+    def interrupt(*_):
+        gc.callbacks.remove(interrupt)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(sys, 'unraisablehook', runtime.report_unraisable)
+    gc.callbacks.append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        gc.collect()  # Python goes on from here
+        time.sleep(30)
 
 
 def test_devices_that_are_not_there_are_told_with_what_to_install(monkeypatch):
