@@ -1,6 +1,8 @@
 """Settings to make before the first computation (determinism, compile cache, other processes), and readable errors."""
 
 import contextlib
+import ctypes
+import importlib.util
 import logging
 import os
 import re
@@ -22,6 +24,9 @@ from camanet_jax.run.progress import quiet
 from camanet_jax.run.workers import ThreadsLeft
 
 CACHE_FOLDER = '.jax_cache'
+ACCELERATORS = 'jax_plugins', 'libtpu'  # the modules that JAX finds GPUs and TPUs by
+# glibc's malloc.h: one arena (M_ARENA_MAX) on the heap (M_MMAP_MAX), whose end is never given back (M_TRIM_THRESHOLD).
+MALLOC = {-8: 1, -4: 0, -1: -1}
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -34,9 +39,21 @@ def prepare(config: ConfigDict, workdir: Path, *, distributed: bool = False) -> 
         folder = workdir.absolute().parent / CACHE_FOLDER if config.compile_cache == 'auto' else config.compile_cache
         jax.config.update('jax_compilation_cache_dir', str(folder))
     jax.config.update('jax_enable_x64', config.dtype == 'float64')  # whatever JAX_ENABLE_X64 says
+    if not any(map(importlib.util.find_spec, ACCELERATORS)):
+        keep_memory()
     if distributed:
         jax.distributed.initialize(**processes_from_environment(), local_device_ids=own_cards())
     find_devices()
+
+
+def keep_memory() -> None:
+    """Lets glibc keep freed memory: a step on the CPU otherwise gets its arrays from the system anew, page by page.
+
+    To be called before JAX starts its threads, which would take memory elsewhere.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    for parameter, value in MALLOC.items() if mallopt else ():
+        mallopt(parameter, value)
 
 
 def find_devices() -> None:

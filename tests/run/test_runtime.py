@@ -1,9 +1,11 @@
 """Which cards a process takes under SLURM, and which errors end with their message alone."""
 
+import ctypes
 import errno
 import gc
 import json
 import signal
+import subprocess
 import sys
 import time
 
@@ -85,6 +87,27 @@ def test_ctrl_c_in_a_callback_is_not_lost(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         gc.collect()  # Python goes on from here
         time.sleep(30)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), 'mallopt'), reason='the C library is not glibc')
+def test_memory_that_was_freed_is_not_fetched_page_by_page_again():
+    program = """
+import resource, threading
+import numpy as np
+from camanet_jax.run import runtime
+runtime.keep_memory()
+def use():
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        np.ones(8_000_000)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+thread = threading.Thread(target=use)
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True)
+    first, second = map(int, done.stdout.split())
+    assert second < 20 <= first
 
 
 def test_devices_that_are_not_there_are_told_with_what_to_install(monkeypatch):
