@@ -83,10 +83,14 @@ def test_ctrl_c_in_a_callback_is_not_lost(monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sys, 'unraisablehook', runtime.report_unraisable)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # another test may have changed it
     gc.callbacks.append(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        gc.collect()  # Python goes on from here
-        time.sleep(30)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            gc.collect()  # Python goes on from here
+            time.sleep(30)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), 'mallopt'), reason='the C library is not glibc')
