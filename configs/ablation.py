@@ -25,6 +25,6 @@ def get_config():
     config.data.options.update(plain=True, test_studies=1000)
     config.model.update(width=64, feed_forward=64, dropout=0.0, projection_dropout=0.0)
     config.model.backbone_options = ConfigDict(dict(blocks=(3, 3), growth=16, stem=16))  # maps of 8 x 8
-    config.optimiser.update(decay_epochs=4, schedule_lag=0)
+    config.optimiser.update(lr_backbone=4e-3, decay_epochs=4, schedule_lag=0)
     config.evaluation.update(shuffled_control=False, figures=0)
     return config

@@ -228,7 +228,7 @@ class Camanet(nn.Module):
     @at_own_precision
     def discriminate(self, tokens, pooled, labels, *scores, there=None, train: bool) -> dict[str, Array]:
         """Classifier, CAMs, VDM and discriminative representation (equations 6 to 11)."""
-        class_logits = self.classifier(pooled)
+        class_logits = self.classify(pooled, tokens, there)
         kernel, tokens = widened(self.classifier.variables['params']['kernel']), widened(tokens)
         cams = jax.lax.stop_gradient(self.class_maps(tokens, kernel, *scores))
         cams = jnp.broadcast_to(cams, (len(cams), self.observations, cams.shape[-1]))
@@ -238,6 +238,11 @@ class Camanet(nn.Module):
         return dict(
             class_logits=class_logits, cams=cams, present=present, vdm=vdm, discriminative_representation=representation
         )
+
+    def classify(self, pooled: Array, tokens: Array, there: Array | None) -> Array:
+        """Class logits [B, Y] from the mean token [B, C] (equation 6); networks may read `tokens` [B, P, C] instead."""
+        del tokens, there
+        return self.classifier(pooled)
 
     def present_classes(self, class_logits, labels, *, train: bool) -> Array:
         """The classes whose maps enter the VDM, [B, Y] (equation 7, on the sigmoid of each class)."""

@@ -53,6 +53,8 @@ SYSTEMS |= {
     'class_words_bias': VDMAE | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:ClassWords',)},
     'aligned': CAMANET | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:mass', f'{BEYOND}:ClassWords')},
 }
+PEAKED = {'model.network': 'camanet_jax.extra.pooling:PeakedCamanet'}
+SYSTEMS |= {f'peaked_{name}': SYSTEMS[name] | PEAKED for name in ('vdmae', 'camanet', 'class_words', 'aligned')}
 # The names in the paper's tables; other systems keep their own.
 PRINTED_NAMES = {
     'base': 'Base',

@@ -1,0 +1,31 @@
+"""A classifier whose maps are peaked where a finding is small.
+
+B studies, P visual tokens, C backbone channels, Y observations.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from camanet_jax.models import Camanet
+
+
+class PeakedCamanet(Camanet):
+    """For `model.network`: class logits are the log-sum-exp of every token's, in the mean's place (equation 6).
+
+    The mean asks a finding of all tokens alike, so that its map spreads; log-sum-exp asks it of the strongest alone
+    (Pinheiro and Collobert, CVPR 2015; on chest films Wang et al., CVPR 2017). The maps stay equation 8's.
+
+    Attributes:
+      sharpness: r, by which logits are multiplied before and divided after; near 0 it is the mean, large the maximum.
+    """
+
+    sharpness: float = 1.0
+
+    def classify(self, pooled: Float[Array, 'B C'], tokens: Float[Array, 'B P C'], there: Bool[Array, 'B P'] | None):
+        """Returns class logits [B, Y]; tokens of films that a study does not have are left out."""
+        del pooled
+        scores = self.sharpness * self.classifier(tokens)  # [B, P, Y]
+        there = jnp.ones(scores.shape[:2], bool) if there is None else there
+        total = jax.nn.logsumexp(scores, axis=1, where=there[..., None])
+        return (total - jnp.log(there.sum(1, keepdims=True))) / self.sharpness

@@ -1,0 +1,52 @@
+"""The classifier that reads its strongest tokens: its limits, missing films, and the model around it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from camanet_jax.extra.pooling import PeakedCamanet
+from camanet_jax.models import Camanet
+
+SIZES = dict(vocabulary_size=9, width=8, feed_forward=8, heads=2, encoder_layers=1, decoder_layers=1)
+SMALL = SIZES | dict(backbone_options=dict(blocks=(1, 1), growth=4, stem=8))
+FILMS = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32), dtype=np.uint8)
+
+
+def encoded(network, view_mask=None, variables=None, **own):
+    """The visual side of a network with the weights of the first."""
+    model = network(**SMALL, **own)
+    variables = variables or model.init(jax.random.key(0), FILMS, jnp.ones((2, 5), int))
+    return model.apply(variables, FILMS, view_mask=view_mask, method=model.encode), variables
+
+
+def scores_of_tokens(encoding, variables):
+    """Logits [B, P, Y] of every token alone."""
+    classifier = variables['params']['classifier']
+    return encoding.visual_tokens @ classifier['kernel'] + classifier['bias']
+
+
+def test_it_lies_between_the_mean_and_the_strongest_token():
+    plain, variables = encoded(Camanet)
+    scores = scores_of_tokens(plain, variables)
+    logits = {r: encoded(PeakedCamanet, variables=variables, sharpness=r)[0].class_logits for r in (1e-3, 1.0, 1e3)}
+    np.testing.assert_allclose(logits[1e-3], plain.class_logits, atol=1e-3)
+    np.testing.assert_allclose(logits[1.0], jnp.log(jnp.exp(scores).mean(1)), atol=1e-5)
+    np.testing.assert_allclose(logits[1e3], scores.max(1), atol=1e-2)
+    assert (logits[1e-3] < logits[1.0]).all() and (logits[1.0] < logits[1e3]).all()
+
+
+def test_tokens_of_films_that_a_study_does_not_have_are_left_out():
+    there = np.array([[True, True], [True, False]])
+    both, variables = encoded(PeakedCamanet)
+    masked, _ = encoded(PeakedCamanet, there, variables)
+    scores = scores_of_tokens(both, variables)
+    half = scores.shape[1] // 2
+    np.testing.assert_allclose(masked.class_logits[0], both.class_logits[0], atol=1e-5)
+    np.testing.assert_allclose(masked.class_logits[1], jnp.log(jnp.exp(scores[1, :half]).mean(0)), atol=1e-5)
+
+
+def test_its_maps_and_parameters_are_camanets():
+    plain, variables = encoded(Camanet)
+    peaked, own = encoded(PeakedCamanet)
+    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, own)
+    np.testing.assert_array_equal(peaked.cams, plain.cams)
