@@ -52,6 +52,11 @@ STEPS = (
     ('class_words', 'class_words_bias'),
     ('vdmae', 'aligned'),
     ('camanet', 'aligned'),
+    ('vdmae', 'peaked_vdmae'),
+    ('camanet', 'peaked_camanet'),
+    ('class_words', 'peaked_class_words'),
+    ('aligned', 'peaked_aligned'),
+    ('vdmae', 'peaked_aligned'),
 )
 WORDS = 'words_reference'
 SELECTION = ('tdm_vdm_correlation', 'vtac_mse', 'empty_tdm_mse')
