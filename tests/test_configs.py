@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from front_door import ROOT
 
-from camanet_jax.configuration import VARIANTS, as_data, completed, fill_variant, from_data, recipe, refuse_changes
+from camanet_jax.configuration import (
+    VARIANTS,
+    as_data,
+    completed,
+    fill_variant,
+    from_data,
+    load_file,
+    recipe,
+    refuse_changes,
+)
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.train_step import init_state, train_step
@@ -132,6 +141,27 @@ def test_a_recipe_is_found_from_any_folder_and_its_neighbours_can_be_imported(tm
     assert recipe(tmp_path / 'mine.py').epochs == 2
     with pytest.raises(ValueError, match=r'one of the recipes ablation, .*base, .*vdmae \(in .*\); got configs/iu.py'):
         recipe('configs/iu.py')
+
+
+@pytest.mark.parametrize(
+    ('parts', 'losses', 'vtac', 'bias', 'network'),
+    [
+        ('mass', ['mass'], True, False, 'Camanet'),
+        ('class_words,peaked', ['ClassWords'], False, False, 'PeakedCamanet'),
+        ('vdm_bias', [], False, True, 'Camanet'),
+    ],
+)
+def test_parts_beyond_the_paper_are_chosen_after_a_colon(parts, losses, vtac, bias, network):
+    config = fill_variant(load_file(ROOT / 'configs' / 'alignment.py').get_config(parts))
+    assert [name.split(':')[1] for name in config.loss.extra] == losses
+    assert config.loss.extra_weights == (0.15,) * len(losses) and config.loss.vtac_weight == 0
+    assert (config.model.vtac, config.model.vdm_bias, config.model.network.split(':')[1]) == (vtac, bias, network)
+    assert parameters(experiment(config)) > 1e5
+
+
+def test_an_unknown_part_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="among mass, class_words, vdm_bias, peaked after the colon, got 'masses'"):
+        load_file(ROOT / 'configs' / 'alignment.py').get_config('peaked,masses')
 
 
 def test_a_field_that_an_older_run_lacks_differs_only_where_it_has_another_value_than_by_default():
