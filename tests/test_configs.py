@@ -154,7 +154,7 @@ def test_a_recipe_is_found_from_any_folder_and_its_neighbours_can_be_imported(tm
 def test_parts_beyond_the_paper_are_chosen_after_a_colon(parts, losses, vtac, bias, network):
     config = fill_variant(load_file(ROOT / 'configs' / 'alignment.py').get_config(parts))
     assert [name.split(':')[1] for name in config.loss.extra] == losses
-    assert config.loss.extra_weights == (0.15,) * len(losses) and config.loss.vtac_weight == 0
+    assert config.loss.extra_weights == (0.02,) * len(losses) and config.loss.vtac_weight == 0
     assert (config.model.vtac, config.model.vdm_bias, config.model.network.split(':')[1]) == (vtac, bias, network)
     assert parameters(experiment(config)) > 1e5
 

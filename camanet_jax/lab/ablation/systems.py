@@ -12,7 +12,8 @@ BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False}
 VDMAE = BASE | {'model.vdmae': True}
 CAMANET: dict[str, Any] = VDMAE | {'model.vtac': True}
 OFFICIAL = {'variant': 'official'}
-LOSSES = 'loss.extra'  # of a system: they come in VTAC's place, each with its weight
+LOSSES = 'loss.extra'  # of a system: they come in VTAC's place
+WEIGHT = 'loss.extra_weights'  # of each of them; VTAC's where a system does not say
 
 
 def contrastive(weight: float) -> dict[str, Any]:
@@ -44,14 +45,15 @@ SYSTEMS |= {
     'mean_of_words': CAMANET | {LOSSES: (f'{PARTS}:vdm_mean_of_words',)},
     'predicting_row': CAMANET | {'model.tdm_row': 'predicting'},
 }
-# Beyond the paper (docs/extend.md).
+# Beyond the paper (docs/extend.md). Their losses are in nats: at VTAC's weight they outweigh the report's.
+NATS = {WEIGHT: 0.02}
 BEYOND = 'camanet_jax.extra.alignment'
 SYSTEMS |= {
-    'mass': CAMANET | {LOSSES: (f'{BEYOND}:mass',)},
-    'class_words': VDMAE | {LOSSES: (f'{BEYOND}:ClassWords',)},
+    'mass': CAMANET | NATS | {LOSSES: (f'{BEYOND}:mass',)},
+    'class_words': VDMAE | NATS | {LOSSES: (f'{BEYOND}:ClassWords',)},
     'vdm_bias': VDMAE | {'model.vdm_bias': True},
-    'class_words_bias': VDMAE | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:ClassWords',)},
-    'aligned': CAMANET | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:mass', f'{BEYOND}:ClassWords')},
+    'class_words_bias': VDMAE | NATS | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:ClassWords',)},
+    'aligned': CAMANET | NATS | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:mass', f'{BEYOND}:ClassWords')},
 }
 PEAKED = {'model.network': 'camanet_jax.extra.pooling:PeakedCamanet'}
 SYSTEMS |= {f'peaked_{name}': SYSTEMS[name] | PEAKED for name in ('vdmae', 'camanet', 'class_words', 'aligned')}
@@ -88,8 +90,9 @@ def system_fields(name: str) -> dict[str, Any]:
 def system_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:
     """The resolved configuration of one run of a system."""
     changed, fields = config.copy_and_resolve_references(), dict(system_fields(name))
+    weight = fields.pop(WEIGHT, changed.loss.vtac_weight)
     if losses := fields.pop(LOSSES, ()):
-        weights = (changed.loss.vtac_weight,) * len(losses)
+        weights = (weight,) * len(losses)
         changed.loss.update(
             extra=(*changed.loss.extra, *losses), extra_weights=(*changed.loss.extra_weights, *weights), vtac_weight=0.0
         )

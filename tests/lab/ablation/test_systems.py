@@ -19,6 +19,12 @@ def test_seeds_follow_the_configurations_own():
     assert config.variant == 'paper' and config.model.vdmae  # what came in is as it was
 
 
+def test_losses_in_vtacs_place_have_its_weight_and_those_in_nats_their_own():
+    own_words, aligned = (system_config(recipe('ablation'), name, 0).loss for name in ('own_words', 'aligned'))
+    assert own_words.vtac_weight == aligned.vtac_weight == 0
+    assert own_words.extra_weights == (recipe('ablation').loss.vtac_weight,) and aligned.extra_weights == (0.02, 0.02)
+
+
 def test_a_share_of_words_is_part_of_the_name():
     assert system_config(recipe('ablation'), 'camanet_k0.15', 0).loss.topk == 0.15
     official = system_config(recipe('ablation'), 'camanet_official_k0.3', 0)
