@@ -22,7 +22,7 @@ def get_config(parts: str = 'mass,class_words,vdm_bias,peaked'):
         raise ValueError(f'Expected parts among {", ".join((*LOSSES, *OTHERS))} after the colon, got {min(unknown)!r}.')
     config = recipe('iu_xray')
     config.loss.extra = tuple(LOSSES[part] for part in chosen if part in LOSSES)
-    config.loss.extra_weights = (0.02,) * len(config.loss.extra)  # in nats: at VTAC's weight they outweigh the report
+    config.loss.extra_weights = (0.02,) * len(config.loss.extra)  # at VTAC's weight reports name fewer findings
     config.loss.vtac_weight = 0.0
     config.model.vtac = 'mass' in chosen  # it needs the selection
     config.model.vdm_bias = 'vdm_bias' in chosen

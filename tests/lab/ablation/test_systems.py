@@ -19,7 +19,7 @@ def test_seeds_follow_the_configurations_own():
     assert config.variant == 'paper' and config.model.vdmae  # what came in is as it was
 
 
-def test_losses_in_vtacs_place_have_its_weight_and_those_in_nats_their_own():
+def test_losses_in_vtacs_place_have_its_weight_and_those_beyond_the_paper_their_own():
     own_words, aligned = (system_config(recipe('ablation'), name, 0).loss for name in ('own_words', 'aligned'))
     assert own_words.vtac_weight == aligned.vtac_weight == 0
     assert own_words.extra_weights == (recipe('ablation').loss.vtac_weight,) and aligned.extra_weights == (0.02, 0.02)
