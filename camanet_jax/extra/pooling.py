@@ -4,7 +4,6 @@ B studies, P visual tokens, C backbone channels, Y observations.
 """
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from camanet_jax.models import Camanet
@@ -26,6 +25,4 @@ class PeakedCamanet(Camanet):
         """Returns class logits [B, Y]; tokens of films that a study does not have are left out."""
         del pooled
         scores = self.sharpness * self.classifier(tokens)  # [B, P, Y]
-        there = jnp.ones(scores.shape[:2], bool) if there is None else there
-        total = jax.nn.logsumexp(scores, axis=1, where=there[..., None])
-        return (total - jnp.log(there.sum(1, keepdims=True))) / self.sharpness
+        return jax.nn.logmeanexp(scores, axis=1, where=None if there is None else there[..., None]) / self.sharpness

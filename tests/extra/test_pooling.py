@@ -1,22 +1,26 @@
 """The classifier that reads its strongest tokens: its limits, missing films, and the model around it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from quick_modules import quick
 
 from camanet_jax.extra.pooling import PeakedCamanet
 from camanet_jax.models import Camanet
 
-SIZES = dict(vocabulary_size=9, width=8, feed_forward=8, heads=2, encoder_layers=1, decoder_layers=1)
-SMALL = SIZES | dict(backbone_options=dict(blocks=(1, 1), growth=4, stem=8))
+BACKBONE = dict(blocks=(1, 1), growth=4, stem=8)
+SMALL = dict(vocabulary_size=9, width=8, feed_forward=8, heads=2, encoder_layers=1, backbone_options=BACKBONE)
 FILMS = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32), dtype=np.uint8)
+TOKENS = np.ones((2, 5), int)
 
 
 def encoded(network, view_mask=None, variables=None, **own):
-    """The visual side of a network with the weights of the first."""
+    """A network's encoding of the films, and its variables: those given, or initial ones."""
     model = network(**SMALL, **own)
-    variables = variables or model.init(jax.random.key(0), FILMS, jnp.ones((2, 5), int))
-    return model.apply(variables, FILMS, view_mask=view_mask, method=model.encode), variables
+    variables = variables or quick(partial(model.init, method='encode'))(jax.random.key(0), FILMS)
+    return quick(partial(model.apply, method='encode'))(variables, FILMS, view_mask=view_mask), variables
 
 
 def scores_of_tokens(encoding, variables):
@@ -46,7 +50,7 @@ def test_tokens_of_films_that_a_study_does_not_have_are_left_out():
 
 
 def test_its_maps_and_parameters_are_camanets():
-    plain, variables = encoded(Camanet)
-    peaked, own = encoded(PeakedCamanet)
-    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, own)
+    whole = (jax.eval_shape(kind(**SMALL).init, jax.random.key(0), FILMS, TOKENS) for kind in (Camanet, PeakedCamanet))
+    assert next(whole) == next(whole)
+    (plain, _), (peaked, _) = encoded(Camanet), encoded(PeakedCamanet)
     np.testing.assert_array_equal(peaked.cams, plain.cams)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from camanet_jax.configuration import recipe
+from camanet_jax.configuration import fill_variant, recipe
 from camanet_jax.lab.ablation.systems import SYSTEMS, system_config, system_fields
 
 
@@ -52,3 +52,8 @@ def test_systems_are_those_of_the_configuration_files(name, changed, own):
     changed = recipe(changed).copy_and_resolve_references()
     changed.update_from_flattened_dict(system_fields(name))
     assert changed.model == recipe(own).model and changed.loss == recipe(own).loss
+
+
+def test_the_system_with_all_parts_beyond_the_paper_is_that_of_its_configuration_file():
+    system, own = system_config(recipe('iu_xray'), 'peaked_aligned', 0), fill_variant(recipe('alignment'))
+    assert system.model == own.model and system.loss == own.loss
