@@ -1,4 +1,4 @@
-"""All tables of a grid as Markdown, CSV and one self-contained HTML page, with the plot of the sweep of k."""
+"""All tables of a grid as Markdown, CSV and one self-contained HTML page; the plot of k, and each run's scores."""
 
 import base64
 import datetime
@@ -6,12 +6,18 @@ import html
 from decimal import Decimal
 from pathlib import Path
 
-from camanet_jax.lab.ablation.alignment_tables import alignment_table, claim_table, own_words_table, selection_table
-from camanet_jax.lab.ablation.endpoints import endpoints_table
+from camanet_jax.lab.ablation.alignment_tables import (
+    MAPS,
+    alignment_table,
+    claim_table,
+    own_words_table,
+    selection_table,
+)
+from camanet_jax.lab.ablation.endpoints import CHECKPOINTS, ENDPOINTS, endpoints_table
 from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
 from camanet_jax.lab.ablation.language_tables import table_1, table_2, table_3, table_4
 from camanet_jax.lab.ablation.other_tables import table_5, table_6, table_7
-from camanet_jax.lab.ablation.results import Results, read_results
+from camanet_jax.lab.ablation.results import Results, RunResult, read_results
 from camanet_jax.lab.ablation.tables import NOT_MEASURED, SCRIPT, Table, Value
 from camanet_jax.reporting.tables import markdown_table
 from camanet_jax.run import files
@@ -26,7 +32,7 @@ p{color:#444;font-size:13px;margin:.4rem 0} code{background:#f2f2f2;padding:.1re
 
 
 def write_page(output: Path) -> list[Path]:
-    """Writes `output`/ablation.md, .csv, .html and the plot; returns the files."""
+    """Writes `output`/ablation.md, .csv, .html, runs.csv and the plot; returns the files."""
     results = read_results(output)
     tables = all_tables(results)
     plot = draw_sweep(results, output / PLOT)
@@ -35,6 +41,7 @@ def write_page(output: Path) -> list[Path]:
         'ablation.md': as_markdown(tables, plot, intro),
         'ablation.csv': as_csv(tables),
         'ablation.html': as_html(tables, plot, intro),
+        'runs.csv': runs_csv(results),
     }
     for name, text in texts.items():
         files.write_text(output / name, text)
@@ -99,6 +106,29 @@ def csv_value(cell: Value | Decimal | str) -> tuple[str, ...]:
     numbers = (cell.deviation, *(cell.interval or (None, None)))
     deviation, low, high = ('' if number is None else f'{number:.6g}' for number in numbers)
     return f'{cell.mean:.6g}', deviation, str(cell.seeds), low, high
+
+
+def runs_csv(results: Results) -> str:
+    """A line for each run: what the tables average, so that seeds can be compared and added without the runs."""
+    rows = [{'system': run.system, 'seed': str(run.seed)} | run_scores(run) for run in results.every_run()]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return files.as_csv([list(columns), *([row.get(name, '') for name in columns] for row in rows)])
+
+
+def run_scores(run: RunResult) -> dict[str, str]:
+    """The endpoints and distinct reports of each checkpoint; each map's pointing and energy; the effect of hiding."""
+    scores: dict[str, float] = {}
+    for checkpoint, file in CHECKPOINTS.items():
+        if run.has_predictions(file):
+            statistics = run.scored(file).statistics
+            scores |= {f'{name}_{checkpoint}': statistics[group][name].value() for group, name in ENDPOINTS}
+            scores[f'distinct_{checkpoint}'] = len({row['report'] for row in run.predictions(file)})
+    for name in MAPS:
+        for measure in ('pointing', 'energy') if name in (run.alignment or {}) else ():
+            scores[f'{name}_{measure}'] = run.alignment[name][measure]['value']
+    if run.hiding.get('lesions'):
+        scores |= {'lesion_hidden': run.hiding['value'], 'elsewhere_hidden': run.hiding['baseline']}
+    return {name: f'{value:.6g}' for name, value in scores.items()}
 
 
 def as_html(tables: list[Table], plot: Path | None, intro: str) -> str:

@@ -192,6 +192,17 @@ def test_the_three_files_hold_the_same_cells_and_the_page_stands_alone(grid, mon
     assert '<code>python scripts/run_ablations.py' in html_page
 
 
+def test_every_run_has_a_line_of_what_the_tables_average(grid):
+    results = read_results(grid)
+    lines = list(csv.DictReader(io.StringIO(page.runs_csv(results))))
+    assert [(line['system'], line['seed']) for line in lines[:3]] == [('base', '0'), ('base', '1'), ('vdmae', '0')]
+    assert [line['distinct_selected'] for line in lines[:4]] == ['1', '1', '2', '3']
+    table = endpoints.endpoints_table(results)
+    bleu = [float(line['BLEU_4_selected']) for line in lines if line['system'] == 'vdmae']
+    assert cells(table, '+VDMAE, selected')['BLEU_4'].mean == pytest.approx(sum(bleu) / 2, abs=1e-6)
+    assert [line['words_reference_pointing'] for line in lines[:3]] == ['0.2', '0.3', '']
+
+
 def test_runs_of_different_code_are_not_compared(grid):
     (grid / 'runs' / 'base-seed0' / 'code.json').write_text('{"commit": "abc", "sources": "0123"}')
     with pytest.raises(ValueError, match='base-seed0: commit abc, sources 0123.*another --output'):
