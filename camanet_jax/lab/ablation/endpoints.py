@@ -20,6 +20,9 @@ COMPARISONS = (
     ('base', 'camanet'),
     ('vdmae', 'camanet_official'),
     ('base', 'camanet_official'),
+    # Beyond the paper.
+    ('vdmae', 'peaked_vdmae'),
+    ('vdmae', 'peaked_aligned'),
 )
 # Predictions files of the test split. The last checkpoint decides: the selected one was chosen by BLEU.
 CHECKPOINTS = {'last': 'test_last', 'selected': 'test'}

@@ -110,7 +110,7 @@ def csv_value(cell: Value | Decimal | str) -> tuple[str, ...]:
 
 def runs_csv(results: Results) -> str:
     """A line for each run: what the tables average, so that seeds can be compared and added without the runs."""
-    rows = [{'system': run.system, 'seed': str(run.seed)} | run_scores(run) for run in results.every_run()]
+    rows = [{'system': run.system, 'seed': str(run.config['seed'])} | run_scores(run) for run in results.every_run()]
     columns = dict.fromkeys(name for row in rows for name in row)
     return files.as_csv([list(columns), *([row.get(name, '') for name in columns] for row in rows)])
 
