@@ -42,6 +42,9 @@ STEPS = (
     ('camanet', 'own_words'),
     ('true_map', 'true_map_own_words'),
     ('own_words', 'true_map_own_words'),
+    ('true_map_own_words', 'true_map_predicted_words'),
+    ('true_map_own_words', 'true_map_own_mass'),
+    ('true_map_own_words', 'true_map_predicted_mass'),
     ('camanet', 'mean_of_words'),
     ('camanet', 'predicting_row'),
     # Beyond the paper.

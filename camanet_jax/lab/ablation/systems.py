@@ -35,13 +35,16 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     'vdmae_findings': VDMAE | {'model.cam_classes': FINDINGS},
     'camanet_findings': CAMANET | {'model.cam_classes': FINDINGS},
 }
-# Why VTAC aligns or not: one part exchanged, or both.
+# Why VTAC aligns or not: one part exchanged, then others as well.
 PARTS = 'camanet_jax.lab.alignment.interventions'
 MASKS = {'model.network': f'{PARTS}:MaskedCamanet', 'data.extras': (f'{PARTS}:lesions',)}
 SYSTEMS |= {
     'true_map': CAMANET | MASKS | {LOSSES: (f'{PARTS}:true_map_similar_words',)},
     'own_words': CAMANET | {LOSSES: (f'{PARTS}:VdmOwnWords',)},
     'true_map_own_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnWords',)},
+    'true_map_predicted_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedWords',)},
+    'true_map_own_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMass',)},
+    'true_map_predicted_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedMass',)},
     'mean_of_words': CAMANET | {LOSSES: (f'{PARTS}:vdm_mean_of_words',)},
     'predicting_row': CAMANET | {'model.tdm_row': 'predicting'},
 }

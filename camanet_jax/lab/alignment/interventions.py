@@ -1,4 +1,4 @@
-"""VTAC with one of its parts exchanged, to find out which of them decides whether words align (docs/ablation).
+"""VTAC with some of its parts exchanged, to find out which of them decides whether words align (docs/ablation).
 
 Names for `loss.extra`, each with VTAC's weight and `loss.vtac_weight=0`. The true map is the union of a study's
 lesions, where records have masks, as synthetic ones do. It is a target only, which neither encoder nor decoder reads,
@@ -12,12 +12,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from einops import reduce
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from camanet_jax import losses
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
+from camanet_jax.extra.alignment import divergence
 from camanet_jax.extra.findings import own_findings_mask, tied_words
 from camanet_jax.lab.alignment.lesions import patch_shares
 from camanet_jax.models import Camanet, CamanetOutput
@@ -76,11 +77,18 @@ class VdmOwnWords:
         return losses.vtac_mse(self.map(output, batch), output.encoding.vdm)
 
     def map(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
-        """The TDM of these words (equation 15), whose rows are those that read them, as VTAC's."""
-        own = own_findings_mask(self.tied, batch).any(-1) & (batch['token_mask'][:, 1:] > 0)
-        read = jnp.pad(own, ((0, 0), (1, 0)))[:, : output.word_attention.shape[1]]  # target l is input l + 1
-        weights = read.astype(output.word_attention.dtype)
-        return textual_discriminative_map(output.word_attention, weights, weights, weight='none')
+        """The TDM of these words (equation 15)."""
+        rows, weights = self.words(output, batch)
+        return textual_discriminative_map(rows, weights, weights, weight='none')
+
+    def words(self, output: CamanetOutput, batch: losses.Batch) -> tuple[Float[Array, 'B L P'], Float[Array, 'B L']]:
+        """Rows of attention, and 1 for those of the words: the rows that read them, as VTAC's."""
+        read = jnp.pad(self.own(batch), ((0, 0), (1, 0)))  # target l is input l + 1
+        return output.word_attention, read[:, :-1].astype(output.word_attention.dtype)
+
+    def own(self, batch: losses.Batch) -> Bool[Array, 'B L']:
+        """The targets that name a finding of their study."""
+        return own_findings_mask(self.tied, batch).any(-1) & (batch['token_mask'][:, 1:] > 0)
 
 
 class TrueMapOwnWords(VdmOwnWords):
@@ -88,3 +96,23 @@ class TrueMapOwnWords(VdmOwnWords):
 
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
         return losses.vtac_mse(self.map(output, batch), true_map(output, batch))
+
+
+class TrueMapPredictedWords(TrueMapOwnWords):
+    """As well the rows: those that predict the words."""
+
+    def words(self, output: CamanetOutput, batch: losses.Batch) -> tuple[Float[Array, 'B L P'], Float[Array, 'B L']]:
+        """Rows of attention, and 1 for those that predict the words."""
+        return output.predicting_attention, self.own(batch).astype(output.predicting_attention.dtype)
+
+
+class TrueMapOwnMass(TrueMapOwnWords):
+    """The true map, its words, and in place of scaled maps' squared difference the divergence of their masses."""
+
+    def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+        rows, weights = self.words(output, batch)
+        return divergence(true_map(output, batch), jnp.einsum('blp,bl->bp', rows, weights, precision=EXACT))
+
+
+class TrueMapPredictedMass(TrueMapOwnMass, TrueMapPredictedWords):
+    """All of these exchanged: the true map, words, rows and measure."""

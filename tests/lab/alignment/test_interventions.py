@@ -23,7 +23,8 @@ def output():
     encoding = Encoding(np.zeros((1, 4, 2)), None, None, None, vdm=np.array([[0, 0.5, 1, 0]]))
     attention = jnp.asarray(rng.uniform(size=(1, 4, 4)))
     chosen = dict(word_similarity=np.array([[0, 0.5, 0.25, -1]]), selection=np.array([[0.0, 1, 1, 1]]))
-    return CamanetOutput(encoding, *[None] * 5, word_attention=attention, **chosen)
+    crossed = jnp.asarray(rng.uniform(size=(1, 2, 4, 4)))
+    return CamanetOutput(encoding, *[None] * 3, crossed, None, word_attention=attention, **chosen)
 
 
 @pytest.fixture
@@ -49,6 +50,18 @@ def test_own_words_make_the_map_alone(output, batch, monkeypatch):
     for make, target in (('VdmOwnWords', [0, 0.5, 1, 0]), ('TrueMapOwnWords', [0, 1, 0, 0])):
         value = getattr(interventions, make)(None)(output, batch)
         np.testing.assert_allclose(value, [np.square(scaled - target).mean()], rtol=1e-5)
+
+
+def test_rows_and_measure_are_exchanged_one_by_one(output, batch, monkeypatch):
+    monkeypatch.setattr(interventions, 'tied_words', lambda experiment: TIED)
+    reading, predicting = np.asarray(output.word_attention[0, 2]), np.asarray(output.predicting_attention[0, 1])
+    scaled = (predicting - predicting.min()) / np.ptp(predicting)
+    for make, expected in (
+        ('TrueMapPredictedWords', np.square(scaled - [0, 1, 0, 0]).mean()),
+        ('TrueMapOwnMass', -np.log(reading[1] / reading.sum())),
+        ('TrueMapPredictedMass', -np.log(predicting[1] / predicting.sum())),
+    ):
+        np.testing.assert_allclose(getattr(interventions, make)(None)(output, batch), [expected], rtol=1e-4)
 
 
 def test_the_mean_over_words_is_weighted_by_similarity(output, batch):
