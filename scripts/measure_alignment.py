@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument(
         '--fewer_views', choices=('error', 'mask'), help='mask: studies may have fewer films than the run reads'
     )
+    parser.add_argument('--newest', action='store_true', help='the newest checkpoint, not the selected one')
     options = parser.parse_args(expand_home(sys.argv[1:]))
     from camanet_jax.lab.alignment.measurement import measure_alignment
     from camanet_jax.run import runtime

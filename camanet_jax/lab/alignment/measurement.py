@@ -128,18 +128,24 @@ def write(workdir: str | Path, measurement: dict[str, Any]) -> list[Path]:
 
 
 def measure_alignment(
-    workdir: Path, split: str, boxes: Path | None, baseline: Path | None, data_dir: str | None, fewer_views: str | None
+    workdir: Path,
+    split: str,
+    boxes: Path | None,
+    baseline: Path | None,
+    data_dir: str | None,
+    fewer_views: str | None,
+    newest: bool,
 ) -> None:
     """Measures a run, and its baseline unless that has been measured on the split; prints and compares them."""
     rows = {}
     for folder in [workdir, *([baseline] if baseline else [])]:
         measured = (folder / SUMMARY).exists() and read_json(folder / SUMMARY).get('split') == split
-        if folder == workdir or not measured:
+        if folder == workdir or newest or not measured:
             config = get_config(str(folder))
             config.data_dir = data_dir or config.data_dir
             config.data.fewer_views = fewer_views or config.data.fewer_views
             runtime.prepare(config, folder)
-            measurement = measure(open_trained(folder, config), split, boxes)
+            measurement = measure(open_trained(folder, config, newest=newest), split, boxes)
             print(f'{folder}\n{format_table(measurement)}')
             print('\n'.join(f'wrote {path}' for path in write(folder, measurement)))
         rows[folder] = read_json_lines(folder / LESIONS)

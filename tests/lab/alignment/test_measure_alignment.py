@@ -11,6 +11,7 @@ from tiny import TRAIN
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.experiment import Experiment, open_split
 from camanet_jax.explain import Explanation
+from camanet_jax.lab.alignment import measurement
 from camanet_jax.lab.alignment.lesions import ANY, Lesion
 from camanet_jax.lab.alignment.maps import MEANING, ExplainedStudy
 from camanet_jax.lab.alignment.measurement import by_map, measure, measure_split
@@ -55,6 +56,16 @@ def test_the_lesion_itself_is_the_best_map(found):
     for name in ('vdm', 'class_map', 'tdm_generated'):
         for measure_name in MEASURES:
             assert found['maps'][name][measure_name]['value'] < best[measure_name]['value']
+
+
+def test_the_newest_checkpoint_is_measured_where_it_is_asked_for(trained, monkeypatch):
+    def stop(folder, config, *, newest):
+        raise InterruptedError(f'newest={newest}')
+
+    monkeypatch.setattr(measurement, 'open_trained', stop)
+    for newest in (True, False):
+        with pytest.raises(InterruptedError, match=f'newest={newest}'):
+            measurement.measure_alignment(trained, 'train', None, None, None, None, newest=newest)
 
 
 def test_measuring_does_not_depend_on_the_batch(trained, found, make_config):
