@@ -52,7 +52,7 @@ def make_inputs(folder: Path) -> None:
         films = [
             (study['id'], view, '', '') for split in json.load(file).values() for study in split for view in (0, 1)
         ]
-    write_csv(folder / 'films.csv', 'study', 'view_index', 'dicom_columns', 'dicom_rows', rows=films)
+    write_csv(data / 'iu_xray_256' / 'films.csv', 'study', 'view_index', 'dicom_columns', 'dicom_rows', rows=films)
     (folder / 'films').mkdir()
     (folder / 'films' / 'a.png').write_bytes(film())
     studies = json.loads((data / 'iu_xray' / 'annotation.json').read_text())['test']

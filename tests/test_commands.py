@@ -33,7 +33,7 @@ OWN = [  # what makes the checkpoints of others, which the pages convert
     'python scripts/convert_checkpoint.py --workdir runs/own --to_torch model_iu_xray.pth',
 ]
 FIRST = {  # pattern of a command: of the one that makes what it starts from
-    r'--workdir[= ]runs/iu_xray': r'main --config=configs/iu_xray\.py',
+    r'--workdir[= ]runs/iu_xray\b(?!_)': r'main --config=configs/iu_xray\.py',
     r'--from_torch model_best': r'--to_torch model_best',
     r'--workdir[= ]runs/official': r'--from_torch model_best',
     r'--workdir runs/own': r'--workdir=runs/own',
@@ -41,6 +41,7 @@ FIRST = {  # pattern of a command: of the one that makes what it starts from
     r'--workdir=runs/r2gen': r'--from_torch model_iu_xray',
     r'check camanet-iu': r'export_model',
     r'measure_alignment.py --workdir=runs/small': r'main --config=configs/iu_xray_small\.py',
+    r'--workdir=runs/iu_xray_beyond': r'--output=runs/iu_xray_beyond',
     r'--compare=runs/ablation': r'--seeds=3 --output=runs/ablation',
 }
 SHORTENED = {  # in a command: what is put there, for the time it takes and for where things are
