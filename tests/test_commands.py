@@ -33,7 +33,7 @@ OWN = [  # what makes the checkpoints of others, which the pages convert
     'python scripts/convert_checkpoint.py --workdir runs/own --to_torch model_iu_xray.pth',
 ]
 FIRST = {  # pattern of a command: of the one that makes what it starts from
-    r'--workdir[= ]runs/iu_xray\b(?!_)': r'main --config=configs/iu_xray\.py',
+    r'--workdir[= ]runs/iu_xray\b': r'main --config=configs/iu_xray\.py',
     r'--from_torch model_best': r'--to_torch model_best',
     r'--workdir[= ]runs/official': r'--from_torch model_best',
     r'--workdir runs/own': r'--workdir=runs/own',

@@ -123,9 +123,9 @@ def run_scores(run: RunResult) -> dict[str, str]:
             statistics = run.scored(file).statistics
             scores |= {f'{name}_{checkpoint}': statistics[group][name].value() for group, name in ENDPOINTS}
             scores[f'distinct_{checkpoint}'] = len({row['report'] for row in run.predictions(file)})
-    for name in MAPS:
-        for measure in ('pointing', 'energy') if name in (run.alignment or {}) else ():
-            scores[f'{name}_{measure}'] = run.alignment[name][measure]['value']
+    maps = run.alignment or {}
+    for name in filter(maps.get, MAPS):
+        scores |= {f'{name}_{measure}': maps[name][measure]['value'] for measure in ('pointing', 'energy')}
     if run.hiding.get('lesions'):
         scores |= {'lesion_hidden': run.hiding['value'], 'elsewhere_hidden': run.hiding['baseline']}
     return {name: f'{value:.6g}' for name, value in scores.items()}
