@@ -45,6 +45,10 @@ STEPS = (
     ('true_map_own_words', 'true_map_predicted_words'),
     ('true_map_own_words', 'true_map_own_mass'),
     ('true_map_own_words', 'true_map_predicted_mass'),
+    ('true_map_own_words', 'true_map_own_mean'),
+    ('true_map_own_mass', 'true_map_own_maximum_mass'),
+    ('true_map_own_mass', 'true_map_own_scaled_mass'),
+    ('true_map_own_mass', 'true_map_own_squares'),
     ('camanet', 'mean_of_words'),
     ('camanet', 'predicting_row'),
     # Beyond the paper.

@@ -45,6 +45,10 @@ SYSTEMS |= {
     'true_map_predicted_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedWords',)},
     'true_map_own_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMass',)},
     'true_map_predicted_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedMass',)},
+    'true_map_own_mean': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMean',)},
+    'true_map_own_maximum_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMaximumMass',)},
+    'true_map_own_scaled_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnScaledMass',)},
+    'true_map_own_squares': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnSquares',)},
     'mean_of_words': CAMANET | {LOSSES: (f'{PARTS}:vdm_mean_of_words',)},
     'predicting_row': CAMANET | {'model.tdm_row': 'predicting'},
 }

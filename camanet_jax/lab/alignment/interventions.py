@@ -18,7 +18,7 @@ from camanet_jax import losses
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.extra.alignment import divergence
+from camanet_jax.extra.alignment import SMALLEST, divergence
 from camanet_jax.extra.findings import own_findings_mask, tied_words
 from camanet_jax.lab.alignment.lesions import patch_shares
 from camanet_jax.models import Camanet, CamanetOutput
@@ -110,9 +110,47 @@ class TrueMapOwnMass(TrueMapOwnWords):
     """The true map, its words, and in place of scaled maps' squared difference the divergence of their masses."""
 
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
-        rows, weights = self.words(output, batch)
-        return divergence(true_map(output, batch), jnp.einsum('blp,bl->bp', rows, weights, precision=EXACT))
+        return divergence(true_map(output, batch), self.attention(*self.words(output, batch)))
+
+    def attention(self, rows: Float[Array, 'B L P'], weights: Float[Array, 'B L']) -> Float[Array, 'B P']:
+        """The words' attention, of any sum."""
+        return jnp.einsum('blp,bl->bp', rows, weights, precision=EXACT)
 
 
 class TrueMapPredictedMass(TrueMapOwnMass, TrueMapPredictedWords):
     """All of these exchanged: the true map, words, rows and measure."""
+
+
+class TrueMapOwnMean(TrueMapOwnWords):
+    """Of the measure only the maximum exchanged: the squared difference of the words' mean scaled map."""
+
+    def map(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
+        """The mean of the words' scaled maps, 0 without such a word."""
+        rows, weights = self.words(output, batch)
+        mean = jnp.einsum('blp,bl->bp', min_max(rows), weights, precision=EXACT)
+        return mean / jnp.maximum(weights.sum(-1, keepdims=True), 1)
+
+
+class TrueMapOwnMaximumMass(TrueMapOwnMass):
+    """All of the measure exchanged but the maximum: the divergence of the words' largest attention."""
+
+    def attention(self, rows: Float[Array, 'B L P'], weights: Float[Array, 'B L']) -> Float[Array, 'B P']:
+        """The words' largest attention to each token."""
+        return (rows * weights[..., None]).max(1)
+
+
+class TrueMapOwnScaledMass(TrueMapOwnMass):
+    """All of the measure exchanged but the scaling: the divergence of the sum of the words' scaled maps."""
+
+    def attention(self, rows: Float[Array, 'B L P'], weights: Float[Array, 'B L']) -> Float[Array, 'B P']:
+        """The words' attention, each scaled to [0, 1]."""
+        return super().attention(min_max(rows), weights)
+
+
+class TrueMapOwnSquares(TrueMapOwnMass):
+    """All of the measure exchanged but the squares: the squared difference of both masses, summed over tokens."""
+
+    def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+        target, attention = true_map(output, batch), self.attention(*self.words(output, batch))
+        p, q = (x / jnp.maximum(x.sum(-1, keepdims=True), SMALLEST) for x in (attention, target))
+        return jnp.where(attention.sum(-1) * target.sum(-1) > 0, jnp.square(p - q).sum(-1), 0)

@@ -1,5 +1,7 @@
 """VTAC's parts exchanged."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,6 +64,33 @@ def test_rows_and_measure_are_exchanged_one_by_one(output, batch, monkeypatch):
         ('TrueMapPredictedMass', -np.log(predicting[1] / predicting.sum())),
     ):
         np.testing.assert_allclose(getattr(interventions, make)(None)(output, batch), [expected], rtol=1e-4)
+
+
+def test_parts_of_the_measure_are_put_back_one_by_one(output, batch, monkeypatch):
+    tied = TIED.copy()
+    tied[1, 2] = True
+    monkeypatch.setattr(interventions, 'tied_words', lambda experiment: tied)
+    rows, target = np.asarray(output.word_attention[0, 1:3]), np.array([0, 1, 0, 0])  # they read 'heart' and 'large'
+    scaled = (rows - rows.min(-1, keepdims=True)) / np.ptp(rows, -1)[:, None]
+
+    def share(attention):
+        return attention / attention.sum()
+
+    for make, expected in (
+        ('TrueMapOwnMean', np.square(scaled.mean(0) - target).mean()),
+        ('TrueMapOwnMaximumMass', -np.log(share(rows.max(0))[1])),
+        ('TrueMapOwnScaledMass', -np.log(share(scaled.sum(0))[1])),
+        ('TrueMapOwnSquares', np.square(share(rows.sum(0)) - target).sum()),
+    ):
+        np.testing.assert_allclose(getattr(interventions, make)(None)(output, batch), [expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize('make', ['Mean', 'MaximumMass', 'ScaledMass', 'Squares'])
+def test_a_study_without_own_words_gives_no_gradient(make, output, batch, monkeypatch):
+    monkeypatch.setattr(interventions, 'tied_words', lambda experiment: np.zeros_like(TIED))
+    loss = getattr(interventions, f'TrueMapOwn{make}')(None)
+    gradient = jax.grad(lambda rows: loss(replace(output, word_attention=rows), batch).sum())(output.word_attention)
+    np.testing.assert_array_equal(gradient, 0)
 
 
 def test_the_mean_over_words_is_weighted_by_similarity(output, batch):
