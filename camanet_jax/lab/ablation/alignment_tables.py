@@ -46,6 +46,7 @@ STEPS = (
     ('true_map_own_words', 'true_map_own_mass'),
     ('true_map_own_words', 'true_map_predicted_mass'),
     ('true_map_own_words', 'true_map_own_mean'),
+    ('true_map_own_words', 'true_map_own_divergence'),
     ('true_map_own_mass', 'true_map_own_maximum_mass'),
     ('true_map_own_mass', 'true_map_own_scaled_mass'),
     ('true_map_own_mass', 'true_map_own_squares'),

@@ -45,6 +45,7 @@ SYSTEMS |= {
     'true_map_predicted_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedWords',)},
     'true_map_own_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMass',)},
     'true_map_predicted_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedMass',)},
+    'true_map_own_divergence': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnDivergence',)},
     'true_map_own_mean': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMean',)},
     'true_map_own_maximum_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMaximumMass',)},
     'true_map_own_scaled_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnScaledMass',)},

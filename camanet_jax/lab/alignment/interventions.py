@@ -121,6 +121,13 @@ class TrueMapPredictedMass(TrueMapOwnMass, TrueMapPredictedWords):
     """All of these exchanged: the true map, words, rows and measure."""
 
 
+class TrueMapOwnDivergence(TrueMapOwnWords):
+    """Of the measure only the squares exchanged: the divergence of the true map and the largest scaled map."""
+
+    def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
+        return divergence(true_map(output, batch), self.map(output, batch))
+
+
 class TrueMapOwnMean(TrueMapOwnWords):
     """Of the measure only the maximum exchanged: the squared difference of the words' mean scaled map."""
 

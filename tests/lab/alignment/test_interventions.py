@@ -78,6 +78,7 @@ def test_parts_of_the_measure_are_put_back_one_by_one(output, batch, monkeypatch
 
     for make, expected in (
         ('TrueMapOwnMean', np.square(scaled.mean(0) - target).mean()),
+        ('TrueMapOwnDivergence', -np.log(share(scaled.max(0))[1])),
         ('TrueMapOwnMaximumMass', -np.log(share(rows.max(0))[1])),
         ('TrueMapOwnScaledMass', -np.log(share(scaled.sum(0))[1])),
         ('TrueMapOwnSquares', np.square(share(rows.sum(0)) - target).sum()),
@@ -85,7 +86,7 @@ def test_parts_of_the_measure_are_put_back_one_by_one(output, batch, monkeypatch
         np.testing.assert_allclose(getattr(interventions, make)(None)(output, batch), [expected], rtol=1e-4)
 
 
-@pytest.mark.parametrize('make', ['Mean', 'MaximumMass', 'ScaledMass', 'Squares'])
+@pytest.mark.parametrize('make', ['Mean', 'Divergence', 'MaximumMass', 'ScaledMass', 'Squares'])
 def test_a_study_without_own_words_gives_no_gradient(make, output, batch, monkeypatch):
     monkeypatch.setattr(interventions, 'tied_words', lambda experiment: np.zeros_like(TIED))
     loss = getattr(interventions, f'TrueMapOwn{make}')(None)
