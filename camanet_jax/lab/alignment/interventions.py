@@ -122,14 +122,14 @@ class TrueMapPredictedMass(TrueMapOwnMass, TrueMapPredictedWords):
 
 
 class TrueMapOwnDivergence(TrueMapOwnWords):
-    """Of the measure only the squares exchanged: the divergence of the true map and the largest scaled map."""
+    """The true map, its words, and in the squares' place the divergence of that map and the largest scaled one."""
 
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
         return divergence(true_map(output, batch), self.map(output, batch))
 
 
 class TrueMapOwnMean(TrueMapOwnWords):
-    """Of the measure only the maximum exchanged: the squared difference of the words' mean scaled map."""
+    """The true map, its words, and in the maximum's place the mean of their scaled maps."""
 
     def map(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
         """The mean of the words' scaled maps, 0 without such a word."""
@@ -139,7 +139,7 @@ class TrueMapOwnMean(TrueMapOwnWords):
 
 
 class TrueMapOwnMaximumMass(TrueMapOwnMass):
-    """All of the measure exchanged but the maximum: the divergence of the words' largest attention."""
+    """The maximum put back: the divergence of the true map and the words' largest attention."""
 
     def attention(self, rows: Float[Array, 'B L P'], weights: Float[Array, 'B L']) -> Float[Array, 'B P']:
         """The words' largest attention to each token."""
@@ -147,7 +147,7 @@ class TrueMapOwnMaximumMass(TrueMapOwnMass):
 
 
 class TrueMapOwnScaledMass(TrueMapOwnMass):
-    """All of the measure exchanged but the scaling: the divergence of the sum of the words' scaled maps."""
+    """The scaling put back: the divergence of the true map and the sum of the words' scaled maps."""
 
     def attention(self, rows: Float[Array, 'B L P'], weights: Float[Array, 'B L']) -> Float[Array, 'B P']:
         """The words' attention, each scaled to [0, 1]."""
@@ -155,7 +155,7 @@ class TrueMapOwnScaledMass(TrueMapOwnMass):
 
 
 class TrueMapOwnSquares(TrueMapOwnMass):
-    """All of the measure exchanged but the squares: the squared difference of both masses, summed over tokens."""
+    """The squares put back: the squared difference of both masses, summed over tokens."""
 
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
         target, attention = true_map(output, batch), self.attention(*self.words(output, batch))
