@@ -19,12 +19,17 @@ from camanet_jax.models.outputs import CamanetOutput
 SMALLEST = 1e-6  # of a share of attention
 
 
+def shares(attention: Float[Array, '... P']) -> Float[Array, '... P']:
+    """The map divided by its sum; an empty one stays 0."""
+    return attention / jnp.maximum(attention.sum(-1, keepdims=True), SMALLEST)
+
+
 def divergence(target: Float[Array, '... P'], attention: Float[Array, '... P']) -> Float[Array, '...']:
     """KL(q || p) of two maps of any sum, 0 where a map is empty.
 
     Its gradient by the scores of the attention's softmax is p - q: bounded, and 0 only where the masses agree.
     """
-    q, p = (x / jnp.maximum(x.sum(-1, keepdims=True), SMALLEST) for x in (jax.lax.stop_gradient(target), attention))
+    q, p = shares(jax.lax.stop_gradient(target)), shares(attention)
     terms = q * (jnp.log(jnp.maximum(q, SMALLEST)) - jnp.log(jnp.maximum(p, SMALLEST)))
     return jnp.where((target.sum(-1) > 0) & (attention.sum(-1) > 0), terms.sum(-1), 0)
 

@@ -38,18 +38,25 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 # Why VTAC aligns or not: one part exchanged, then others as well.
 PARTS = 'camanet_jax.lab.alignment.interventions'
 MASKS = {'model.network': f'{PARTS}:MaskedCamanet', 'data.extras': (f'{PARTS}:lesions',)}
+
+
+def towards_masks(loss: str) -> dict[str, Any]:
+    """One of the interventions' losses with the true map in the VDM's place."""
+    return CAMANET | MASKS | {LOSSES: (f'{PARTS}:{loss}',)}
+
+
 SYSTEMS |= {
-    'true_map': CAMANET | MASKS | {LOSSES: (f'{PARTS}:true_map_similar_words',)},
+    'true_map': towards_masks('true_map_similar_words'),
     'own_words': CAMANET | {LOSSES: (f'{PARTS}:VdmOwnWords',)},
-    'true_map_own_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnWords',)},
-    'true_map_predicted_words': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedWords',)},
-    'true_map_own_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMass',)},
-    'true_map_predicted_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapPredictedMass',)},
-    'true_map_own_divergence': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnDivergence',)},
-    'true_map_own_mean': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMean',)},
-    'true_map_own_maximum_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnMaximumMass',)},
-    'true_map_own_scaled_mass': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnScaledMass',)},
-    'true_map_own_squares': CAMANET | MASKS | {LOSSES: (f'{PARTS}:TrueMapOwnSquares',)},
+    'true_map_own_words': towards_masks('TrueMapOwnWords'),
+    'true_map_predicted_words': towards_masks('TrueMapPredictedWords'),
+    'true_map_own_mass': towards_masks('TrueMapOwnMass'),
+    'true_map_predicted_mass': towards_masks('TrueMapPredictedMass'),
+    'true_map_own_divergence': towards_masks('TrueMapOwnDivergence'),
+    'true_map_own_mean': towards_masks('TrueMapOwnMean'),
+    'true_map_own_maximum_mass': towards_masks('TrueMapOwnMaximumMass'),
+    'true_map_own_scaled_mass': towards_masks('TrueMapOwnScaledMass'),
+    'true_map_own_squares': towards_masks('TrueMapOwnSquares'),
     'mean_of_words': CAMANET | {LOSSES: (f'{PARTS}:vdm_mean_of_words',)},
     'predicting_row': CAMANET | {'model.tdm_row': 'predicting'},
 }

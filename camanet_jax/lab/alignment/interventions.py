@@ -18,7 +18,7 @@ from camanet_jax import losses
 from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.extra.alignment import SMALLEST, divergence
+from camanet_jax.extra.alignment import divergence, shares
 from camanet_jax.extra.findings import own_findings_mask, tied_words
 from camanet_jax.lab.alignment.lesions import patch_shares
 from camanet_jax.models import Camanet, CamanetOutput
@@ -63,8 +63,13 @@ def vdm_mean_of_words(output: CamanetOutput, batch: losses.Batch) -> Float[Array
     """VTAC with the weighted mean over the selected words in place of the maximum (equation 16)."""
     del batch
     weights = output.selection * jnp.maximum(output.word_similarity, 0)
-    mean = jnp.einsum('bl,blp->bp', weights, min_max(output.word_attention), precision=EXACT)
-    return losses.vtac_mse(mean / jnp.maximum(weights.sum(-1, keepdims=True), 1e-6), output.encoding.vdm)
+    return losses.vtac_mse(mean_map(output.word_attention, weights), output.encoding.vdm)
+
+
+def mean_map(rows: Float[Array, 'B L P'], weights: Float[Array, 'B L']) -> Float[Array, 'B P']:
+    """The weighted mean of words' scaled maps, 0 without such a word."""
+    mean = jnp.einsum('bl,blp->bp', weights, min_max(rows), precision=EXACT)
+    return mean / jnp.maximum(weights.sum(-1, keepdims=True), 1e-6)
 
 
 class VdmOwnWords:
@@ -132,10 +137,8 @@ class TrueMapOwnMean(TrueMapOwnWords):
     """The true map, its words, and in the maximum's place the mean of their scaled maps."""
 
     def map(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, 'B P']:
-        """The mean of the words' scaled maps, 0 without such a word."""
-        rows, weights = self.words(output, batch)
-        mean = jnp.einsum('blp,bl->bp', min_max(rows), weights, precision=EXACT)
-        return mean / jnp.maximum(weights.sum(-1, keepdims=True), 1)
+        """The mean of the words' scaled maps."""
+        return mean_map(*self.words(output, batch))
 
 
 class TrueMapOwnMaximumMass(TrueMapOwnMass):
@@ -159,5 +162,5 @@ class TrueMapOwnSquares(TrueMapOwnMass):
 
     def __call__(self, output: CamanetOutput, batch: losses.Batch) -> Float[Array, ' B']:
         target, attention = true_map(output, batch), self.attention(*self.words(output, batch))
-        p, q = (x / jnp.maximum(x.sum(-1, keepdims=True), SMALLEST) for x in (attention, target))
-        return jnp.where(attention.sum(-1) * target.sum(-1) > 0, jnp.square(p - q).sum(-1), 0)
+        squares = jnp.square(shares(attention) - shares(target)).sum(-1)
+        return jnp.where((target.sum(-1) > 0) & (attention.sum(-1) > 0), squares, 0)
