@@ -21,6 +21,8 @@ COMPARISONS = (
     ('vdmae', 'camanet_official'),
     ('base', 'camanet_official'),
     # Beyond the paper.
+    ('bce_only', 'peaked_bce_only'),
+    ('peaked_bce_only', 'peaked_vdmae'),
     ('vdmae', 'peaked_vdmae'),
     ('vdmae', 'peaked_aligned'),
 )

@@ -71,7 +71,8 @@ SYSTEMS |= {
     'aligned': CAMANET | LIGHT | {'model.vdm_bias': True, LOSSES: (f'{BEYOND}:mass', f'{BEYOND}:ClassWords')},
 }
 PEAKED = {'model.network': 'camanet_jax.extra.pooling:PeakedCamanet'}
-SYSTEMS |= {f'peaked_{name}': SYSTEMS[name] | PEAKED for name in ('vdmae', 'camanet', 'class_words', 'aligned')}
+POOLED = ('bce_only', 'vdmae', 'camanet', 'class_words', 'aligned')
+SYSTEMS |= {f'peaked_{name}': SYSTEMS[name] | PEAKED for name in POOLED}
 # The names in the paper's tables; other systems keep their own.
 PRINTED_NAMES = {
     'base': 'Base',
