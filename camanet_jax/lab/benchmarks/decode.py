@@ -147,13 +147,13 @@ def advance(model: Camanet, part: str, tokens, position, cache: DecoderCache, cr
     """One round up to `part`. Returns the new cache and a number that depends on all that was computed."""
     if part == 'vocabulary':
         logits, _, cache = model.decode_step(tokens, position, cache, cross)
-        return cache, jax.nn.log_softmax(widened(logits)).max(-1).sum().astype(model.dtype)
+        return cache, jax.nn.log_softmax(widened(logits)).max(-1).sum()
     embedded = model.embed(tokens[..., None], position)[..., 0, :]
     memory = model.memory.step(cache.memory, model.memory.project(embedded), train=False)
     if part == 'memory':
-        return cache.replace(memory=memory), memory.sum()
+        return cache.replace(memory=memory), widened(memory).sum()
     decoded, _, cache = model.decoder.step(embedded, memory, cross, cache, position)
-    return cache, decoded.sum()
+    return cache, widened(decoded).sum()
 
 
 def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[Any, Encoding], Any]:
@@ -170,7 +170,7 @@ def loop(model: Camanet, part: str, beam_size: int, length: int) -> Callable[[An
             cache, number = model.apply(variables, part, tokens, position, cache, cross, method=advance)
             return cache, total + number
 
-        return jax.lax.fori_loop(0, length, body, (cache, jnp.zeros((), model.dtype)))
+        return jax.lax.fori_loop(0, length, body, (cache, widened(jnp.zeros((), model.dtype))))
 
     return program
 

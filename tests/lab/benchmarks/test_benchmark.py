@@ -127,8 +127,9 @@ def test_a_comparison_needs_a_network_that_torchvision_has():
     assert {'conv0', 'norm0'} <= set(gradients) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
-def test_decode_times_every_length(benchmark):
-    found = benchmark('decode', '--lengths', '4', '8', '16')
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_decode_times_every_length(benchmark, dtype):
+    found = benchmark('decode', '--lengths', '4', '8', '16', f'--dtype={dtype}')
     assert [row['length'] for row in found['search']] == [4, 8, 16]
     assert positive(*(row['ratio_to_half'] for row in found['search'][1:]))
     assert positive(*found['speed'].values(), *found['encode'].values())
