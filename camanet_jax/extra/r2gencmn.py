@@ -26,7 +26,7 @@ class MemoryAttention(MultiHeadAttention):
     def __call__(self, x: Float[Array, '... L D'], memory: Float[Array, 'R D'], *, train: bool):
         """Returns what is read [..., L, D], and the rows [..., H, L, T], best first, with their weights."""
         queries, (keys, values) = self.split(self.query(x)), self.keys_values(memory)
-        scores = jnp.einsum('...hlk,hrk->...hlr', queries, keys) * (self.width // self.heads) ** -0.5
+        scores = jnp.einsum('...hlk,hkr->...hlr', queries, keys) * (self.width // self.heads) ** -0.5
         scores, rows = jax.lax.top_k(widened(scores), self.rows_read)
         weights = jax.nn.softmax(scores, axis=-1)
         kept = self.attention_dropout.draw(weights.shape, deterministic=not train)

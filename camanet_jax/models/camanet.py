@@ -354,9 +354,12 @@ class Camanet(nn.Module):
 
     def empty_cache(self, batch: int, beams: int, length: int) -> DecoderCache:
         """The state before the first token."""
-        shape = (batch, self.heads, length * beams, self.width // self.heads)
-        keys = tuple(jnp.zeros(shape, self.dtype) for _ in range(self.decoder_layers))
-        return DecoderCache(keys, keys, jnp.full((batch, beams, length), -1), self.memory.initial(batch, beams))
+        size, tokens = self.width // self.heads, length * beams
+        keys, values = (
+            tuple(jnp.zeros((batch, self.heads, *shape), self.dtype) for _ in range(self.decoder_layers))
+            for shape in ((size, tokens), (tokens, size))
+        )
+        return DecoderCache(keys, values, jnp.full((batch, beams, length), -1), self.memory.initial(batch, beams))
 
     @at_own_precision
     def decode_step(self, tokens: Int[Array, 'B N'], position: Int[Array, ''], cache: DecoderCache, cross):

@@ -34,7 +34,8 @@ class DecoderCache:
     reordering beams moves a few integers instead of the cache, and attention reads it without copying.
 
     Attributes:
-      keys, values: a tuple over layers of [B, H, L * N, K], self-attention projections of the tokens read so far.
+      keys, values: a tuple over layers of [B, H, K, L * N] and of [B, H, L * N, K], self-attention projections of the
+        tokens read so far.
       ancestors: [B, N, L], the beam, of N, under which each token of a beam's prefix was written; -1: not yet.
       memory: [B, N, S, D], the relational memory after the last token.
     """
@@ -123,7 +124,7 @@ class DecoderLayer(nn.Module):
         return self.read(x + self.drop(mixed, deterministic=not train), memory, cross, train=train)
 
     def step(self, x, memory, cross, keys, values, position, own):
-        """One token of each beam: `x` [B, N, D], `memory` [B, N, S * D], `keys` and `values` [B, H, L * N, K].
+        """One token of each beam: `x` [B, N, D], `memory` [B, N, S * D], keys and values as in `DecoderCache`.
 
         `own` [B, N, L * N] says which cached tokens belong to a beam.
         Returns the output [B, N, D], the cross-attention [B, H, N, P] and the two caches with the new token in.
@@ -131,7 +132,7 @@ class DecoderLayer(nn.Module):
         normed = self.norm1(x, memory)
         new_key, new_value = self.self_attention.keys_values(normed)
         start = position * x.shape[1]
-        keys = lax.dynamic_update_slice_in_dim(keys, new_key, start, axis=2)
+        keys = lax.dynamic_update_slice_in_dim(keys, new_key, start, axis=3)
         values = lax.dynamic_update_slice_in_dim(values, new_value, start, axis=2)
         mixed, _ = self.self_attention.attend(normed, keys, values, mask=own, train=False)
         x, attention = self.read(x + mixed, memory, cross, train=False)
@@ -171,7 +172,7 @@ class Decoder(nn.Module):
         visual_map: Float[Array, 'B P'] | None,
         there: Bool[Array, 'B P'] | None = None,
     ):
-        """Every layer's cross-attention keys and values [B, H, P, K]: computed once, shared by all beams.
+        """Every layer's cross-attention keys [B, H, K, P] and values [B, H, P, K]: computed once, shared by all beams.
 
         The scores' bias [B, H, 1, P] comes with them where there is one: `map_bias` makes one in the last layer, and
         tokens that are not `there` are masked in all.

@@ -135,18 +135,18 @@ class MultiHeadAttention(nn.Module):
         return rearrange(x, '... L (H K) -> ... H L K', H=self.heads)
 
     def keys_values(self, x):
-        """Keys and values [..., H, L, K] of a sequence [..., L, D]: heads first, as `attend` reads them uncopied."""
-        return self.split(self.key(x)), self.split(self.value(x))
+        """Keys [..., H, K, L] and values [..., H, L, K] of a sequence [..., L, D], as `attend` reads them uncopied."""
+        return rearrange(self.key(x), '... L (H K) -> ... H K L', H=self.heads), self.split(self.value(x))
 
     def attend(self, x, keys, values, bias=None, *, mask=None, kept=None, train: bool):
-        """Attention of queries made from `x` [..., Q, D] over `keys` and `values` [..., H, L, K].
+        """Attention of queries made from `x` [..., Q, D] over `keys` [..., H, K, L] and `values` [..., H, L, K].
 
         `bias` broadcasts to [..., H, Q, L] and is added to the scores; `mask` to [..., Q, L], True where attention is
         allowed. `kept` is the dropout's mask where it was drawn before.
         Returns the output [..., Q, D] and the probabilities [..., H, Q, L] after dropout, in at least float32.
         """
         queries = self.split(self.query(x))
-        scores = jnp.einsum('...hqk,...hlk->...hql', queries, keys) * (self.width // self.heads) ** -0.5
+        scores = jnp.einsum('...hqk,...hkl->...hql', queries, keys) * (self.width // self.heads) ** -0.5
         scores = widened(scores)
         if bias is not None:
             scores = scores + bias

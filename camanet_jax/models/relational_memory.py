@@ -18,7 +18,7 @@ class MemoryInputs(NamedTuple):
     """One token's contribution to the recurrence; none of it depends on the memory.
 
     Attributes:
-      key, value: [..., H, 1, K], the token's row of the attention's keys and values.
+      key, value: [..., H, K, 1] and [..., H, 1, K], the token's part of the attention's keys and values.
       gates: [..., 1, 2 D], W(x): input and forget gate.
       kept: [..., H * S * (S + 1)], mask of the attention's dropout; None where nothing is dropped.
     """
@@ -65,7 +65,7 @@ class RelationalMemory(nn.Module):
     def step(self, memory: Float[Array, '... S D'], inputs: MemoryInputs, *, train: bool) -> Float[Array, '... S D']:
         """The update of the memory by one token's contribution."""
         keys, values = self.attention.keys_values(memory)
-        keys = jnp.concatenate([keys, inputs.key], axis=-2)
+        keys = jnp.concatenate([keys, inputs.key], axis=-1)
         values = jnp.concatenate([values, inputs.value], axis=-2)
         kept = inputs.kept
         if kept is not None:
