@@ -24,7 +24,7 @@ NOT_RUN = {  # pattern of a command: why it is not run here
     r'^(srun|gcloud) ': 'needs a cluster',
     r'tests/(kills|test_fuzz)\.py': 'takes hours, or minutes; test_fuzz.py runs a part',
     r'--labeler=chexbert': "needs CheXbert's weights",
-    r'--device=gpu|^CAMANET_TEST_DEVICE|--step_only|py profile': 'needs a GPU',
+    r'--device=gpu|^CAMANET_TEST_DEVICE|--step_only|py (profile|decode)': 'needs a GPU',
     r'\w\.py:|(quick|vit_run|table_run|make_table)\.py|=runs/loss': 'test_extend_docs.py runs it',
 }
 OWN = [  # what makes the checkpoints of others, which the pages convert
