@@ -354,11 +354,9 @@ class Camanet(nn.Module):
 
     def empty_cache(self, batch: int, beams: int, length: int) -> DecoderCache:
         """The state before the first token."""
-        size, tokens = self.width // self.heads, length * beams
-        keys, values = (
-            tuple(jnp.zeros((batch, self.heads, *shape), self.dtype) for _ in range(self.decoder_layers))
-            for shape in ((size, tokens), (tokens, size))
-        )
+        size, tokens, layers = self.width // self.heads, length * beams, self.decoder_layers
+        keys = (jnp.zeros((batch, self.heads, size, tokens), self.dtype),) * layers
+        values = (jnp.zeros((batch, self.heads, tokens, size), self.dtype),) * layers
         return DecoderCache(keys, values, jnp.full((batch, beams, length), -1), self.memory.initial(batch, beams))
 
     @at_own_precision
