@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from camanet_jax import sharding
 from camanet_jax.models.camanet import Camanet
+from camanet_jax.models.int8 import with_rounded_kernels
 from camanet_jax.models.layers import widened
 from camanet_jax.models.outputs import Encoding
 
@@ -197,11 +198,15 @@ def decode_reports(
     max_length: int,
     beam_size: int = 3,
     search: Search = beam_search,
+    int8: bool = False,
 ) -> Reports:
     """Reports of encoded studies: runs `search` over cached steps.
 
-    `search` is `beam_search` or `sample`, with its own options bound (`make_search`).
+    `search` is `beam_search` or `sample`, with its own options bound (`make_search`). With `int8` the linear layers of
+    decoder and memory compute in 8-bit integers (`models.int8`).
     """
+    if int8:
+        variables = with_rounded_kernels(variables)
     batch = len(encoding.encoded)
     cross = model.apply(variables, encoding, method='cross_projections')
     cache = model.apply(variables, batch, beam_size, max_length, method='empty_cache')

@@ -123,10 +123,10 @@ class Experiment:
 
     def decoding_options(self, **changes: Any) -> dict[str, Any]:
         """Keyword arguments of `decoding.decode_reports`: the configured search, with `changes`."""
-        options = self.config.search.to_dict() | changes
-        beam_size = options.pop('beam_size')
+        options = {'int8': False} | self.config.search.to_dict() | changes
+        shared = {name: options.pop(name) for name in ('beam_size', 'int8')}
         search = decoding.make_search(options.pop('name'), **options)
-        return dict(beam_size=beam_size, search=search, max_length=self.config.data.max_seq_length)
+        return dict(search=search, max_length=self.config.data.max_seq_length, **shared)
 
     def train_batches(self, source: Source) -> pipeline.BatchIterator:
         """This process's rows of the endless training batches."""

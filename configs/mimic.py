@@ -121,7 +121,8 @@ def get_config() -> ConfigDict:
     optimiser.update(b1=0.9, b2=0.999, eps=1e-8)
     optimiser.frozen = ()  # patterns of the paths of parameters that stay as they are, e.g. '^backbone/block1/'
 
-    config.search = Config(dict(name='beam', beam_size=3))
+    # int8=True: its linear layers in 8-bit integers, faster on CPUs that have such products (docs/scaling.md).
+    config.search = Config(dict(name='beam', beam_size=3, int8=False))
     config.evaluation = evaluation = Config()
     evaluation.batch_size = 64
     evaluation.constant_baseline = True

@@ -39,6 +39,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=5, help='samples of each program (default: %(default)s)')
     parser.add_argument('--max_seq_length', type=int, help='tokens of a report (default: as configured)')
     parser.add_argument('--dtype', choices=DTYPES, help='of the computation (default: as configured)')
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help="decode: the search's linear layers in 8-bit integers (default: as configured)",
+    )
     parser.add_argument('--data_dir', help='input, start: folder of the data set (default: as configured)')
     parser.add_argument(
         '--lengths',
@@ -81,6 +86,7 @@ def main(argv: list[str] | None = None) -> dict:
             max_seq_length=options.max_seq_length,
             accumulate=options.accumulate,
             dtype=options.dtype,
+            search={'int8': True} if options.int8 else None,
             data_dir=options.data_dir,
             compile_cache=options.compile_cache,
         )

@@ -14,6 +14,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from camanet_jax import sharding
+from camanet_jax.models import int8
 
 LAYER_NORM_EPSILON = 1e-6  # added to the standard deviation, not to the variance
 MASKED_SCORE = -1e9
@@ -47,7 +48,10 @@ def at_own_precision(method: Callable) -> Callable:
 
 
 class Linear(nn.Module):
-    """x W + b. The bias is added, and its gradient summed, in at least float32: a sum in bfloat16 stops growing."""
+    """x W + b; W may be rounded (`int8.with_rounded_kernels`).
+
+    The bias is added, and its gradient summed, in at least float32: a sum in bfloat16 stops growing.
+    """
 
     features: int
     kernel_init: Callable
@@ -60,7 +64,11 @@ class Linear(nn.Module):
     def __call__(self, x):
         kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features), self.param_dtype)
         bias = self.param('bias', self.bias_init, (self.features,), self.param_dtype)
-        product = jnp.matmul(x.astype(self.dtype), kernel.astype(self.dtype), precision=self.precision)
+        rounded = self.get_variable(int8.COLLECTION, 'kernel')
+        if rounded is None:
+            product = jnp.matmul(x.astype(self.dtype), kernel.astype(self.dtype), precision=self.precision)
+        else:
+            product = int8.product(x, rounded)
         return (widened(product) + bias).astype(self.dtype)
 
 

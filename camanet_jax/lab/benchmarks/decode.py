@@ -21,6 +21,7 @@ from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import Workload
 from camanet_jax.models.camanet import Camanet, Encoding
 from camanet_jax.models.decoder import DecoderCache
+from camanet_jax.models.int8 import with_rounded_kernels
 from camanet_jax.models.layers import widened
 
 NEVER = -1e4  # bias of the end's logit: no beam ends before the last token, so none stops the search early
@@ -52,16 +53,18 @@ def run(workload: Workload, repeats: int, lengths: tuple[int, ...] = ()) -> dict
     encode = encode_function(workload).lower(variables, images).compile()
     encoding = encode(variables, images)
     searches = {length: search_function(workload, length).lower(variables, encoding).compile() for length in lengths}
-    loops = compiled_loops(workload, lengths[-1], variables, encoding)
+    int8 = workload.experiment.decoding_options()['int8']
+    searched = with_rounded_kernels(variables) if int8 else variables
+    loops = compiled_loops(workload, lengths[-1], searched, encoding)
     programs = {length: partial(search, variables, encoding) for length, search in searches.items()}
     timings = measure({'encode': partial(encode, variables, images), **loops, **programs}, repeats)
 
     encoding_time, search_time = timings['encode'], timings[lengths[-1]]
     seconds = encoding_time.median + search_time.median
     peaks = measure_peaks(dtype(workload.config.dtype))
-    cost = search_cost(workload, lengths[-1], variables, encoding)
+    cost = search_cost(workload, lengths[-1], searched, encoding)
     return {
-        'workload': workload.describe(studies) | {'beam_size': workload.config.search.beam_size},
+        'workload': workload.describe(studies) | {'beam_size': workload.config.search.beam_size, 'int8': int8},
         'speed': {'reports_per_second': studies / seconds, 'images_per_second': studies * workload.views / seconds},
         'encode': encoding_time.as_dict(),
         'search': length_rows({length: timings[length] for length in lengths}),
