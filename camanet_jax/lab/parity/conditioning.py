@@ -40,9 +40,15 @@ class Method(NamedTuple):
         """The type of the computation."""
         return 'float64' if self.x64 else 'float32'
 
-    def unit(self, double: bool) -> float:
-        """The unit of a comparison with values that were computed in `double` precision, or in float32."""
-        return DOUBLE_UNIT if self.x64 and double else UNITS[self.precision]
+    def unit(self, double: bool) -> float | None:
+        """The unit that weights are moved by, for values that were computed in `double` precision or in float32.
+
+        None: they are not moved, and limits are fixed. A movement in double precision would lack the rounding that
+        values in float32 have of their own.
+        """
+        if not self.conditioning or (self.x64 and not double):
+            return None
+        return DOUBLE_UNIT if self.x64 else UNITS[self.precision]
 
 
 FLOAT32 = Method()

@@ -159,7 +159,7 @@ def check_chexbert(path: Path, where: str, report: Report, method: Method):
         return {key: [Check(values[key], rule)] for key, rule in rules.items()}
 
     unit = method.unit(double)
-    movement = Movement(checks(move(weights, unit)), unit) if method.conditioning else None
+    movement = Movement(checks(move(weights, unit)), unit) if unit else None
     report.compare_file(where, arrays, checks(weights), CHEXBERT_INPUTS, movement=movement)
 
 
@@ -246,7 +246,7 @@ def check_variants(path: Path, where: str, report: Report, method: Method):
             {key.removeprefix(f'{system}/'): value for key, value in arrays.items() if key.startswith(f'{system}/')},
         )
         drawn = replace(case, weights=draw_state_dict(manifest[system], VARIANTS_SEED))
-        pairs = [(checks, drawn)] + ([(moved, drawn.moved(unit))] if method.conditioning else [])
+        pairs = [(checks, drawn)] + ([(moved, drawn.moved(unit))] if unit else [])
         for target, weighted in pairs:
             system_rows = system_checks(weighted, system, fields, part)
             target |= {f'{system}/{key}': wanted for key, wanted in system_rows.items()}

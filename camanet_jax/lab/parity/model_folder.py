@@ -68,7 +68,8 @@ def check_model_folder(
         return all_checks(case, arrays, method.x64, lambda part: report.say(f'# {where}{what}: {part}'))
 
     checks = values(case)
-    units = {file: method.unit(double=file != FILES[0]) for file in FILES if method.conditioning}
+    wanted = {file: method.unit(double=file != FILES[0]) for file in FILES}
+    units = {file: unit for file, unit in wanted.items() if unit}
     moved = {unit: values(case.moved(unit), f', weights moved by {unit:.0e}') for unit in set(units.values())}
     movements = {file: Movement(moved[unit][file], unit) for file, unit in units.items()}
     compare_files(where, arrays, checks, settings.get('left_out', ()), report, movements)

@@ -42,8 +42,7 @@ def check_relative(folder: Path, where: str, report: Report, method: Method):
             report.not_checked(f'{where}/{file}:{key}', NOT_CHECKED[key])
             del arrays[file][key]
         movement = None
-        if method.conditioning:
-            size = method.unit(double=not single)
+        if size := method.unit(double=not single):
             report.say(f'# {where}/{file}: again, weights moved by {size:.0e}')
             movement = Movement(all_checks(case.moved(size), weights, arrays, method.x64)[file], size)
         inputs = BATCH if single else ()

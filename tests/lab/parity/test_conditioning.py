@@ -25,12 +25,6 @@ def test_a_coarser_format_moves_by_its_own_last_place(precision, digits):
     np.testing.assert_array_equal(np.abs(moved[:2] - WEIGHTS['a'][:2]), [2.0**-digits] * 2)
 
 
-def test_the_unit_is_that_of_the_coarser_side():
-    assert Method(x64=True).unit(double=True) == 2.0**-52
-    assert Method(x64=True).unit(double=False) == Method().unit(double=True) == 2.0**-23
-    assert Method(precision='bfloat16').unit(double=True) == 2.0**-7
-
-
 def limits(rule, actual, moved, reference, unit=2.0**-52):
     report = Report()
     movement = Movement({'a': [Check(moved, rule)]}, unit)
@@ -45,6 +39,19 @@ def test_a_limit_follows_the_own_movement_whatever_the_rule_had():
     assert line.ok and line.moved == pytest.approx(1e-6, rel=1e-3) and line.tolerance == MULTIPLE * line.moved
     assert not limits(Close(1.0, own_value), actual, actual * (1 + 1e-6), actual * (1 + 1.1e-6 * MULTIPLE)).ok
     assert f'{line.moved:9.1e}' in str(line)
+
+
+@pytest.mark.parametrize(
+    ('x64', 'double', 'unit'),
+    [(False, False, 2.0**-23), (False, True, 2.0**-23), (True, True, 2.0**-52), (True, False, None)],
+)
+def test_double_precision_does_not_set_the_limits_of_values_in_float32(x64, double, unit):
+    assert Method(x64, conditioning=True).unit(double) == unit
+    assert Method(x64).unit(double) is None
+
+
+def test_products_in_a_coarser_format_move_weights_by_its_unit():
+    assert Method(precision='bfloat16', conditioning=True).unit(double=True) == 2.0**-7
 
 
 def test_a_value_that_does_not_move_may_differ_by_some_units():
