@@ -74,6 +74,20 @@ def test_one_beam_is_greedy_and_has_no_alternatives(reporter, films):
     assert np.isfinite(report.log_prob)
 
 
+def test_the_configuration_lets_the_search_alone_compute_in_integers(trained, films, reports):
+    run = open_trained(trained)
+    config = run.experiment.config.copy_and_resolve_references()
+    config.search.int8 = True
+    changed = dataclasses.replace(run.experiment, config=config)
+    found = Reporter(dataclasses.replace(run, experiment=changed)).generate(films)
+    same = [(a, b) for a, b in zip(found, reports, strict=True) if a.report == b.report]
+    assert same
+    for rounded, exact in same:
+        assert rounded.log_prob != exact.log_prob
+        assert rounded.log_prob == pytest.approx(exact.log_prob, rel=0.05)
+        assert rounded.word_log_probs == exact.word_log_probs
+
+
 def test_sampled_reports_are_drawn_by_study_whatever_the_batches(trained, films, tmp_path):
     run = open_trained(trained)
     config = run.experiment.config.copy_and_resolve_references().unlock()

@@ -127,9 +127,10 @@ def test_a_comparison_needs_a_network_that_torchvision_has():
     assert {'conv0', 'norm0'} <= set(gradients) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
-@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
-def test_decode_times_every_length(benchmark, dtype):
-    found = benchmark('decode', '--lengths', '4', '8', '16', f'--dtype={dtype}')
+@pytest.mark.parametrize('flags', [('--dtype=float32', '--int8'), ('--dtype=bfloat16',)])
+def test_decode_times_every_length(benchmark, flags):
+    found = benchmark('decode', '--lengths', '4', '8', '16', *flags)
+    assert found['workload']['int8'] == ('--int8' in flags)
     assert [row['length'] for row in found['search']] == [4, 8, 16]
     assert positive(*(row['ratio_to_half'] for row in found['search'][1:]))
     assert positive(*found['speed'].values(), *found['encode'].values())
