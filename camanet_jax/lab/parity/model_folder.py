@@ -68,8 +68,7 @@ def check_model_folder(
         return all_checks(case, arrays, method.x64, lambda part: report.say(f'# {where}{what}: {part}'))
 
     checks = values(case)
-    wanted = {file: method.unit(double=file != FILES[0]) for file in FILES}
-    units = {file: unit for file, unit in wanted.items() if unit}
+    units = {file: unit for file in FILES if (unit := method.unit(double=file != FILES[0]))}
     moved = {unit: values(case.moved(unit), f', weights moved by {unit:.0e}') for unit in set(units.values())}
     movements = {file: Movement(moved[unit][file], unit) for file, unit in units.items()}
     compare_files(where, arrays, checks, settings.get('left_out', ()), report, movements)
