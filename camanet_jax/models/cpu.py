@@ -1,13 +1,15 @@
-"""A convolution and a pooling that give XLA's results, with gradients that are fast on CPU too.
+"""Products with maps and a pooling that give XLA's results, with gradients that are fast on CPU too.
 
-XLA's CPU backend transposes whole maps for a convolution's gradient by its weights, which costs several times the
-products themselves: here it is a sum over films of matrix products, each film small enough for the cache (accelerators
-keep XLA's). XLA's gradient of a windowed maximum (select-and-scatter) runs serially on CPU: here each gradient goes to
-the first largest value of its window, as XLA's and PyTorch's do, with nine shifted selections. TPUs keep XLA's, which
-moves a fraction of the bytes there; on GPUs its sums of overlapping windows depend on the order of threads.
+XLA's CPU backend transposes whole maps for the gradient of a convolution or product by its weights, which costs more
+than the products themselves: here it is a sum over a few films at a time, small enough for the cache, and a
+convolution's gradient by the films comes from the same patches (accelerators keep XLA's). XLA's gradient of a windowed
+maximum (select-and-scatter) runs serially on CPU: here each gradient goes to the first largest value of its window, as
+XLA's and PyTorch's do, by nine selections. TPUs keep XLA's, which moves a fraction of the bytes there; on GPUs its sums
+of overlapping windows depend on the order of threads.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from itertools import product
 from typing import Any
@@ -19,6 +21,7 @@ from jaxtyping import Array, Float
 
 from camanet_jax.models.layers import widened
 
+POSITIONS = 1568  # of maps, taken at a time: 2 films of 28 x 28, 8 of 14 x 14, never less than one film
 SHIFTS = tuple(product(range(3), range(3)))  # row-major: the order in which equal values are told apart
 
 
@@ -30,53 +33,88 @@ def conv_general_dilated(
     **options: Any,
 ) -> Float[Array, 'B rows columns O']:
     """`lax.conv_general_dilated` as `nn.Conv` calls it: undilated, with strides and padding alike on all sides."""
+    size, stride, before = len(kernel), strides[0], padding[0][0]
+    plain = partial(lax.conv_general_dilated, window_strides=strides, padding=padding)
+
+    def products(x, gradient, kernel):
+        if stride > 1:
+            around = patches(x, size, stride, before, gradient.shape[1:3])
+            return jnp.einsum('bhwkc,bhwo->kco', around, gradient), None
+        # From the gradient around each position: it has fewer channels, and gives both.
+        around = patches(gradient, size, 1, size - 1 - before, x.shape[1:3])
+        mirrored = kernel[::-1, ::-1].reshape(-1, *kernel.shape[2:])
+        by_kernel = jnp.einsum('bhwko,bhwc->koc', around, x)[::-1].swapaxes(1, 2)
+        return by_kernel, jnp.einsum('bhwko,kco->bhwc', around, mirrored)
+
+    return apply(plain, products, x, kernel, **options)
+
+
+def dot_general(
+    x: Float[Array, '... height width C'], kernel: Float[Array, 'C O'], dimension_numbers: Any, **options: Any
+) -> Float[Array, '... height width O']:
+    """`lax.dot_general` as `nn.Dense` calls it on maps."""
+    plain = partial(lax.dot_general, dimension_numbers=dimension_numbers)
+
+    def products(x, gradient, kernel):
+        del kernel
+        return jnp.einsum('bhwc,bhwo->co', x, gradient), None
+
+    return apply(plain, products, x, kernel, **options)
+
+
+def apply(plain: Callable[..., Array], products: Callable[..., tuple], x: Array, kernel: Array, **options) -> Array:
+    """`plain(x, kernel, **options)`, linear in both, with gradients from a few films at a time on CPU.
+
+    `products(films, gradient, kernel)` gives the gradients by the kernel and by the films; None for these: XLA's own.
+    """
     # That of the forward pass, as its context may be gone when gradients are made.
     options['precision'] = options.get('precision') or jax.config.jax_default_matmul_precision
-    plain = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
+    plain = partial(plain, **options)
 
     def forward(x, kernel):
         return plain(x, kernel), (x, kernel)
 
     def backward(saved, gradient):
-        x, kernel = saved
-        (by_x,) = jax.linear_transpose(lambda x: plain(x, kernel), x)(gradient)
-        return by_x, lax.platform_dependent(x, gradient, cpu=sum_over_films, default=by_kernel)
+        return lax.platform_dependent(*saved, gradient, cpu=by_films, default=at_once)
 
-    def by_kernel(x, gradient):
-        return jax.linear_transpose(lambda kernel: plain(x, kernel), kernel)(gradient)[0]
+    def at_once(x, kernel, gradient):
+        (by_kernel,) = jax.linear_transpose(lambda kernel: plain(x, kernel), kernel)(gradient)
+        return by_x(x, kernel, gradient), by_kernel
 
-    def sum_over_films(x, gradient):
-        def add(total, film):
-            product = film_gradient(len(kernel), strides[0], padding[0][0], *film)
-            return total + widened(product).reshape(kernel.shape), None
+    def by_x(x, kernel, gradient):
+        return jax.linear_transpose(lambda x: plain(x, kernel), x)(gradient)[0]
 
-        return lax.scan(add, widened(jnp.zeros_like(kernel)), (x, gradient))[0].astype(kernel.dtype)
+    def by_films(x, kernel, gradient):
+        def add(total, films):
+            by_kernel, by_these = products(*films, kernel)
+            return total + widened(by_kernel).reshape(kernel.shape), by_these
 
-    convolve = jax.custom_vjp(plain)
-    convolve.defvjp(forward, backward)
-    return convolve(x, kernel)
+        parts = [maps.reshape(-1, films_at_a_time(x), *maps.shape[-3:]) for maps in (x, gradient)]
+        total, by_all = lax.scan(add, widened(jnp.zeros_like(kernel)), parts)
+        by_all = by_x(x, kernel, gradient) if by_all is None else by_all.reshape(x.shape)
+        return by_all, total.astype(kernel.dtype)
+
+    linear = jax.custom_vjp(plain)
+    linear.defvjp(forward, backward)
+    return linear(x, kernel)
 
 
-def film_gradient(
-    size: int, stride: int, padding: int, x: Float[Array, 'height width C'], gradient: Float[Array, 'rows columns O']
-) -> Float[Array, '{size}*{size} C O']:
-    """Sum over positions of the input around a position times the gradient there."""
-    if stride == 1:  # the same from the gradient around each position, mirrored: it has fewer channels
-        around = patches(gradient, size, 1, size - 1 - padding, x.shape[:2])[..., ::-1, :]
-        return jnp.einsum('hwc,hwko->kco', x, around)
-    around = patches(x, size, stride, padding, gradient.shape[:2])
-    return jnp.einsum('hwkc,hwo->kco', around, gradient)
+def films_at_a_time(x: Float[Array, '... height width C']) -> int:
+    """The largest divisor of the number of films that keeps to POSITIONS."""
+    *films, height, width, _ = x.shape
+    limit = max(POSITIONS // (height * width), 1)
+    return next(number for number in range(limit, 0, -1) if math.prod(films) % number == 0)
 
 
 def patches(
-    x: Float[Array, 'height width C'], size: int, stride: int, padding: int, positions: tuple[int, int]
-) -> Float[Array, 'rows columns {size}*{size} C']:
+    x: Float[Array, 'B height width C'], size: int, stride: int, padding: int, positions: tuple[int, int]
+) -> Float[Array, 'B rows columns {size}*{size} C']:
     """The values around each of `positions` (rows, columns)."""
-    padded = jnp.pad(x, ((padding, padding), (padding, padding), (0, 0)))
+    padded = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     rows, columns = (stride * (number - 1) + 1 for number in positions)
     return jnp.stack(
         [
-            lax.slice(padded, (i, j, 0), (i + rows, j + columns, x.shape[-1]), (stride, stride, 1))
+            lax.slice(padded, (0, i, j, 0), (len(x), i + rows, j + columns, x.shape[-1]), (1, stride, stride, 1))
             for i, j in product(range(size), repeat=2)
         ],
         -2,
@@ -126,16 +164,22 @@ def plain_gradient(x, largest, gradient):
 
 
 def shifted_gradient(x, largest, gradient):
-    """The same from nine shifted selections."""
-    height, width = (side + 2 for side in x.shape[-3:-1])
-    taken, total = jnp.zeros(largest.shape, bool), 0
-    for (i, j), values in zip(SHIFTS, windows(x), strict=True):
-        here = (values == largest) & ~taken
-        taken |= here
-        spread = [(i, height - i - (2 * gradient.shape[-3] - 1), 1), (j, width - j - (2 * gradient.shape[-2] - 1), 1)]
-        edges = [(0, 0, 0)] * (x.ndim - 3) + spread + [(0, 0, 0)]
-        total += lax.pad(jnp.where(here, gradient, 0), jnp.zeros((), gradient.dtype), edges)
-    return total[..., 1:-1, 1:-1, :]
+    """The same from nine selections: even rows lie in one window, odd ones in two, and columns likewise."""
+    first = jnp.full(largest.shape, len(SHIFTS), jnp.uint8)
+    for index, values in reversed(list(enumerate(windows(x)))):
+        first = jnp.where(values == largest, jnp.uint8(index), first)
+    shares = [jnp.where(first == index, gradient, 0) for index in range(len(SHIFTS))]
+    rows = [interleaved(shares[i : i + 3], x.ndim - 2, x.shape[-2]) for i in (0, 3, 6)]
+    return interleaved(rows, x.ndim - 3, x.shape[-3])
+
+
+def interleaved(shares: Sequence[Array], axis: int, size: int) -> Array:
+    """Sums what windows give to their first, second and third position along `axis`, of `size` positions there."""
+    before, even, after = shares
+    following = jnp.pad(before, [(0, int(i == axis)) for i in range(before.ndim)])  # the next window's
+    odd = after + lax.slice_in_dim(following, 1, None, axis=axis)
+    pairs = jnp.stack([even, odd], axis + 1).reshape(*even.shape[:axis], -1, *even.shape[axis + 1 :])
+    return lax.slice_in_dim(pairs, 0, size, axis=axis)
 
 
 max_pool.defvjp(max_pool_forward, max_pool_backward)

@@ -14,14 +14,14 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
 from camanet_jax.models.batch_norm import BatchNorm, moments, relu
-from camanet_jax.models.cpu import conv_general_dilated, max_pool
+from camanet_jax.models.cpu import conv_general_dilated, dot_general, max_pool
 
 # `remat` keeps of a layer, apart from its inputs, the products, and the statistics, which cross between devices.
 KEPT = jax.checkpoint_policies.save_only_these_names('kept')
 kept = partial(checkpoint_name, name='kept')
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
 conv = partial(nn.Conv, use_bias=False, kernel_init=conv_init, conv_general_dilated=conv_general_dilated)
-dense = partial(nn.Dense, use_bias=False, kernel_init=conv_init)
+dense = partial(nn.Dense, use_bias=False, kernel_init=conv_init, dot_general=dot_general)
 
 
 class DenseLayer(nn.Module):
