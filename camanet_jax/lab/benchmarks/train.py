@@ -28,7 +28,7 @@ NOTES = (
     'difference of two medians, and can be slightly negative where it is smaller than the noise.',
     'backward holds the whole gradient, the saving of activations included; update is the optimiser and the metrics.',
     'XLA counts a loop once: the rounds of the memory are added from a program of one round. On CPU the bytes of the '
-    "convolutions' weight gradients, loops over films, are those of one film.",
+    'gradients that are made a few films at a time are those of one such part.',
     'kept is what the forward pass hands to the backward pass before compilation; temporary is what the compiler made '
     'of it, scratch space included.',
     'XLA counts the bytes of every fused operation, caches or not: their share of the copy peak may exceed 1.',
