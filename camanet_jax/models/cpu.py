@@ -41,10 +41,10 @@ def conv_general_dilated(
             around = patches(x, size, stride, before, gradient.shape[1:3])
             return jnp.einsum('bhwkc,bhwo->kco', around, gradient), None
         # From the gradient around each position: it has fewer channels, and gives both.
-        around = patches(gradient, size, 1, size - 1 - before, x.shape[1:3])
-        mirrored = kernel[::-1, ::-1].reshape(-1, *kernel.shape[2:])
-        by_kernel = jnp.einsum('bhwko,bhwc->koc', around, x)[::-1].swapaxes(1, 2)
-        return by_kernel, jnp.einsum('bhwko,kco->bhwc', around, mirrored)
+        around = patches(gradient, size, 1, size - 1 - before, x.shape[1:3], mirrored=True)
+        # With 'kco' here XLA's CPU backend takes longer.
+        by_kernel = jnp.einsum('bhwko,bhwc->koc', around, x).swapaxes(1, 2)
+        return by_kernel, jnp.einsum('bhwko,kco->bhwc', around, kernel.reshape(-1, *kernel.shape[2:]))
 
     return apply(plain, products, x, kernel, **options)
 
@@ -107,15 +107,22 @@ def films_at_a_time(x: Float[Array, '... height width C']) -> int:
 
 
 def patches(
-    x: Float[Array, 'B height width C'], size: int, stride: int, padding: int, positions: tuple[int, int]
+    x: Float[Array, 'B height width C'],
+    size: int,
+    stride: int,
+    padding: int,
+    positions: tuple[int, int],
+    *,
+    mirrored: bool = False,
 ) -> Float[Array, 'B rows columns {size}*{size} C']:
-    """The values around each of `positions` (rows, columns)."""
+    """The values around each of `positions` (rows, columns), row by row, or from the last to the first."""
+    shifts = list(product(range(size), repeat=2))
     padded = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     rows, columns = (stride * (number - 1) + 1 for number in positions)
     return jnp.stack(
         [
             lax.slice(padded, (0, i, j, 0), (len(x), i + rows, j + columns, x.shape[-1]), (1, stride, stride, 1))
-            for i, j in product(range(size), repeat=2)
+            for i, j in (reversed(shifts) if mirrored else shifts)
         ],
         -2,
     )
@@ -176,8 +183,8 @@ def shifted_gradient(x, largest, gradient):
 def interleaved(shares: Sequence[Array], axis: int, size: int) -> Array:
     """Sums what windows give to their first, second and third position along `axis`, of `size` positions there."""
     before, even, after = shares
-    following = jnp.pad(before, [(0, int(i == axis)) for i in range(before.ndim)])  # the next window's
-    odd = after + lax.slice_in_dim(following, 1, None, axis=axis)
+    to_the_next = [(-1, 1, 0) if i == axis else (0, 0, 0) for i in range(before.ndim)]
+    odd = after + lax.pad(before, jnp.zeros((), before.dtype), to_the_next)
     pairs = jnp.stack([even, odd], axis + 1).reshape(*even.shape[:axis], -1, *even.shape[axis + 1 :])
     return lax.slice_in_dim(pairs, 0, size, axis=axis)
 

@@ -18,6 +18,7 @@ from camanet_jax.models.cpu import conv_general_dilated, max_pool
 EXPANSION = 4  # the output of a bottleneck is this many times as wide as its 3x3 convolution
 conv_init = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 conv = partial(nn.Conv, use_bias=False, kernel_init=conv_init, conv_general_dilated=conv_general_dilated)
+# Not with DenseNet's `dot_general`: on these wider kernels it is slower on CPU (docs/scaling.md).
 dense = partial(nn.Dense, use_bias=False, kernel_init=conv_init)
 
 
