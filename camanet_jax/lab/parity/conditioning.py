@@ -2,22 +2,26 @@
 
 Two correct programs differ by the rounding of every operation, amplified by what follows. A weight moved by one unit in
 the last place changes the roundings too, and they are amplified in the same way. So a value's limit is a small multiple
-of how far it moves with such weights, and never below a few units of the format.
+of how far it moves with such weights, and never below a few units of the format. How far is a matter of chance: it is
+the farthest of several draws of up and down.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from camanet_jax.lab.parity.rules import Distance
 
 # The unit in the last place of 1. In the last two, matrix products round their inputs; the rest is float32.
 DOUBLE_UNIT = 2.0**-52
 UNITS = {'float32': 2.0**-23, 'tensorfloat32': 2.0**-10, 'bfloat16': 2.0**-7}
 MULTIPLE = 16
 FEWEST_UNITS = 64
-RULE = f'limit: {MULTIPLE} times the own movement, at least {FEWEST_UNITS} units of the format'
+DRAWS = 3
+RULE = f'limit: {MULTIPLE} times the own movement (of {DRAWS}), at least {FEWEST_UNITS} units of the format'
 
 
 class Method(NamedTuple):
@@ -55,20 +59,22 @@ FLOAT32 = Method()
 
 
 class Movement(NamedTuple):
-    """The checks of one file, computed again from weights that were moved by `unit`."""
+    """The checks of one file, computed again from each draw of weights that were moved by `unit`."""
 
-    checks: Mapping[str, list[Any]]
+    draws: Sequence[Mapping[str, list[Any]]]
     unit: float
 
     def limit(self, key: str, index: int, check: Any, reference: np.ndarray) -> tuple[Any, float]:
         """The check with a limit from conditioning, and how far its value moved."""
-        distance = check.rule.distance(check.actual, self.checks[key][index].actual, reference)
-        return check._replace(rule=check.rule.limited(MULTIPLE * distance, FEWEST_UNITS * self.unit)), distance
+        distances = [check.rule.distance(check.actual, draw[key][index].actual, reference) for draw in self.draws]
+        farthest = Distance(*map(max, zip(*distances, strict=True)))
+        allowed = Distance(*(MULTIPLE * part for part in farthest))
+        return check._replace(rule=check.rule.limited(allowed, FEWEST_UNITS * self.unit)), farthest.relative
 
 
-def move(weights: Mapping[str, np.ndarray], unit: float) -> dict[str, np.ndarray]:
+def move(weights: Mapping[str, np.ndarray], unit: float, draw: int = 0) -> dict[str, np.ndarray]:
     """Weights of which each is moved up or down, by chance, by its last place in a format with this `unit`."""
-    return {name: moved(array, unit, zlib.crc32(name.encode())) for name, array in weights.items()}
+    return {name: moved(array, unit, zlib.crc32(name.encode(), draw)) for name, array in weights.items()}
 
 
 def moved(array: np.ndarray, unit: float, seed: int) -> np.ndarray:

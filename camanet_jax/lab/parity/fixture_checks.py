@@ -26,7 +26,7 @@ from camanet_jax.data.image_files import open_grey
 from camanet_jax.data.schema import SPLITS, Study, read_annotation
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.data.transforms import eval_image
-from camanet_jax.lab.parity.conditioning import Method, Movement, move
+from camanet_jax.lab.parity.conditioning import DRAWS, Method, Movement, move
 from camanet_jax.lab.parity.model_checks import gradient_checks
 from camanet_jax.lab.parity.model_folder import read_case, read_settings
 from camanet_jax.lab.parity.model_values import Case, losses_and_gradients, model_fields
@@ -159,7 +159,7 @@ def check_chexbert(path: Path, where: str, report: Report, method: Method):
         return {key: [Check(values[key], rule)] for key, rule in rules.items()}
 
     unit = method.unit(double)
-    movement = Movement(checks(move(weights, unit)), unit) if unit else None
+    movement = Movement([checks(move(weights, unit, draw)) for draw in range(DRAWS)], unit) if unit else None
     report.compare_file(where, arrays, checks(weights), CHEXBERT_INPUTS, movement=movement)
 
 
@@ -238,15 +238,16 @@ def check_variants(path: Path, where: str, report: Report, method: Method):
     folder = path.parent / BATCH_FOLDER
     settings = read_settings(folder / 'reference.json')
     case = read_case(folder, settings, load_arrays(folder / 'reference.npz'), method.x64)
-    checks, moved, left_out = {}, {}, []
+    checks, left_out = {}, []
     unit = method.unit(double=False)
+    moved = [{} for _ in range(DRAWS if unit else 0)]
     for system, fields in SYSTEMS.items():
         part = Arrays(
             VARIANTS_FILE,
             {key.removeprefix(f'{system}/'): value for key, value in arrays.items() if key.startswith(f'{system}/')},
         )
         drawn = replace(case, weights=draw_state_dict(manifest[system], VARIANTS_SEED))
-        pairs = [(checks, drawn)] + ([(moved, drawn.moved(unit))] if unit else [])
+        pairs = [(checks, drawn), *((target, drawn.moved(unit, draw)) for draw, target in enumerate(moved))]
         for target, weighted in pairs:
             system_rows = system_checks(weighted, system, fields, part)
             target |= {f'{system}/{key}': wanted for key, wanted in system_rows.items()}

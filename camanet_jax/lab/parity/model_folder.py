@@ -10,7 +10,7 @@ import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.lab.parity import model_checks, model_values
-from camanet_jax.lab.parity.conditioning import Method, Movement
+from camanet_jax.lab.parity.conditioning import DRAWS, Method, Movement
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
@@ -69,8 +69,11 @@ def check_model_folder(
 
     checks = values(case)
     units = {file: unit for file in FILES if (unit := method.unit(double=file != FILES[0]))}
-    moved = {unit: values(case.moved(unit), f', weights moved by {unit:.0e}') for unit in set(units.values())}
-    movements = {file: Movement(moved[unit][file], unit) for file, unit in units.items()}
+    moved = {
+        unit: [values(case.moved(unit, draw), f', weights moved by {unit:.0e}, draw {draw}') for draw in range(DRAWS)]
+        for unit in set(units.values())
+    }
+    movements = {file: Movement([draw[file] for draw in moved[unit]], unit) for file, unit in units.items()}
     compare_files(where, arrays, checks, settings.get('left_out', ()), report, movements)
 
 

@@ -60,9 +60,9 @@ class Case:
         """CAMANet in this variant."""
         return self.network.clone(**(model_fields(variant) | fields))
 
-    def moved(self, unit: float) -> 'Case':
+    def moved(self, unit: float, draw: int) -> 'Case':
         """The same case with weights moved by one unit in the last place."""
-        return replace(self, weights=move(self.weights, unit))
+        return replace(self, weights=move(self.weights, unit, draw))
 
     def loss_weights(self, **changes: float) -> dict[str, float]:
         """The weights of the losses, with `changes` by field of the configuration."""

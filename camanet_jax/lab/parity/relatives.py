@@ -14,7 +14,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.lab.parity import model_checks, model_values
-from camanet_jax.lab.parity.conditioning import Method, Movement
+from camanet_jax.lab.parity.conditioning import DRAWS, Method, Movement
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
@@ -44,7 +44,8 @@ def check_relative(folder: Path, where: str, report: Report, method: Method):
         movement = None
         if size := method.unit(double=not single):
             report.say(f'# {where}/{file}: again, weights moved by {size:.0e}')
-            movement = Movement(all_checks(case.moved(size), weights, arrays, method.x64)[file], size)
+            draws = [all_checks(case.moved(size, i), weights, arrays, method.x64)[file] for i in range(DRAWS)]
+            movement = Movement(draws, size)
         inputs = BATCH if single else ()
         report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, movement=movement)
 

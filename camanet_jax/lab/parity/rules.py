@@ -16,6 +16,13 @@ class Outcome(NamedTuple):
     note: str = ''
 
 
+class Distance(NamedTuple):
+    """The largest relative difference of two of our own values, and the largest absolute one within the floor."""
+
+    relative: float
+    floored: float = 0.0
+
+
 def whole(array: np.ndarray) -> np.ndarray:
     """All of the array."""
     return array
@@ -71,13 +78,14 @@ class Close:
         scale = np.maximum(self.scale(reference), np.finfo(float).tiny)
         return error, np.where(error <= self.floor, 0, error / scale)
 
-    def distance(self, actual: Any, moved: Any, reference: Any) -> float:
-        """The largest relative difference of two of our own values."""
-        return float(self.errors(*(np.asarray(x, np.float64) for x in (actual, moved, reference)))[1].max())
+    def distance(self, actual: Any, moved: Any, reference: Any) -> Distance:
+        """The distance between two of our own values."""
+        error, relative = self.errors(*(np.asarray(x, np.float64) for x in (actual, moved, reference)))
+        return Distance(float(relative.max()), float(error[error <= self.floor].max(initial=0)))
 
-    def limited(self, allowed: float, least: float) -> 'Close':
-        """The rule with another limit: the larger of the two."""
-        return replace(self, tolerance=max(allowed, least))
+    def limited(self, allowed: Distance, least: float) -> 'Close':
+        """The rule with another limit: `allowed`, never less than `least` or the floor."""
+        return replace(self, tolerance=max(allowed.relative, least), floor=max(allowed.floored, self.floor))
 
 
 @dataclass(frozen=True)
@@ -99,15 +107,15 @@ class Identical:
         share = wrong / max(reference.size, 1)
         return Outcome(float(wrong), share, share <= self.tolerance, note)
 
-    def distance(self, actual: Any, moved: Any, reference: Any) -> float:
+    def distance(self, actual: Any, moved: Any, reference: Any) -> Distance:
         """The share of elements in which two of our own values differ."""
         del reference
-        return float(np.mean(np.asarray(actual) != np.asarray(moved)))
+        return Distance(float(np.mean(np.asarray(actual) != np.asarray(moved))))
 
-    def limited(self, allowed: float, least: float) -> 'Identical':
+    def limited(self, allowed: Distance, least: float) -> 'Identical':
         """The rule with another limit; a choice has no last place, so `least` is none."""
         del least
-        return replace(self, tolerance=allowed)
+        return replace(self, tolerance=allowed.relative)
 
 
 def first_difference(actual: Any, reference: Any) -> str:

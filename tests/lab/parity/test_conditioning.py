@@ -25,9 +25,14 @@ def test_a_coarser_format_moves_by_its_own_last_place(precision, digits):
     np.testing.assert_array_equal(np.abs(moved[:2] - WEIGHTS['a'][:2]), [2.0**-digits] * 2)
 
 
-def limits(rule, actual, moved, reference, unit=2.0**-52):
+def test_draws_move_weights_in_other_directions():
+    first, second = (move(WEIGHTS, UNITS['float32'], draw)['b'] > WEIGHTS['b'] for draw in range(2))
+    assert 0.3 < (first == second).mean() < 0.7
+
+
+def limits(rule, actual, moved, reference, unit=2.0**-52, *, others=()):
     report = Report()
-    movement = Movement({'a': [Check(moved, rule)]}, unit)
+    movement = Movement([{'a': [Check(draw, rule)]} for draw in (moved, *others)], unit)
     report.compare_file('file', {'a': reference}, {'a': [Check(actual, rule)]}, movement=movement)
     (line,) = report.lines
     return line
@@ -39,6 +44,23 @@ def test_a_limit_follows_the_own_movement_whatever_the_rule_had():
     assert line.ok and line.moved == pytest.approx(1e-6, rel=1e-3) and line.tolerance == MULTIPLE * line.moved
     assert not limits(Close(1.0, own_value), actual, actual * (1 + 1e-6), actual * (1 + 1.1e-6 * MULTIPLE)).ok
     assert f'{line.moved:9.1e}' in str(line)
+
+
+def test_the_farthest_of_the_draws_counts():
+    actual, rule = np.array([1.0, 2.0]), Close(0.0, own_value)
+    near, far = actual * (1 + 1e-9), actual * (1 + 1e-6)
+    for draws in ((near, far), (far, near)):
+        line = limits(rule, actual, draws[0], actual * (1 + 0.9e-6 * MULTIPLE), others=draws[1:])
+        assert line.ok and line.moved == pytest.approx(1e-6, rel=1e-3)
+
+
+def test_what_moves_within_the_floor_raises_the_floor_alone():
+    actual, rule = np.array([1.0, 1e-20]), Close(0.0, own_value, floor=1e-12)
+    moved = actual + [0, 0.5e-12]
+    assert limits(rule, actual, moved, actual + [0, 7e-12]).ok
+    assert not limits(rule, actual, moved, actual + [0, 9e-12]).ok
+    assert not limits(rule, actual, moved, actual + [1e-11, 0]).ok
+    assert limits(rule, actual, moved, actual).moved == 0
 
 
 @pytest.mark.parametrize(
