@@ -7,7 +7,7 @@ the farthest of several draws of up and down.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,9 +67,21 @@ class Movement(NamedTuple):
     def limit(self, key: str, index: int, check: Any, reference: np.ndarray) -> tuple[Any, float]:
         """The check with a limit from conditioning, and how far its value moved."""
         distances = [check.rule.distance(check.actual, draw[key][index].actual, reference) for draw in self.draws]
-        farthest = Distance(*map(max, zip(*distances, strict=True)))
-        allowed = Distance(*(MULTIPLE * part for part in farthest))
-        return check._replace(rule=check.rule.limited(allowed, FEWEST_UNITS * self.unit)), farthest.relative
+        farthest = np.max(distances, axis=0)
+        allowed = Distance(*(MULTIPLE * farthest).tolist())
+        return check._replace(rule=check.rule.limited(allowed, FEWEST_UNITS * self.unit)), float(farthest[0])
+
+
+def movements(
+    method: Method, files: Sequence[str], compute: Callable[[float, int], Mapping[str, Mapping[str, list[Any]]]]
+) -> dict[str, Movement]:
+    """The movement of each file that has a unit; of `files` the first holds values in float32, the others in double.
+
+    `compute(unit, draw)` gives the checks of all files at once, and is asked once for each draw.
+    """
+    units = {file: unit for i, file in enumerate(files) if (unit := method.unit(double=i > 0))}
+    moved = {unit: [compute(unit, draw) for draw in range(DRAWS)] for unit in set(units.values())}
+    return {file: Movement([draw[file] for draw in moved[unit]], unit) for file, unit in units.items()}
 
 
 def move(weights: Mapping[str, np.ndarray], unit: float, draw: int = 0) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.lab.parity import model_checks, model_values
-from camanet_jax.lab.parity.conditioning import DRAWS, Method, Movement
+from camanet_jax.lab.parity.conditioning import Method, Movement, movements
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
@@ -68,13 +68,10 @@ def check_model_folder(
         return all_checks(case, arrays, method.x64, lambda part: report.say(f'# {where}{what}: {part}'))
 
     checks = values(case)
-    units = {file: unit for file in FILES if (unit := method.unit(double=file != FILES[0]))}
-    moved = {
-        unit: [values(case.moved(unit, draw), f', weights moved by {unit:.0e}, draw {draw}') for draw in range(DRAWS)]
-        for unit in set(units.values())
-    }
-    movements = {file: Movement([draw[file] for draw in moved[unit]], unit) for file, unit in units.items()}
-    compare_files(where, arrays, checks, settings.get('left_out', ()), report, movements)
+    moved = movements(
+        method, FILES, lambda unit, draw: values(case.moved(unit, draw), f', weights moved by {unit:.0e}, draw {draw}')
+    )
+    compare_files(where, arrays, checks, settings.get('left_out', ()), report, moved)
 
 
 def compare_files(
@@ -83,12 +80,12 @@ def compare_files(
     checks: Mapping[str, Any],
     left_out: Any,
     report: Report,
-    movements: Mapping[str, Movement] = MappingProxyType({}),
+    moved: Mapping[str, Movement] = MappingProxyType({}),
 ):
-    """Adds the comparison of every key of every file to the report; `movements` by file set the limits."""
+    """Adds the comparison of every key of every file to the report; `moved`, movements by file, set the limits."""
     for file in FILES:
         inputs = (*BATCH, RATES) if file == FILES[0] else ()
-        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, left_out, movements.get(file))
+        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, left_out, moved.get(file))
 
 
 def read_settings(path: Path) -> dict[str, Any]:

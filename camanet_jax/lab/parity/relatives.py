@@ -14,7 +14,7 @@ from camanet_jax.data.schema import OBSERVATIONS
 from camanet_jax.data.tokenizer import UNKNOWN, Tokenizer
 from camanet_jax.experiment import Experiment
 from camanet_jax.lab.parity import model_checks, model_values
-from camanet_jax.lab.parity.conditioning import DRAWS, Method, Movement
+from camanet_jax.lab.parity.conditioning import Method, movements
 from camanet_jax.lab.parity.model_values import Case
 from camanet_jax.lab.parity.reference_weights import draw_state_dict
 from camanet_jax.lab.parity.report import Arrays, Check, Report, load_arrays
@@ -35,19 +35,21 @@ def check_relative(folder: Path, where: str, report: Report, method: Method):
         raise ValueError(f'reference.json: expected the settings {", ".join(SETTINGS)}, missing: {", ".join(absent)}')
     arrays = {file: load_arrays(folder / file) for file in FILES}
     case, weights = read_case(folder, settings, arrays[FILES[0]], method)
-    report.say(f'# {where}: forward, backward and {len(settings["searches"])} searches')
-    checks = all_checks(case, weights, arrays, method.x64)
+
+    def values(case: Case, what: str = '') -> dict[str, model_checks.Checks]:
+        report.say(f'# {where}{what}: forward, backward and {len(settings["searches"])} searches')
+        return all_checks(case, weights, arrays, method.x64)
+
+    checks = values(case)
+    moved = movements(
+        method, FILES, lambda unit, draw: values(case.moved(unit, draw), f', weights moved by {unit:.0e}, draw {draw}')
+    )
     for file, single in zip(FILES, (True, False), strict=True):
         for key in NOT_CHECKED.keys() & arrays[file]:
             report.not_checked(f'{where}/{file}:{key}', NOT_CHECKED[key])
             del arrays[file][key]
-        movement = None
-        if size := method.unit(double=not single):
-            report.say(f'# {where}/{file}: again, weights moved by {size:.0e}')
-            draws = [all_checks(case.moved(size, i), weights, arrays, method.x64)[file] for i in range(DRAWS)]
-            movement = Movement(draws, size)
         inputs = BATCH if single else ()
-        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, movement=movement)
+        report.compare_file(f'{where}/{file}', arrays[file], checks[file], inputs, movement=moved.get(file))
 
 
 def read_case(folder: Path, settings: Mapping[str, Any], arrays: Arrays, method: Method):
