@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -181,7 +183,13 @@ def test_the_next_batch_is_started_before_one_is_fetched():
 
 
 def test_an_evaluation_that_is_stopped_does_not_wait_for_all_its_words(monkeypatch):
-    made = []
+    made, stopping = [], threading.Event()
+
+    class Host(ThreadPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            stopping.set()
+            super().shutdown(wait)
 
     class NoBatches(list):
         def __iter__(self):
@@ -189,16 +197,19 @@ def test_an_evaluation_that_is_stopped_does_not_wait_for_all_its_words(monkeypat
 
     def make_rows(part, source):
         made.append(part)
-        time.sleep(0.2)
+        stopping.wait()
 
     def stopped(*_):
         yield from range(4)
+        while not made:
+            time.sleep(0.01)
         raise KeyboardInterrupt
 
     evaluator = evaluate.Evaluator.__new__(evaluate.Evaluator)
     evaluator.experiment = SimpleNamespace(eval_batches=lambda source: NoBatches(), config=SimpleNamespace(seed=0))
     monkeypatch.setattr(evaluator, 'rows', make_rows, raising=False)
     monkeypatch.setattr(evaluate, 'tracked', stopped)
+    monkeypatch.setattr(evaluate, 'ThreadPoolExecutor', Host)
     with pytest.raises(KeyboardInterrupt):
         evaluator.run(None, None, '')
     assert made == [0]

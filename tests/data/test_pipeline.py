@@ -254,7 +254,8 @@ def test_real_films_resume_with_workers(shared_dir, tmp_path):
 
 def test_a_batch_that_does_not_come_is_said(make_study_folder, monkeypatch, caplog):
     def slow():
-        time.sleep(0.6)
+        while not caplog.text:
+            time.sleep(0.01)
         yield {'damaged': np.array([], int)}
 
     batches = train_batches(open_folder(make_study_folder()))

@@ -49,8 +49,12 @@ def test_the_number_of_films_must_fit(study):
 
 
 def test_a_film_that_does_not_come_is_said(monkeypatch, caplog):
+    def load_once_it_is_said(item):
+        while not caplog.text:
+            time.sleep(0.01)
+
     monkeypatch.setattr(workers, 'SECONDS_UNTIL_SAID', 0.01)
-    assert list(load_ahead(lambda item: time.sleep(0.1), 'a', 1)) == [('a', None)]
+    assert list(load_ahead(load_once_it_is_said, 'a', 1)) == [('a', None)]
     assert 'No film for 0 s: the file system may be stalled' in caplog.text
 
 

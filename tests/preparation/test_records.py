@@ -15,22 +15,26 @@ PREPARE = """
 import sys, time
 from pathlib import Path
 read = Path.read_bytes
-def slow_read(path):
-    time.sleep(0.005)
+def read_until_three_shards_are_there(path):
+    while len(list(Path(sys.argv[1]).glob(sys.argv[2]))) >= 3:
+        time.sleep(1)
     return read(path)
-Path.read_bytes = slow_read
+Path.read_bytes = read_until_three_shards_are_there
 from camanet_jax.preparation.records import write_records
 write_records(Path(sys.argv[1]), processes=2)
 """
 
 
+SHARDS = 'tfds/*/*/shards/study_folder*[0-9]'
+
+
 def finished(folder):
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob('tfds/*/*/shards/study_folder*[0-9]')}
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob(SHARDS)}
 
 
 def test_a_killed_preparation_goes_on_without_redoing(make_study_folder):
     folder = make_study_folder(counts=(200, 40, 3), views=1)
-    run = subprocess.Popen([sys.executable, '-c', PREPARE, str(folder)], stderr=subprocess.DEVNULL)
+    run = subprocess.Popen([sys.executable, '-c', PREPARE, str(folder), SHARDS], stderr=subprocess.DEVNULL)
     while len(finished(folder)) < 3 and run.poll() is None:
         time.sleep(0.01)
     run.kill()

@@ -1,16 +1,19 @@
 """scripts/benchmark.py with a tiny model: every field is there and makes sense. No test depends on a time."""
 
+import dataclasses
 import importlib.util
+import itertools
 import json
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
-from camanet_jax.lab.benchmarks import comparison, decode, printing, profile, startup
+from camanet_jax.lab.benchmarks import comparison, decode, printing, profile, startup, timing
 from camanet_jax.lab.benchmarks.cost import Cost, Peaks
 from camanet_jax.lab.benchmarks.timing import Timing, measure, split
 from camanet_jax.lab.benchmarks.workload import read_workload
@@ -178,16 +181,22 @@ def test_split_takes_differences():
     assert [(row['seconds'], row['share'], row['processor_seconds']) for row in rows] == [(1, 0.25, 2), (3, 0.75, 6)]
 
 
-def test_measure_calls_short_programs_often_and_in_turn():
-    calls = []
-    timings = measure({'a': lambda: calls.append('a'), 'b': lambda: calls.append('b')}, 3)
-    assert timings['a'].minimum <= timings['a'].median <= timings['a'].maximum
-    assert calls.count('a') > 100 and len(list(_runs(calls))) >= 6
+def test_measure_calls_short_programs_often_and_in_turn(monkeypatch):
+    clock, calls = [0.0], []
 
+    def program(name, seconds):
+        calls.append(name)
+        clock[0] += seconds
 
-def _runs(letters):
-    """Places where another program begins."""
-    return (i for i in range(1, len(letters)) if letters[i] != letters[i - 1])
+    def now():
+        return clock[0]
+
+    monkeypatch.setattr(timing, 'time', SimpleNamespace(perf_counter=now, process_time=now))
+    timings = measure({'short': lambda: program('short', 0.01), 'long': lambda: program('long', 2.0)}, 3)
+    in_turn = [(name, len(list(run))) for name, run in itertools.groupby(calls)]
+    assert in_turn == [('short', 2), ('long', 2), *[('short', 5), ('long', 1)] * 3]
+    for name, seconds in (('short', 0.01), ('long', 2.0)):
+        np.testing.assert_allclose(dataclasses.astuple(timings[name]), seconds)
 
 
 def test_costs_of_loops_add_up():
