@@ -86,7 +86,7 @@ def constant_report(evaluator: Evaluator, sources: dict[str, Source]) -> constan
     """The best single report for every study, chosen on the validation split."""
     config, tokenizer = evaluator.experiment.config, evaluator.experiment.tokenizer
     reports = sources['train'].reports, sources['val'].reports
-    return constant_baseline.select_constant_report(*reports, tokenizer, config.data.max_seq_length, seed=config.seed)
+    return constant_baseline.select_constant_report(*reports, tokenizer, config.data.max_seq_length)
 
 
 def split_scores(

@@ -25,12 +25,7 @@ def main() -> None:
     add_clinical(parser)
     parser.add_argument('--permutations', type=int, default=10_000, help='of the permutation test in a leader board')
     parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap over studies')
-    parser.add_argument(
-        '--seed',
-        type=int,
-        default=0,
-        help='of the bootstrap, and of 500 validation studies to choose the constant report on where there are more',
-    )
+    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap and the permutation test')
     options = parser.parse_args(expand_home(sys.argv[1:]))
     from camanet_jax.run import runtime
     from camanet_jax.scoring.score import Options, score

@@ -110,7 +110,7 @@ def score(options: Options) -> dict[str, Any]:
         recaser=Recaser(folder.texts('train') if folder else ()) if options.recase else None,
     )
     weights = bootstrap.resampling_weights(len(studies.ids), options.resamples, options.seed)
-    constant = constant_report(folder, rules, options.seed)
+    constant = constant_report(folder, rules)
     # A copy is one in cleaned form too: the model writes no other.
     form = options.protocol if options.protocol in CLEANED else 'full'
     train = train_texts(folder.texts('train'), rules.tokenizer, rules.max_seq_length, (form,)) if folder else None
@@ -179,12 +179,12 @@ def choose_labeler(options: Options) -> Labeler | None:
     return RULES if options.labeler == 'rules' else None
 
 
-def constant_report(folder: DataFolder | None, rules: TextRules, seed: int) -> ConstantReport | None:
+def constant_report(folder: DataFolder | None, rules: TextRules) -> ConstantReport | None:
     """The best single report for every study, where there is a validation split to choose it on."""
     if folder is None or not folder.reports['val']:
         return None
     texts = folder.texts('train'), folder.texts('val')
-    return select_constant_report(*texts, rules.tokenizer, rules.max_seq_length, seed=seed)
+    return select_constant_report(*texts, rules.tokenizer, rules.max_seq_length)
 
 
 def known_of(predictions: Path) -> dict[str, Any]:
