@@ -5,7 +5,7 @@
     python scripts/measure_alignment.py --workdir runs/camanet --baseline runs/base
 
 Writes alignment.json, and alignment_lesions.jsonl with every lesion's own scores, into the workdir, and prints the
-table. --baseline compares with another run on the lesions that both have, measuring that run first where it was not.
+table. --baseline compares with another run on the lesions that both have, which is measured in the same way.
 """
 
 import argparse

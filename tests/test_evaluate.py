@@ -110,6 +110,15 @@ def test_copied_predictions_still_say_what_made_them(trained, tmp_path):
     assert found['step'] == best_step(trained) and 'configuration' in run_in_words(found)
 
 
+def test_predictions_of_the_last_step_say_so_in_their_run_too(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / 'run')
+    rows = predictions(run, 'test')
+    last = run / 'predictions' / 'test_last.jsonl'
+    last.write_text('\n'.join(json.dumps(row | {'made_by': row['made_by'] | {'step': 900}}) for row in rows))
+    found = score(Options(predictions=last, protocol='full', labeler='none', resamples=20))['provenance']
+    assert (found['step'], found['config']['variant']) == (900, found['variant'])
+
+
 def test_the_final_scores_are_those_of_the_selected_epoch(trained):
     best = [line for line in records(trained) if line['split'] == 'val' and line['step'] == best_step(trained)][0]
     final = scores(trained)['val']

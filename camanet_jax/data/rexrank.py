@@ -15,7 +15,9 @@ PREDICTION = 'model_prediction'
 SECTIONS = ('findings', 'both')
 CONTEXT_NAMES = 'Age|Gender|Indication|Comparison'
 CONTEXT = re.compile(rf'\b({CONTEXT_NAMES}):\s*(.*?)\s*(?=(?:{CONTEXT_NAMES}):|$)', re.S)
-FINDINGS = re.compile(r'\s*Findings:\s*(.*?)\s*(?:Impression:.*)?', re.I | re.S)
+FINDINGS = re.compile(r'\s*Findings:', re.I)
+IMPRESSION = re.compile(r'\b(?:Impression|IMPRESSION):|(?:^|[.\n])\s*impression:')  # not "an old impression: .."
+NOTHING = 'None'  # what stands for a section that is missing
 
 
 def read_rexrank(path: Path) -> dict[str, dict[str, Any]]:
@@ -54,9 +56,14 @@ def reference(study: Mapping[str, Any], section: str) -> str:
 def prediction(study: Mapping[str, Any], section: str) -> str | None:
     """A model's text, or its findings; None where it wrote nothing for this study."""
     written = study.get(PREDICTION)
-    if section == 'findings' and isinstance(written, str) and (findings := FINDINGS.fullmatch(written)):
-        return findings[1]
-    return written
+    if section != 'findings' or not isinstance(written, str):
+        return written
+    heading, impression = FINDINGS.match(written), IMPRESSION.search(written)
+    end = impression.start() + impression[0].startswith('.') if impression else len(written)
+    if heading:
+        findings = written[heading.end() : end].strip()
+        return '' if findings == NOTHING else findings
+    return written if written[:end].strip() else ''
 
 
 def patient_context(study: Mapping[str, Any]) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 The R2Gen layout of a data folder:
     annotation.json  {"train": [{"id", "report", "image_path": [..]}, ..], "val": .., "test": ..}
-    labels.json      {study id, or its first two dash-separated parts: 14 times 0 or 1}
+    labels.json      {study id (CXR54_IM-2145 stands for CXR54_IM-2145-1001 too): 14 times 0 or 1}
     images/          the files that `image_path` names, frontal view first
 An entry may have "original_size", [[width, height] or null, ..], one for each of its files, for films that were resized
 without regard to their aspect; and any of DETAILS.
@@ -10,6 +10,7 @@ without regard to their aspect; and any of DETAILS.
 
 import collections
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ DETAILS = ('findings', 'impression', 'indication', 'comparison', 'age', 'sex', '
 UNLABELLED = -1  # an observation that no loss and no score counts; all of a study without pseudo-labels
 
 _PROBLEMS_SHOWN = 10
+_IU_XRAY_ID = re.compile(r'(CXR\d+)\w*_IM-\d+')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,15 +185,16 @@ def _label_problems(entry: dict[str, Any], rows: dict[str, Any] | None) -> list[
 
 
 def label_row(study_id: str, rows: Mapping[str, Any], *, open_i: bool = False) -> Any:
-    """A study's row in a label file: under its id or, as in IU X-Ray's, the first two dash-separated parts of it.
+    """A study's row in a label file: under its id or, for IU X-Ray's ids, up to the study's number.
 
     Args:
-        open_i: Try Open-i's report number too: CXR54 for CXR54_IM-2145.
+        open_i: Try Open-i's report number too: CXR54 for CXR54_IM-2145-1001.
 
     Returns:
         The row, or None where there is none.
     """
-    names = [study_id, '-'.join(study_id.split('-')[:2]), *([study_id.split('_')[0]] if open_i else [])]
+    iu_xray = _IU_XRAY_ID.match(study_id)
+    names = [study_id, *([iu_xray[0], *([iu_xray[1]] if open_i else [])] if iu_xray else [])]
     return next((rows[name] for name in names if name in rows), None)
 
 

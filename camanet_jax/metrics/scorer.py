@@ -70,7 +70,8 @@ class Scorer:
     tokenizer: Tokenizer  # the train vocabulary, with its cleaner
     max_seq_length: int  # where the protocol `cut` cuts, in ids
     labeler: Labeler | None = RULES  # reads the observations for clinical efficacy; None: no text is labelled
-    uncertain: str = 'negative'  # or 'positive': what an uncertain observation counts as; or 'ignore'
+    # What an uncertain observation counts as: 'negative', 'positive', or 'ignore': none of a reference counts.
+    uncertain: str = 'negative'
     with_meteor: bool = True  # False saves starting Java
     protocols: tuple[str, ...] = CLEANED
     texts: tuple[str, ...] = CLEANED  # that are labelled, named as the protocols; 'raw' needs references as written
@@ -122,8 +123,10 @@ class Scorer:
         by_policy = {}
         for uncertain in dict.fromkeys((self.uncertain, 'negative', 'positive')):
             policies = dict.fromkeys(side.policy(uncertain) for side in (predicted, target))
+            # A report that hedges must not choose what counts.
+            of_report = 'negative' if uncertain == 'ignore' else uncertain
             by_policy['uncertain_' + '_against_'.join(policies)] = without_ignored(
-                predicted.under(uncertain), target.under(uncertain)
+                predicted.under(of_report), target.under(uncertain)
             )
         return by_policy
 
@@ -146,5 +149,6 @@ class Scorer:
     def _read(self, texts: Sequence[str]) -> ReportLabels:
         distinct, index = np.unique(texts, return_inverse=True)
         labels = np.array(self.labeler.label(distinct.tolist()))
-        labels[distinct == ''] = NEGATIVE  # who writes nothing has not written "no finding" either
+        wordless = [not any(map(str.isalpha, text)) for text in distinct.tolist()]
+        labels[wordless] = NEGATIVE  # who writes nothing has not written "no finding" either
         return ReportLabels(labels[index], self.labeler.name)

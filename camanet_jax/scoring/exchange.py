@@ -1,5 +1,7 @@
 """Pairs for other programs (third_party/radeval), and their scores back."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,13 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from camanet_jax.data.schema import summarise
 from camanet_jax.metrics import rexrank
 from camanet_jax.metrics.bootstrap import StudyStatistics, bootstrap_interval, mean_statistics
 from camanet_jax.metrics.scorer import Scorer
 from camanet_jax.run.files import as_csv, read_csv, read_json, write_columns, write_json, write_text
 from camanet_jax.scoring.studies import Studies, same_studies
 
+SUFFIXES = ('.json', '.csv', '.parquet', '')  # of what is exported
 IDS = 'ids'
+DIGEST = 'texts_sha256'  # of what was exported: scores come back for those texts alone
+REPORT = 'report'
+NO_SCORES = ('index', 'Unnamed')  # how columns of numbers that are no scores begin
 NUMBERED = 'study_id'  # the column of ids of ReXrank's scorer, which are integers
 INVERSE = '1/RadCliQ-v1'
 # Names of RadCliQ-v1's parts, and of itself per study, in what CXR-Report-Metric and the bridge to RadEval write.
@@ -39,11 +46,11 @@ class OtherScores(NamedTuple):
 def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) -> None:
     """Writes the compared strings in the format that the path's name asks for.
 
-    x.json             for third_party/radeval: {"ids", "protocol", "references", "hypotheses"}, and "contexts" (age and
-                       indication, or null) where a ReXrank file gives them
+    x.json             for third_party/radeval: {"ids", "protocol", "references", "hypotheses"}, a digest of the texts,
+                       and "contexts" (age and indication, or null) where a ReXrank file gives them
     x.csv, x.parquet   sample_id, reference, hypothesis
     a folder           gt_reports.csv and predicted_reports.csv of ReXrank's scorer: study_id, report. Its ids are
-                       integers: studies count from 0 in the order of the predictions file, and `read_scores` maps back.
+                       integers (`_numbered`), and `read_scores` maps them back.
     """
     ids, hypotheses = studies.ids, scorer.compared(protocol, studies.reports)
     references = scorer.compared(protocol, studies.whole_references, recase=False)
@@ -52,30 +59,36 @@ def export_pairs(path: Path, studies: Studies, protocol: str, scorer: Scorer) ->
     elif path.suffix == '.json':
         contexts = {'contexts': [studies.contexts[study_id] for study_id in ids]} if studies.contexts else {}
         texts = {'references': references, 'hypotheses': hypotheses}
-        write_json(path, {IDS: ids, 'protocol': protocol, **texts, **contexts})
-    elif path.suffix == '':
+        digest = {DIGEST: _digest(references, hypotheses)}
+        write_json(path, {IDS: ids, 'protocol': protocol, **digest, **texts, **contexts})
+    else:
         for name, texts in (('gt', references), ('predicted', hypotheses)):
             by_id = dict(zip(ids, texts, strict=True))
-            rows = ([number, by_id[study_id]] for number, study_id in enumerate(studies.order))
+            rows = ([number, by_id[study_id]] for number, study_id in _numbered(studies.order).items())
             write_text(path / f'{name}_reports.csv', as_csv([(NUMBERED, 'report'), *rows]))
-    else:
-        raise ValueError(f'{path}: expected a name that ends in .json, .csv or .parquet, or a folder')
 
 
-def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
+def read_scores(path: Path, studies: Studies, protocol: str, scorer: Scorer) -> OtherScores:
     """Scores from what another program wrote: JSON of third_party/radeval, or the CSV of ReXrank's scorer.
 
     In JSON a number is a score of the whole set, and a list a score per study, in the order of "ids" or else of the
     export. Parts of a score get the names `whole/part`. Texts are notes.
 
     Raises:
-      ValueError: it is not such a file, or its scores are of another protocol, of other studies or not finite.
+      ValueError: it is no such file, or its scores are of another protocol, of other studies or texts, or not finite.
     """
-    content = _read_table(path, studies) if path.suffix == '.csv' else _read(path)
+    hypotheses = scorer.compared(protocol, studies.reports)
+    references = scorer.compared(protocol, studies.whole_references, recase=False)
+    content = _read_table(path, studies, hypotheses) if path.suffix == '.csv' else _read(path)
     if (theirs := content.pop('protocol', protocol)) != protocol:
         raise ValueError(
             f'{path}: expected scores of the protocol {protocol}, got those of {theirs}; export under '
             f'{protocol}, or merge under {theirs}.'
+        )
+    if content.pop(DIGEST, own := _digest(references, hypotheses)) != own:
+        raise ValueError(
+            f'{path}: expected scores of the texts that are scored here, got those of others (their {DIGEST} differs): '
+            'another system, other references or other text rules. Export these, and score them again.'
         )
     theirs = content.pop(IDS, studies.ids)
     same_studies(studies.ids, theirs, 'the predictions', str(path))
@@ -85,6 +98,8 @@ def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
     for name, value in _leaves(content):
         for prefix in PASSES:
             name = name.removeprefix(prefix)
+        if name.endswith('_std'):  # a deviation, in no direction better
+            continue
         if isinstance(value, str):
             merged.notes[name] = value
         elif isinstance(value, list):
@@ -97,7 +112,9 @@ def read_scores(path: Path, studies: Studies, protocol: str) -> OtherScores:
 def with_radcliq(scores: OtherScores, own: Mapping[str, np.ndarray]) -> OtherScores:
     """The scores with RadCliQ-v1 by study, where it is there or its parts are; `own` are scores computed here."""
     per_study = {**scores.per_study, **own}
-    parts = [per_study.get(name, per_study.get(PART_NAMES.get(name))) for name in rexrank.PARTS]
+    # RadEval's own "bertscore" is another model's: a part has its bare name in ReXrank's files alone.
+    renamed = {} if rexrank.PARTS[0] in per_study else PART_NAMES
+    parts = [per_study.get(renamed.get(name, name)) for name in rexrank.PARTS]
     if any(name in per_study for name in RADCLIQ_NAMES) or any(part is None for part in parts):
         return scores
     radcliq = {RADCLIQ_NAMES[0]: rexrank.radcliq_v1(np.stack(parts, axis=1))}
@@ -127,6 +144,10 @@ def direction(name: str, *, whole: bool = False) -> str:
     return 'lower' if part.startswith(ERRORS) or (part.startswith('radcliq') and not whole) else 'higher'
 
 
+def _digest(references: Sequence[str], hypotheses: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps([references, hypotheses]).encode()).hexdigest()
+
+
 def _interval(statistics: StudyStatistics, weights: np.ndarray) -> dict[str, Any]:
     return {'value': statistics.value(), 'interval': bootstrap_interval(statistics, weights)}
 
@@ -151,7 +172,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_table(path: Path, studies: Studies) -> dict[str, Any]:
+def _read_table(path: Path, studies: Studies, reports: Sequence[str]) -> dict[str, Any]:
     """The columns of numbers of a CSV with study_id; its numbers are those of `export_pairs`, where ours are none."""
     header, rows = read_csv(path)
     cells = [row for _, row in rows]
@@ -159,10 +180,34 @@ def _read_table(path: Path, studies: Studies) -> dict[str, Any]:
         raise ValueError(f'{path}: expected a CSV with the column {NUMBERED} and cells for every name in its header')
     columns = dict(zip(header, zip(*cells, strict=True), strict=True))
     ids = list(columns.pop(NUMBERED))
-    if set(ids) == {str(number) for number in range(len(studies.order))} != set(studies.order):
-        ids = [studies.order[int(number)] for number in ids]
-    numbers = {name: _floats(column) for name, column in columns.items() if name not in ('', 'index')}
+    study_of = _numbered(studies.order)
+    if set(ids) == study_of.keys():
+        ids = [study_of[number] for number in ids]
+    if REPORT in columns:
+        _check_reports(path, studies, dict(zip(ids, columns[REPORT], strict=True)), reports)
+    numbers = {name: _floats(column) for name, column in columns.items() if not name.startswith(NO_SCORES)}
     return {IDS: ids} | {name: column for name, column in numbers.items() if column is not None}
+
+
+def _numbered(order: Sequence[str]) -> dict[str, str]:
+    """Studies by number: by their own ids where these are 0 to n - 1, else in the order of the predictions file."""
+    numbers = [str(number) for number in range(len(order))]
+    return dict(zip(numbers, numbers if set(numbers) == set(order) else order, strict=True))
+
+
+def _check_reports(path: Path, studies: Studies, theirs: Mapping[str, str], reports: Sequence[str]) -> None:
+    """Raises a ValueError where the file's own column of reports holds other texts than were scored here."""
+    own = dict(zip(studies.ids, reports, strict=True))
+    wrong = [name for name, text in theirs.items() if name in own and _plain(text) != _plain(own[name])]
+    if wrong:
+        raise ValueError(
+            f'{path}: expected scores of the reports that are scored here, got those of others: its column {REPORT} '
+            f'has another text for {summarise(wrong, "study", "studies")}. Export these reports, and score them again.'
+        )
+
+
+def _plain(text: str) -> str:
+    return ' '.join(text.split()).casefold()
 
 
 def _floats(cells: Sequence[str]) -> list[float] | None:

@@ -66,10 +66,19 @@ class Options:
     seed: int = 0
 
     def __post_init__(self):
-        read, written = (self.predictions, self.references, *self.compare, self.merge), (self.output, self.export)
-        inputs = {path.resolve() for path in read if path}
-        if taken := [path for path in (*written, self.per_study, *self.board) if path and path.resolve() in inputs]:
-            raise ValueError(f'{taken[0]} is read and written; choose another file for the result.')
+        files = self.predictions, self.references, self.merge, self.labels, self.predicted_labels, self.weights
+        annotation = self.data and self.data / 'annotation.json'
+        read = *files, self.vocabulary, *self.compare, *self.compared_labels, self.data, annotation
+        taken = {path.resolve() for path in read if path}
+        for path in filter(None, (self.output, self.export, self.per_study, *self.board)):
+            if path.resolve() in taken:
+                raise ValueError(f'{path} is read and written, or written twice; choose another file for the result.')
+            taken.add(path.resolve())
+        if self.export and self.export.suffix not in exchange.SUFFIXES:
+            raise ValueError(f'{self.export}: expected a name that ends in .json, .csv or .parquet, or a folder')
+        if min(self.permutations, self.resamples) < 1:
+            got = f'{self.permutations} and {self.resamples}'
+            raise ValueError(f'Expected at least one permutation and one resample, got {got}.')
         if self.predicted_labels and not self.labels:
             raise ValueError('--predicted_labels needs --labels, the labels of the references by the same labeler.')
         if self.recase and self.protocol in CLEANED:
@@ -118,7 +127,7 @@ def score(options: Options) -> dict[str, Any]:
     entry = split_entry(studies.predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
     values = own.nlg[options.protocol].per_study
     if options.merge:
-        merged = exchange.with_radcliq(exchange.read_scores(options.merge, studies, options.protocol), values)
+        merged = exchange.with_radcliq(exchange.read_scores(options.merge, studies, options.protocol, scorer), values)
         entry['merged'] = file_facts(options.merge) | exchange.summary(merged, weights)
         values = merged.per_study | values
     if options.compare or options.board:
@@ -188,13 +197,14 @@ def constant_report(folder: DataFolder | None, rules: TextRules) -> ConstantRepo
 
 
 def known_of(predictions: Path) -> dict[str, Any]:
-    """The run that made a predictions file: by the workdir that it lies in, else as its rows have it."""
-    run = run_folder(predictions)
+    """The run that made a predictions file: as its rows have it, and by the workdir that it lies in."""
+    run, made_by = run_folder(predictions), next(iter(read_rows(predictions).values())).get('made_by')
+    made_by = made_by if isinstance(made_by, dict) else {}
     if run is None:
-        made_by = next(iter(read_rows(predictions).values())).get('made_by')
-        return made_by if isinstance(made_by, dict) else dict.fromkeys(('config', 'variant', 'seed', 'step'))
+        return dict.fromkeys(('config', 'variant', 'seed', 'step')) | made_by
     recorded = read_json(run / 'scores.json') if (run / 'scores.json').exists() else {}
-    return run_provenance(read_json(run / 'config.json'), recorded.get('provenance', {}).get('step'))
+    step = made_by.get('step', recorded.get('provenance', {}).get('step'))  # a run writes of its last step too
+    return run_provenance(read_json(run / 'config.json'), step)
 
 
 def provenance(options: Options, studies: Studies, rules: TextRules, folder: DataFolder | None) -> dict[str, Any]:
@@ -206,7 +216,7 @@ def provenance(options: Options, studies: Studies, rules: TextRules, folder: Dat
         'protocol': options.protocol,
         'section': options.section if options.protocol == 'rexrank' else None,
         'left_out': len(studies.left_out),
-        'empty_reports': studies.reports.count(''),
+        'empty_reports': sum(not report.strip() for report in studies.reports),
         'annotation': file_facts(folder.path) if folder else None,
         'text_rules': rules.facts,
         'bootstrap': {'resamples': options.resamples, 'seed': options.seed},

@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from camanet_jax.data.schema import OBSERVATIONS, Study, check_labels, read_annotation
+from camanet_jax.data.schema import OBSERVATIONS, Study, check_labels, label_row, read_annotation
 
 
 def write_folder(folder, *, labels=True, **changes):
     """Two valid studies; `changes` replace fields of the first."""
-    studies = [{'id': f'a-{n}-x', 'report': 'Lungs clear.', 'image_path': [f'{n}.png']} for n in (1, 2)]
+    studies = [{'id': f'CXR{n}_IM-7-x', 'report': 'Lungs clear.', 'image_path': [f'{n}.png']} for n in (1, 2)]
     studies[0].update(changes)
     (folder / 'annotation.json').write_text(json.dumps({'train': studies}))
-    rows = {'a-1': [0] * 13 + [1], 'a-2-x': [1] + [0] * 13}
+    rows = {'CXR1_IM-7': [0] * 13 + [1], 'CXR2_IM-7-x': [1] + [0] * 13}
     if labels:
         (folder / 'labels.json').write_text(json.dumps(rows if labels is True else labels))
 
@@ -23,8 +23,15 @@ def test_observations_are_fourteen_in_alphabetical_order():
 def test_reads_studies_with_short_and_whole_label_keys(tmp_path):
     write_folder(tmp_path)
     first, second = read_annotation(tmp_path)
-    assert (first.id, first.split, first.image_paths) == ('a-1-x', 'train', ('1.png',))
+    assert (first.id, first.split, first.image_paths) == ('CXR1_IM-7-x', 'train', ('1.png',))
     assert first.labels[-1] == 1 and second.labels[0] == 1
+
+
+def test_other_ids_have_rows_of_their_own():
+    rows = dict.fromkeys(('a', 'a-1', 'CXR1', 'CXR2_IM-7'), (0,) * 14)
+    assert label_row('a-1-x', rows) is None and label_row('a_1', rows, open_i=True) is None
+    assert label_row('CXR2_IM-7-1001', rows) == label_row('CXR1_1_IM-7', rows, open_i=True) == (0,) * 14
+    assert label_row('CXR1_IM-7', rows) is None
 
 
 def test_without_label_file_labels_are_none(tmp_path):
@@ -35,20 +42,20 @@ def test_without_label_file_labels_are_none(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'report': '  '}, 'study a-1-x: the report is empty'),
+        ({'report': '  '}, 'study CXR1_IM-7-x: the report is empty'),
         ({'report': 'Clear \ud800.'}, 'got half a character'),
         ({'image_path': ['caf\udce9.png']}, 'rename the film'),
         ({'id': ''}, '"id" must be a non-empty string'),
-        ({'id': 'a-2-x'}, 'study id a-2-x is used 2 times'),
+        ({'id': 'CXR2_IM-7-x'}, 'study id CXR2_IM-7-x is used 2 times'),
         ({'image_path': []}, 'must be a list of file names'),
         ({'image_path': '1.png'}, 'must be a list of file names'),
         ({'split': 'test'}, 'listed under "train"'),
         ({'original_size': [[9, 9], None]}, 'null for each of 1 images'),
         ({'original_size': [[9, 0]]}, r'"original_size" must be .* got \[\[9, 0\]\]'),
         ({'original_size': 9}, '"original_size" must be'),
-        ({'labels': {'a-1': [0] * 13, 'a-2': [0] * 14}}, 'expected 14 values.*got 13 values'),
-        ({'labels': {'a-1': [2] * 14, 'a-2': [0] * 14}}, 'expected 0, 1 or -1'),
-        ({'labels': {'a-2': [0] * 14}}, 'labels of study a-1-x: no row'),
+        ({'labels': {'CXR1_IM-7': [0] * 13, 'CXR2_IM-7': [0] * 14}}, 'expected 14 values.*got 13 values'),
+        ({'labels': {'CXR1_IM-7': [2] * 14, 'CXR2_IM-7': [0] * 14}}, 'expected 0, 1 or -1'),
+        ({'labels': {'CXR2_IM-7': [0] * 14}}, 'labels of study CXR1_IM-7-x: no row'),
     ],
 )
 def test_bad_studies_are_named(tmp_path, change, message):

@@ -75,6 +75,27 @@ def test_label_files_against_a_count_by_hand(score, write, tmp_path, capsys):
     assert [cell.strip() for cell in table[5]] == ['14', 'micro *', 'reports', '0.5000', '0.7273']
 
 
+def test_what_a_report_leaves_uncertain_counts_still(score, write, tmp_path):
+    """Ignored are the references' uncertain observations, Edema of c and d; not a's effusion, which is missed."""
+    for name, labels in (('target', TARGET), ('predicted', PREDICTED)):
+        rows = {study: [row.get(each, -2) for each in OBSERVATIONS] for study, row in labels.items()}
+        write_label_csv(tmp_path / f'{name}.csv', rows)
+    options = ['--labels', tmp_path / 'target.csv', '--predicted_labels', tmp_path / 'predicted.csv']
+    options += ['--references', write('r.csv', STUDIES), '--uncertain=ignore']
+    found = score(write('x.csv', STUDIES), *options, protocol='full')['clinical']['uncertain_ignore']
+    assert (
+        found['micro']['F1'] == pytest.approx(4 / (4 + 1 + 2))
+        and found['per_class']['Pleural Effusion']['support'] == 2
+    )
+
+
+@pytest.mark.parametrize('report', ['', ' ', '.', '???'])
+def test_who_writes_no_word_has_not_written_no_finding(score, write, report):
+    found = score(write('x.csv', {'a': report}), '--references', write('r.csv', {'a': 'Clear lungs.'}), protocol='full')
+    assert found['clinical']['uncertain_negative']['micro']['F1'] == 0
+    assert found['provenance']['empty_reports'] == (not report.strip())
+
+
 LONG = {
     'a': 'The heart is normal. The lungs are clear. There is a small left pleural effusion.',
     'b': 'The heart is enlarged.',

@@ -90,19 +90,25 @@ def test_there_and_back(data, score, write, tmp_path, score_pairs, capsys):
     assert 'HF_HUB_OFFLINE=1' in printed.out and 'temporal has no scores: OSError: no network' in printed.err
     found = json.loads(theirs.read_text())
     order = {'ids': found['ids'][::-1], 'per_study': {name: each[::-1] for name, each in found['per_study'].items()}}
-    theirs.write_text(json.dumps(found | order | {'green': 0.5, 'labels': {'Edema': 0.25}}))  # and plain numbers
-    found = score(write('x.csv', dict(reversed(REPORTS.items()))), '--data', data, '--merge', theirs)['merged']
+    theirs.write_text(
+        json.dumps(found | order | {'green': 0.5, 'green_std': 0.1, 'labels': {'Edema': 0.25}})
+    )  # and plain numbers
+    again = write('x.csv', dict(reversed(REPORTS.items()))), '--data', data
+    found = score(*again, '--threshold=1', '--merge', theirs)['merged']
     scores, whole = found['scores'], found['set']
     assert scores['radgraph_partial']['value'] == pytest.approx((12 + 5 + 9) / 3)
     assert scores['radgraph_partial']['interval'][0] < scores['radgraph_partial']['interval'][1]
     assert whole['f1chexbert_5_micro_f1'] == {'value': 0.5, 'better': 'higher'}
-    assert {'f1chexbert_all_macro_f1', 'green', 'labels/Edema'} <= whole.keys()
+    assert {'f1chexbert_all_macro_f1', 'green', 'labels/Edema'} <= whole.keys() and 'green_std' not in whole
     assert scores['f1chexbert_sample_acc_5']['better'] == 'higher'
     # By study a distance; of the set 1 over the mean, as ours from the studies.
     assert (scores['radcliq_v1']['better'], whole['radcliq_v1']['better']) == ('lower', 'higher')
     assert scores['1/RadCliQ-v1']['value'] == pytest.approx(whole['radcliq_v1']['value']) == pytest.approx(3 / 26)
     assert found['notes'] == {'versions/radeval': '2.2.1', 'failed/temporal': 'OSError: no network'}
     assert '| labels/Edema            | of the set        | 0.2500 |' in capsys.readouterr().out
+    for other in (again, (write('y.csv', REPORTS | {'a': 'Other.'}), '--data', data, '--threshold=1')):
+        with pytest.raises(SystemExit, match='got those of others'):  # of other text rules, of other reports
+            score(*other, '--merge', theirs)
 
 
 def test_a_mean_that_is_not_positive_has_no_inverse(data, score, write, tmp_path):
@@ -114,6 +120,7 @@ def test_a_mean_that_is_not_positive_has_no_inverse(data, score, write, tmp_path
 
 def test_radcliq_from_its_parts(data, score, write, tmp_path, score_pairs):
     parts = {'radgraph_radcliq': [1, 1, 1], 'bertscore_distilroberta': [1, 1, 1], 'semb_score': [1, 1, 1]}
+    parts['bertscore'] = [0, 0, 0]  # RadEval's, of another model
     (tmp_path / 'theirs.json').write_text(json.dumps({'per_study': parts}))
     options = ['--data', data, '--merge', tmp_path / 'theirs.json', '--labeler=none']
     found = score(write('x.csv', TEST), *options, protocol='rexrank')['merged']

@@ -6,6 +6,8 @@ import math
 import pytest
 from small_reports import TEST
 
+from camanet_jax.data.rexrank import prediction
+
 SENTENCES = {'s-1': 'The heart is normal.', 's-2': 'Clear lungs.', 's-3': 'Small left effusion.'}
 
 
@@ -88,7 +90,8 @@ def test_numbers_for_ids_and_back(score, write, tmp_path, data):
     score(write('x.csv', reports), *options, '--export', folder, protocol='rexrank')
     assert (folder / 'gt_reports.csv').read_text().splitlines()[:2] == ['study_id,report', f'0,{TEST["c"]}']
     columns = 'study_id,report,bertscore,semb_score,radgraph_combined,RadCliQ-v0'
-    theirs.write_text(f'{columns}\n2,x,1,1,1,-2\n0,x,0.5,0.5,0.5,4\n1,x,1,1,1,0\n')
+    rows = ('2', 'a', '1,1,1,-2'), ('0', 'c', '0.5,0.5,0.5,4'), ('1', 'b', '1,1,1,0')
+    theirs.write_text('\n'.join([columns, *(f'{number},"{TEST[name]}",{scores}' for number, name, scores in rows)]))
     per_study = tmp_path / 'by_study.csv'
     found = score(write('x.csv', reports), *options, '--merge', theirs, '--per_study', per_study, protocol='rexrank')
     scores = found['merged']['scores']
@@ -104,6 +107,45 @@ def test_numbers_for_ids_and_back(score, write, tmp_path, data):
     assert [row[0] for row in lines] == ['id', 'a', 'b', 'c']
     place = lines[0].index('RadCliQ-v0')
     assert [float(row[place]) for row in lines[1:]] == [-2, 0, 4]
+
+
+def test_ids_that_are_numbers_stay_what_they_are(score, write, tmp_path):
+    reports = {'2': TEST['a'], '0': TEST['b'], '1': TEST['c']}
+    references = '--references', write('references.csv', reports), '--labeler=none'
+    folder, theirs, per_study = tmp_path / 'pairs', tmp_path / 'report_scores.csv', tmp_path / 'by_study.csv'
+    score(write('x.csv', reports), *references, '--export', folder, protocol='rexrank')
+    assert f'2,{TEST["a"]}' in (folder / 'gt_reports.csv').read_text().splitlines()
+    theirs.write_text('Unnamed: 0,study_id,bertscore\n0,0,0.25\n1,1,0.5\n2,2,1\n')
+    options = '--merge', theirs, '--per_study', per_study
+    found = score(write('x.csv', reports), *references, *options, protocol='rexrank')['merged']
+    assert found['scores'].keys() == {'bertscore'}
+    lines = [line.split(',') for line in per_study.read_text().splitlines()]
+    place = lines[0].index('bertscore')
+    assert {row[0]: float(row[place]) for row in lines[1:]} == {'0': 0.25, '1': 0.5, '2': 1}
+
+
+def test_scores_of_other_reports_are_refused(score, write, tmp_path):
+    theirs = tmp_path / 'report_scores.csv'
+    theirs.write_text('study_id,report,bertscore\n0,Another.,1\n')
+    options = '--references', write('references.csv', {'a': 'Clear.'}), '--merge', theirs, '--labeler=none'
+    with pytest.raises(SystemExit, match='another text for 1 study: a'):
+        score(write('x.csv', {'a': 'Clear.'}), *options, protocol='rexrank')
+
+
+@pytest.mark.parametrize(
+    ('written', 'findings'),
+    [
+        ('Findings: Clear. Impression: Normal.', 'Clear.'),
+        ('findings: clear . impression: normal .', 'clear .'),
+        ('Findings: Heart big. Old impression: fracture. Impression: ok', 'Heart big. Old impression: fracture.'),
+        ('Findings: None Impression: ok', ''),
+        ('Impression: only this.', ''),
+        ('Clear lungs.', 'Clear lungs.'),
+        (None, None),
+    ],
+)
+def test_the_findings_of_a_prediction(written, findings):
+    assert prediction({'model_prediction': written}, 'findings') == findings
 
 
 def test_the_published_system_in_one_command(shared_dir, score, capsys):

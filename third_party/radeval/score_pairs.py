@@ -73,7 +73,7 @@ def score(pairs: dict, metrics: list[str], output: Path) -> dict[str, str]:
     """Scores each metric, writing what there is after each; returns why which have none."""
     names = ('radeval', 'radgraph', 'RaTEScore', 'bert-score', 'crimson-score')
     found = {
-        **{name: pairs[name] for name in ('ids', 'protocol')},
+        **{name: pairs[name] for name in ('ids', 'protocol', 'texts_sha256') if name in pairs},
         'versions': {name: version for name in names if (version := installed(name))},
         'per_study': {},
         'set': {},

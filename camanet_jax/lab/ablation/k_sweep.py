@@ -15,14 +15,14 @@ PUBLISHED_K = {'IU-Xray': 0.25, 'MIMIC-CXR': 0.30}  # of Table I
 
 
 def sweep(results: Results) -> dict[float, list[RunResult]]:
-    """Finished runs of CAMANet by k, the configuration's own k included."""
-    by_k: dict[float, list[RunResult]] = {}
+    """Finished runs of CAMANet by k, the configuration's own k included; of two with one seed the first."""
+    by_k: dict[float, dict[int, RunResult]] = {}
     for name, runs in results.by_system.items():
         swept = SWEPT.fullmatch(name)
         if name == 'camanet' or (swept and swept['system'] == 'camanet'):
             for run in runs:
-                by_k.setdefault(run.config['loss']['topk'], []).append(run)
-    return dict(sorted(by_k.items()))
+                by_k.setdefault(run.config['loss']['topk'], {}).setdefault(run.seed, run)
+    return {k: list(runs.values()) for k, runs in sorted(by_k.items())}
 
 
 def sweep_table(results: Results) -> Table:

@@ -16,7 +16,7 @@ from camanet_jax.lab.alignment.summary import FEW, MapSet, compare, lesion_score
 from camanet_jax.lab.alignment.table import compare_rows, format_comparison, format_table
 from camanet_jax.results import provenance
 from camanet_jax.run import runtime
-from camanet_jax.run.files import read_json, read_json_lines, write_json, write_json_lines
+from camanet_jax.run.files import read_json_lines, write_json, write_json_lines
 from camanet_jax.run.workdir import TrainedRun, get_config, open_trained
 
 SUMMARY, LESIONS = 'alignment.json', 'alignment_lesions.jsonl'
@@ -136,18 +136,16 @@ def measure_alignment(
     fewer_views: str | None,
     newest: bool,
 ) -> None:
-    """Measures a run, and its baseline unless that has been measured on the split; prints and compares them."""
+    """Measures a run and its baseline, both in the same way; prints and compares them."""
     rows = {}
     for folder in [workdir, *([baseline] if baseline else [])]:
-        measured = (folder / SUMMARY).exists() and read_json(folder / SUMMARY).get('split') == split
-        if folder == workdir or newest or not measured:
-            config = get_config(str(folder))
-            config.data_dir = data_dir or config.data_dir
-            config.data.fewer_views = fewer_views or config.data.fewer_views
-            runtime.prepare(config, folder)
-            measurement = measure(open_trained(folder, config, newest=newest), split, boxes)
-            print(f'{folder}\n{format_table(measurement)}')
-            print('\n'.join(f'wrote {path}' for path in write(folder, measurement)))
+        config = get_config(str(folder))
+        config.data_dir = data_dir or config.data_dir
+        config.data.fewer_views = fewer_views or config.data.fewer_views
+        runtime.prepare(config, folder)
+        measurement = measure(open_trained(folder, config, newest=newest), split, boxes)
+        print(f'{folder}\n{format_table(measurement)}')
+        print('\n'.join(f'wrote {path}' for path in write(folder, measurement)))
         rows[folder] = read_json_lines(folder / LESIONS)
     if baseline:
         print(f'\n{workdir} above {baseline}\n{format_comparison(compare_rows(rows[workdir], rows[baseline]))}')

@@ -8,7 +8,7 @@ import pytest
 from hand_made import REFERENCES, write_grid, write_predictions, write_run
 
 from camanet_jax.lab.ablation import alignment_tables, endpoints, language_tables, other_tables, page
-from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep_table
+from camanet_jax.lab.ablation.k_sweep import draw_sweep, sweep, sweep_table
 from camanet_jax.lab.ablation.results import RunResult, read_results
 from camanet_jax.lab.ablation.tables import HERE, Value, mean_value
 from camanet_jax.metrics import nlg
@@ -144,6 +144,13 @@ def test_the_sweep_holds_the_systems_own_k(grid):
     assert cells(table, 'k = 0.35')['BLEU_4'] == 'not measured'
     assert any('--systems=camanet_k0.20,camanet_k0.30,camanet_k0.35 ' in note for note in table.notes)
     assert draw_sweep(results, grid / 'k.png').stat().st_size > 0
+
+
+def test_a_run_counts_once_in_the_sweep(grid):
+    results = read_results(grid)
+    (run, *_) = results.by_system['camanet']
+    results.by_system['camanet_k0.25'] = [RunResult('camanet_k0.25', run.seed, run.workdir)]
+    assert [each.system for each in sweep(results)[0.25]] == ['camanet']
 
 
 def test_what_was_not_run_says_how_to_run_it(grid):
