@@ -19,9 +19,12 @@ from jax import Array
 from jax.sharding import Mesh
 
 from camanet_jax import decoding, losses, sharding
+from camanet_jax.data.schema import patient_of
 from camanet_jax.data.sources import Source
 from camanet_jax.experiment import Experiment
 from camanet_jax.metrics import classification, nlg, protocol
+from camanet_jax.metrics.bootstrap import patient_numbers
+from camanet_jax.metrics.scores import patients_of
 from camanet_jax.models.camanet import Camanet
 from camanet_jax.run.files import write_columns, write_json_lines
 from camanet_jax.run.progress import tracked
@@ -153,8 +156,10 @@ class Evaluator:
         """One line of the predictions file."""
         study = source.studies[int(columns['index'][i])]
         tokenizer, length = self.experiment.tokenizer, self.experiment.config.data.max_seq_length
+        patient = patient_of({'image_path': study.image_paths})
         row = {
             'id': study.id,
+            **({'patient': patient} if patient else {}),
             'report': tokenizer.decode(columns['tokens'][i]),
             'reference': protocol.cut_string(study.report, tokenizer, length),
             'reference_full': protocol.full_string(study.report, tokenizer),
@@ -217,9 +222,12 @@ def write_predictions(workdir: Path, split: str, result: SplitResult, made_by: d
 def shuffled(rows: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     """The control: each study gets the report written for another study's images.
 
-    A report depends on its images alone, so giving the images of study i to study j gives study j report i.
+    A report depends on its images alone, so giving the images of study i to study j gives study j report i. No study
+    gets a report on its own patient, unless more than half of the studies are of one.
     """
     order = np.random.default_rng(seed).permutation(len(rows))
+    patients = patient_numbers(patients_of([rows[i] for i in order]))
+    order = order[np.argsort(patients, kind='stable')]  # a patient's studies side by side
     giver = np.empty_like(order)
-    giver[order] = np.roll(order, 1)  # a cycle: no study keeps its own report
+    giver[order] = np.roll(order, np.bincount(patients).max())
     return [row | {'report': rows[giver[i]]['report']} for i, row in enumerate(rows)]

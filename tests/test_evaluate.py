@@ -247,6 +247,15 @@ def test_in_the_control_nobody_keeps_the_own_report():
         assert not any(row['report'] == own['report'] for row, own in zip(control, rows, strict=True))
 
 
+def test_in_the_control_nobody_gets_the_own_patients_report():
+    rows = [{'id': str(i), 'report': f'report {i}', 'patient': 'abacabad'[i]} for i in range(8)]
+    for seed in range(20):
+        control = evaluate.shuffled(rows, seed)
+        givers = [rows[int(row['report'].removeprefix('report '))]['patient'] for row in control]
+        assert sorted(givers) == sorted('abacabad')
+        assert all(giver != row['patient'] for giver, row in zip(givers, control, strict=True))
+
+
 def test_only_labelled_studies_are_classified():
     labels = np.full((3, 14), np.nan)
     rows = [{'class_probabilities': [0.9] + [0.1] * 13} for _ in range(3)]
@@ -254,6 +263,9 @@ def test_only_labelled_studies_are_classified():
     assert evaluate.class_scores(result) == {}
     labels[1] = [1] + [0] * 13
     assert evaluate.class_scores(result)['micro']['F1'] == 1
+    labels[1, 2:] = np.nan
+    found = evaluate.class_scores(result)
+    assert len(found['per_class']) == 2 and found['macro']['F1'] == 0.5, 'an observation without labels has no F1'
 
 
 def test_an_observation_without_a_label_is_no_mistake():

@@ -10,6 +10,7 @@ without regard to their aspect; and any of DETAILS.
 
 import collections
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,10 +25,12 @@ OBSERVATIONS = tuple(
 )
 SPLITS = ('train', 'val', 'test')
 # Texts that a record keeps beside the report: its sections as written, and of the patient; `view` is one for each film.
+PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
 DETAILS = ('findings', 'impression', 'indication', 'comparison', 'age', 'sex', 'view')
 UNLABELLED = -1  # an observation that no loss and no score counts; all of a study without pseudo-labels
 
 _PROBLEMS_SHOWN = 10
+_PATIENT = re.compile(r'(?:^|/)p(\d{8})/|(?:^|/)(\d{8})_\d{3}\.')  # in paths of MIMIC-CXR and of NIH ChestX-ray14
 _IU_XRAY_ID = re.compile(r'(CXR\d+)\w*_IM-\d+')
 
 
@@ -107,6 +110,12 @@ def annotated_reports(path: Path, splits: Sequence[str]) -> Iterator[tuple[str, 
                 yield str(entry['id']), entry['report']
     except (KeyError, TypeError) as error:
         raise ValueError(f'{path}: expected {{"train": [{{"id": .., "report": ..}}, ..], ..}} ({error!r})') from error
+
+
+def annotated_patients(path: Path) -> dict[str, str]:
+    """The patients of an annotation.json's studies by id, where they are known."""
+    entries = itertools.chain.from_iterable(read_entries(path).values())
+    return {str(entry['id']): patient for entry in entries if (patient := patient_of(entry))}
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -196,6 +205,16 @@ def label_row(study_id: str, rows: Mapping[str, Any], *, open_i: bool = False) -
     iu_xray = _IU_XRAY_ID.match(study_id)
     names = [study_id, *([iu_xray[0], *([iu_xray[1]] if open_i else [])] if iu_xray else [])]
     return next((rows[name] for name in names if name in rows), None)
+
+
+def patient_of(entry: Mapping[str, Any]) -> str | None:
+    """The patient that an entry or a row names in one of PATIENT_COLUMNS, else in its "image_path"; None: none."""
+    given = next((str(entry[name]) for name in PATIENT_COLUMNS if entry.get(name) is not None), '')
+    if given and not is_missing(given):
+        return given
+    paths = entry.get('image_path') or ()
+    found = (_PATIENT.search(str(path)) for path in ([paths] if isinstance(paths, str) else paths))
+    return next((match[1] or match[2] for match in found if match), None)
 
 
 def check_labels(studies: Sequence[Study], source: object) -> None:

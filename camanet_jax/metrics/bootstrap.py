@@ -1,11 +1,11 @@
-"""Percentile bootstrap over studies, from per-study sufficient statistics.
+"""Percentile bootstrap over studies, or over patients, from per-study sufficient statistics.
 
 A corpus score (BLEU, METEOR, micro-F1, a mean) is a function of sums over studies. From the summands of each study one
 matrix product gives all resampled sums, so that a thousand resamples of a corpus score cost a few milliseconds and are
 exact: it is not replaced by a mean of per-study scores.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +69,20 @@ def resampling_weights(studies: int, resamples: int = RESAMPLES, seed: int = 0) 
     return generator.multinomial(studies, np.full(studies, 1 / studies), size=resamples)
 
 
+def patient_numbers(patients: Iterable[str]) -> Int[np.ndarray, ' B']:
+    """The number of each study's patient, counted from 0 by first appearance."""
+    number_of: dict[str, int] = {}
+    return np.array([number_of.setdefault(patient, len(number_of)) for patient in patients], int)
+
+
+def patient_weights(
+    patients: Iterable[str], resamples: int = RESAMPLES, seed: int = 0
+) -> Int[np.ndarray, 'resamples B']:
+    """Weights by which patients are drawn, each with all of its studies: these are not independent of each other."""
+    numbers = patient_numbers(patients)
+    return resampling_weights(len(set(numbers)), resamples, seed)[:, numbers]
+
+
 def bootstrap_interval(statistics: StudyStatistics, weights: Int[np.ndarray, 'resamples B']) -> Interval:
     """The 95% percentile interval of one score over studies."""
     return percentile_interval(statistics.resampled(weights))
@@ -88,17 +102,25 @@ def paired_bootstrap(
     return PairedDifference(system.value() - baseline.value(), *percentile_interval(differences), float(p_value))
 
 
-def paired_permutation(system: StudyStatistics, baseline: StudyStatistics, permutations: int, seed: int = 0) -> float:
+def paired_permutation(
+    system: StudyStatistics,
+    baseline: StudyStatistics,
+    permutations: int,
+    seed: int = 0,
+    patients: Int[np.ndarray, ' B'] | None = None,
+) -> float:
     """Two-sided p-value of "chance decided which system wrote which report", never below 1 / (permutations + 1).
 
-    Each permutation swaps the systems' reports in half of the studies, drawn by `seed`.
+    Each permutation swaps the systems' reports in half of the studies, drawn by `seed`; with the numbers of their
+    patients (`patient_numbers`), of all studies of half of the patients.
     """
     generator = np.random.default_rng(seed)
+    patients = np.arange(len(system.summands)) if patients is None else patients
     sums, others = system.summands.sum(axis=0), baseline.summands.sum(axis=0)
     observed, beyond = abs(system.score(sums) - baseline.score(others)), 0
     for start in range(0, permutations, PERMUTED_AT_ONCE):
-        size = min(PERMUTED_AT_ONCE, permutations - start), len(system.summands)
-        moved = generator.integers(0, 2, size=size) @ (baseline.summands - system.summands)
+        size = min(PERMUTED_AT_ONCE, permutations - start), patients.max() + 1
+        moved = generator.integers(0, 2, size=size)[:, patients] @ (baseline.summands - system.summands)
         differences = system.score(sums + moved) - baseline.score(others - moved)
         beyond += int(np.sum(abs(differences) >= observed - 1e-12))  # rounding does not make a tie a smaller one
     return (beyond + 1) / (permutations + 1)

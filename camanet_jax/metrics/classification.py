@@ -49,13 +49,16 @@ def scores_by_class_set(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarra
 def presence_scores(probabilities: Float[np.ndarray, 'B Y'], labels: Float[np.ndarray, 'B Y']) -> dict:
     """Scores of a classifier against pseudo-labels, NaN where they are missing; empty where all are.
 
-    An observation without a pseudo-label is set to 0 on both sides, which precision, recall and F1 ignore.
+    An observation without a pseudo-label is set to 0 on both sides, which precision, recall and F1 ignore; one that has
+    none in any study enters no average.
     """
-    labelled = ~np.isnan(labels).all(1)
-    if not labelled.any():
+    missing = np.isnan(labels)
+    studies, known = ~missing.all(1), ~missing.all(0)
+    if not studies.any():
         return {}
-    predicted, labels = probabilities[labelled] >= PRESENT, labels[labelled]
-    return classification_scores((predicted & ~np.isnan(labels)).astype(int), np.nan_to_num(labels).astype(int))
+    predicted, labels, missing = (each[studies][:, known] for each in (probabilities >= PRESENT, labels, missing))
+    names = [name for name, there in zip(OBSERVATIONS, known, strict=True) if there]
+    return classification_scores((predicted & ~missing).astype(int), np.nan_to_num(labels).astype(int), names)
 
 
 def confusion_counts(predicted: Int[np.ndarray, 'B Y'], target: Int[np.ndarray, 'B Y']) -> Float[np.ndarray, 'B Y 3']:

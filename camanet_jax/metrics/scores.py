@@ -1,7 +1,8 @@
 """All scores of one split's predictions: what `scores.json` holds.
 
 A prediction is a dict {"id", "report", "reference_full"}, with "reference_raw" where the reference is known as it was
-written. Every protocol starts from the latter, or else from the former.
+written, and "patient" where it is known whose study it is. Every protocol starts from the reference as written, or else
+from the whole one. Intervals are over patients where any is known.
 """
 
 import dataclasses
@@ -47,6 +48,11 @@ def in_order(predictions: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]
     return sorted(predictions, key=lambda row: row['id'])
 
 
+def patients_of(predictions: Sequence[Mapping[str, str]]) -> list[str]:
+    """The patient of each study; one whose patient is not known stands alone."""
+    return [row.get('patient') or f'of {row["id"]}' for row in predictions]
+
+
 class Labels(NamedTuple):
     """Given labels of the reports and of the references, in the order of the predictions; None: to be read off."""
 
@@ -80,7 +86,7 @@ def score_predictions(
     """
     scorer = Scorer(tokenizer, max_seq_length, **{'texts': labelled_texts(predictions), **settings})
     own, baseline = score_sets(predictions, scorer, constant, labels)
-    weights = bootstrap.resampling_weights(len(predictions), resamples, seed)
+    weights = bootstrap.patient_weights(patients_of(predictions), resamples, seed)
     entry = split_entry(predictions, scorer, own, weights, constant=constant, baseline=baseline, train=train)
     if control is not None:
         _, references = _texts(predictions)
@@ -121,10 +127,11 @@ def split_entry(
 
     Returns:
         `cut` and `full`, or other protocols (language scores by name), `cleaning` (what was done to the texts under
-        each protocol, and a digest of the rules), `clinical`, `distinct_reports`, `studies`, `intervals` (95%, over
-        studies, grouped as the scores), given train texts `copied_from_train` (the share by protocol) and, given the
-        constant report, `constant_baseline`: its scores under `cut` at the top level, `full`, `clinical`, and
-        `difference`, the predictions' scores minus its own with interval and p-value.
+        each protocol, and a digest of the rules), `clinical`, `distinct_reports`, `studies`, `patients` (their number,
+        where any is known), `intervals` (95%, over patients or else studies, grouped as the scores), given train texts
+        `copied_from_train` (the share by protocol) and, given the constant report, `constant_baseline`: its scores
+        under `cut` at the top level, `full`, `clinical`, and `difference`, the predictions' minus its own with interval
+        and p-value.
     """
     reports, _ = _texts(predictions)
     entry = {
@@ -136,6 +143,7 @@ def split_entry(
         'clinical': scores.clinical,
         'distinct_reports': scorer.distinct(reports),
         'studies': len(predictions),
+        **({'patients': len(set(patients_of(predictions)))} if any(row.get('patient') for row in predictions) else {}),
         'intervals': {
             group: {name: bootstrap.bootstrap_interval(each, weights) for name, each in statistics.items()}
             for group, statistics in scores.statistics.items()

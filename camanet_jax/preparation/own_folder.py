@@ -10,10 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from camanet_jax.data.schema import DETAILS, OBSERVATIONS, as_detail, label_row, read_entries, read_json_object
+from camanet_jax.data.schema import (
+    DETAILS,
+    OBSERVATIONS,
+    PATIENT_COLUMNS,
+    as_detail,
+    label_row,
+    read_entries,
+    read_json_object,
+)
 from camanet_jax.run.files import column_indices, read_csv
 
-PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
 _SPLIT_NAMES = {'validate': 'val', 'validation': 'val', 'valid': 'val', 'dev': 'val'}
 
 

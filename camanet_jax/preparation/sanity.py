@@ -2,11 +2,10 @@
 
 import itertools
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from camanet_jax.data.schema import Study, summarise
+from camanet_jax.data.schema import Study, patient_of, summarise
 from camanet_jax.data.sources import Source
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.preparation.film_index import FILMS
@@ -16,7 +15,6 @@ LOG = logging.getLogger(__name__)
 
 LOST_TOKENS = 0.05  # a larger share of words outside the vocabulary is worth a warning
 SAMPLED = 10_000  # reports whose words are counted, at equal distances
-_PATIENT = re.compile(r'(?:^|/)p(\d{8})/|(?:^|/)(\d{8})_\d{3}\.')  # in paths of MIMIC-CXR and of NIH ChestX-ray14
 
 
 def warn_of_data(splits: Sequence[Source], tokenizer: Tokenizer, max_seq_length: int) -> None:
@@ -53,8 +51,8 @@ def shared_between(splits: Sequence[Source]) -> Iterator[str]:
             for study in source.studies:
                 for path in study.image_paths:
                     films[side][content.get(path, path)] = study.id
-                    if match := _PATIENT.search(path):
-                        patients[side][match[1] or match[2]] = study.id
+                if patient := patient_of({'image_path': study.image_paths}):
+                    patients[side][patient] = study.id
         for what, (left, right) in (('films', films), ('patients', patients)):
             if shared := [f'{left[key]} and {right[key]}' for key in left if key in right]:
                 studies = summarise(shared, 'pair of studies', 'pairs of studies')

@@ -42,9 +42,10 @@ def language_table(split: str, entry: dict[str, Any]) -> str:
     rows += paper_rows('IV', names)
     copied = entry.get('copied_from_train')
     copied = f', {100 * copied["cut"]:.1f}% of the reports copied from train' if copied else ''
+    drawn = f'{entry["patients"]} patients' if 'patients' in entry else 'studies'
     note = (
         f'{entry["studies"]} studies, {entry["distinct_reports"]} distinct reports{copied}. 95% bootstrap '
-        'intervals over studies. Paper: Table IV, test splits; compare with a run on the same data only.'
+        f'intervals over {drawn}. Paper: Table IV, test splits; compare with a run on the same data only.'
     )
     return table(f'Language scores, {split} split', [name.replace('_', '-') for name in names], rows, note)
 

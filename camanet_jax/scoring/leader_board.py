@@ -1,17 +1,23 @@
 """Your own leader board: any number of systems on the same studies, and how certain their differences are.
 
-Every other system is compared with the first, by a paired bootstrap and a paired permutation test over studies;
-p-values are corrected by Holm (1979) over all tests of the board. The best constant report is a system, and how many
-reports are copied from train stands in every row.
+Every other system is compared with the first, by a paired bootstrap and a paired permutation test, both over patients
+where any is known, else over studies; p-values are corrected by Holm (1979) over all tests of the board. The best
+constant report is a system, and how many reports are copied from train stands in every row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from camanet_jax.metrics.bootstrap import bootstrap_interval, holm, paired_bootstrap, paired_permutation
+from camanet_jax.metrics.bootstrap import (
+    bootstrap_interval,
+    holm,
+    paired_bootstrap,
+    paired_permutation,
+    patient_numbers,
+)
 from camanet_jax.metrics.nlg import NlgScores
 from camanet_jax.metrics.scorer import Scorer, SetScores
 from camanet_jax.reporting.score_tables import table as html_table
@@ -39,8 +45,10 @@ class System(NamedTuple):
     copied: float | None
 
 
-def compare(systems: Mapping[str, System], weights: np.ndarray, permutations: int, seed: int) -> dict[str, Any]:
-    """The board as it stands in scores.json.
+def compare(
+    systems: Mapping[str, System], weights: np.ndarray, patients: Sequence[str], permutations: int, seed: int
+) -> dict[str, Any]:
+    """The board as it stands in scores.json; `patients` are the studies'.
 
     Returns:
       `systems` by name: `scores` and `intervals` by name, `distinct_reports`, `copied_from_train`; and `tests` of every
@@ -49,12 +57,13 @@ def compare(systems: Mapping[str, System], weights: np.ndarray, permutations: in
     """
     statistics = {name: _statistics(system.scores) for name, system in systems.items()}
     first, *others = statistics
+    numbers = patient_numbers(patients)
     tests = [
         {
             'system': other,
             'score': score,
             **paired_bootstrap(each, statistics[first][score], weights)._asdict(),
-            'permutation_p': paired_permutation(each, statistics[first][score], permutations, seed),
+            'permutation_p': paired_permutation(each, statistics[first][score], permutations, seed, numbers),
         }
         for other in others
         for score, each in statistics[other].items()
@@ -127,7 +136,7 @@ def board_text(board: Mapping[str, Any], form: str = '.md') -> str:
         '.tex': latex_table,
     }[form]
     note = (
-        f'Permutation test of {board["permutations"]} draws over studies; Holm: the permutation p corrected over the '
+        f'Permutation test of {board["permutations"]} draws; Holm: the permutation p corrected over the '
         f'{len(board["tests"])} tests of this table.'
     )
     parts = [make(*tables[0], 1)]

@@ -9,10 +9,11 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from camanet_jax.data.rexrank import PREDICTION, SECTIONS, patient_context, prediction, read_rexrank, reference
-from camanet_jax.data.schema import SPLITS, annotated_reports, summarise
+from camanet_jax.data.schema import SPLITS, annotated_patients, annotated_reports, patient_of, summarise
 from camanet_jax.run.files import is_missing, read_csv, read_parquet, read_text
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def _rexrank_rows(path: Path, section: str) -> Rows:
             'reference_raw': reference(study, section),
             'report': prediction(study, section),
             'context': patient_context(study),
+            'patient': patient_of(study),
         }
         for study_id, study in read_rexrank(path).items()
     }
@@ -156,10 +158,12 @@ class DataFolder(NamedTuple):
     Attributes:
       path: of annotation.json.
       reports: split -> (id, report) of every entry; entries may share a report.
+      patients: id -> patient, where it is known.
     """
 
     path: Path
     reports: dict[str, list[tuple[str, str]]]
+    patients: Mapping[str, str] = MappingProxyType({})
 
     def texts(self, split: str) -> list[str]:
         """The reports of a split."""
@@ -207,7 +211,8 @@ def read_data_folder(path: Path) -> DataFolder:
     path = path / 'annotation.json' if path.is_dir() else path
     if not path.is_file():
         raise ValueError(f'{path}: no such file; --data takes a folder with annotation.json')
-    folder = DataFolder(path, {split: list(annotated_reports(path, (split,))) for split in SPLITS})
+    reports = {split: list(annotated_reports(path, (split,))) for split in SPLITS}
+    folder = DataFolder(path, reports, annotated_patients(path))
     if not folder.reports['train']:
         raise ValueError(f'{path}: expected train reports, which give the vocabulary; got none.')
     if wrong := [study_id for rows in folder.reports.values() for study_id, text in rows if not isinstance(text, str)]:

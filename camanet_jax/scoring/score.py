@@ -22,7 +22,7 @@ from camanet_jax.metrics.constant_baseline import (
 )
 from camanet_jax.metrics.protocol import CLEANED, Recaser
 from camanet_jax.metrics.scorer import Scorer, SetScores
-from camanet_jax.metrics.scores import Labels, labelled_texts, score_sets, split_entry
+from camanet_jax.metrics.scores import Labels, labelled_texts, patients_of, score_sets, split_entry
 from camanet_jax.run.files import read_json, write_columns, write_json
 from camanet_jax.run.provenance import package_versions, run_provenance
 from camanet_jax.scoring import exchange, leader_board, tables
@@ -118,7 +118,8 @@ def score(options: Options) -> dict[str, Any]:
         texts=tuple(texts),
         recaser=Recaser(folder.texts('train') if folder else ()) if options.recase else None,
     )
-    weights = bootstrap.resampling_weights(len(studies.ids), options.resamples, options.seed)
+    patients = patients_of(studies.predictions)
+    weights = bootstrap.patient_weights(patients, options.resamples, options.seed)
     constant = constant_report(folder, rules)
     # A copy is one in cleaned form too: the model writes no other.
     form = options.protocol if options.protocol in CLEANED else 'full'
@@ -137,7 +138,7 @@ def score(options: Options) -> dict[str, Any]:
             systems[names[path]] = make_system(*scored, scorer, train)
         if constant is not None:
             systems[CONSTANT] = make_system([constant.report] * len(studies.ids), baseline, scorer, train)
-        entry['leader_board'] = leader_board.compare(systems, weights, options.permutations, options.seed)
+        entry['leader_board'] = leader_board.compare(systems, weights, patients, options.permutations, options.seed)
         entry['leader_board']['files'] = {names[path]: file_facts(path) | known_of(path) for path in options.compare}
         for path in options.board:
             leader_board.write_board(path, entry['leader_board'], systems, studies, scorer, options.protocol)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from camanet_jax.data.rexrank import SECTIONS
-from camanet_jax.data.schema import SPLITS, label_row, summarise
+from camanet_jax.data.schema import SPLITS, label_row, patient_of, summarise
 from camanet_jax.labeling.label_files import read_label_csv, read_label_json
 from camanet_jax.metrics.protocol import CLEANED
 from camanet_jax.metrics.scorer import ReportLabels
@@ -31,7 +31,7 @@ class Studies(NamedTuple):
 
     Attributes:
       predictions: {"id", "report", "reference_full"} per study, by id, and "reference_raw" where the references are
-        as written.
+        as written; "patient", None where it is not known.
       split: of the data set; None where it is unknown.
       references: where they come from.
       order: ids in the order of the predictions file.
@@ -86,8 +86,10 @@ def pair_studies(
     expected, source, written = find_references(theirs, of, fields, folder, split, protocol)
     same_studies(expected, reports, source, str(path))
     names = ('reference_full', 'reference_raw') if written else ('reference_full',)
+    patients = folder.patients if folder else {}
     predictions = [
         {'id': study_id, 'report': reports[study_id], **dict.fromkeys(names, reference)}
+        | {'patient': patient_of(rows[study_id]) or patient_of(theirs.get(study_id, {})) or patients.get(study_id)}
         for study_id, reference in expected.items()
     ]
     contexts = {name: row['context'] for name, row in theirs.items()} if of.suffix == '.json' else {}

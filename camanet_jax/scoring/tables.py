@@ -33,6 +33,8 @@ def heading(entry: Mapping[str, Any]) -> str:
     made_by = entry['provenance']
     protocol, rules = made_by['protocol'], made_by['text_rules']
     facts = [f'studies {entry["studies"]}']
+    if 'patients' in entry:
+        facts.append(f'patients {entry["patients"]} (intervals are over these)')
     if made_by['left_out']:
         facts.append(f'left out, without the section that is compared: {made_by["left_out"]}')
     if made_by['empty_reports']:

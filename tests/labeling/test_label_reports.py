@@ -29,19 +29,19 @@ def folder(tmp_path):
     def entry(name, report):
         return {'id': name, 'report': report, 'image_path': ['x.png']}
 
-    annotation = {'train': [entry('a-1-x', 'Small effusion.')], 'val': [], 'test': [entry('b-1-x', 'Lungs are clear.')]}
+    annotation = {'train': [entry('CXR1_IM-7-x', 'Small effusion.')], 'val': [], 'test': [entry('CXR2_IM-7-x', 'Lungs are clear.')]}
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/annotation.json').write_text(json.dumps(annotation))
     return tmp_path / 'data'
 
 
 def test_rules_on_a_data_folder_compared(folder, tmp_path, monkeypatch, capsys):
-    target = {'a-1': [int(name == 'Pleural Effusion') for name in OBSERVATIONS]}
+    target = {'CXR1_IM-7': [int(name == 'Pleural Effusion') for name in OBSERVATIONS]}
     (tmp_path / 'other.json').write_text(json.dumps(target))
     run(monkeypatch, '--input', folder, '--output', tmp_path / 'out', '--compare', tmp_path / 'other.json')
     labels = read_label_json(tmp_path / 'out/labels.json')
-    assert list(labels) == ['a-1-x', 'b-1-x']
-    assert labels['a-1-x'] == tuple(target['a-1'])
+    assert list(labels) == ['CXR1_IM-7-x', 'CXR2_IM-7-x']
+    assert labels['CXR1_IM-7-x'] == tuple(target['CXR1_IM-7'])
     assert '| Pleural Effusion | 1 | 1.000 | 1.000 | 1.000 |' in capsys.readouterr().out
 
 
@@ -84,7 +84,7 @@ def test_faults_of_a_csv(tmp_path, text, message):
 
 
 def test_faults_of_a_folder(folder, tmp_path):
-    assert list(read_reports(folder, ('test',))) == ['b-1-x']
+    assert list(read_reports(folder, ('test',))) == ['CXR2_IM-7-x']
     with pytest.raises(ValueError, match='no such file'):
         read_reports(tmp_path)
     (folder / 'annotation.json').write_text('{"train": [{"id": "a"}]}')

@@ -8,6 +8,8 @@ from camanet_jax.metrics.bootstrap import (
     mean_statistics,
     paired_bootstrap,
     paired_permutation,
+    patient_numbers,
+    patient_weights,
     resampling_weights,
 )
 
@@ -31,6 +33,27 @@ def test_each_resample_draws_as_many_studies_as_there_are():
     assert (weights.sum(axis=1) == 7).all()
     np.testing.assert_array_equal(weights, resampling_weights(7, resamples=50, seed=3))
     assert (weights != resampling_weights(7, resamples=50, seed=4)).any()
+
+
+def test_a_patients_studies_are_drawn_and_swapped_together():
+    patients = ['b', 'a', 'b', 'c']
+    np.testing.assert_array_equal(patient_numbers(patients), [0, 1, 0, 2])
+    weights = patient_weights(patients, resamples=50)
+    np.testing.assert_array_equal(weights[:, [0, 1, 3]], resampling_weights(3, resamples=50))
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 2])
+    np.testing.assert_array_equal(patient_weights('abcd', 50), resampling_weights(4, 50))
+
+
+def test_repeated_studies_prove_no_more():
+    generator = np.random.default_rng(0)
+    system, baseline = generator.normal(0.3, 1, 60), generator.normal(0, 1, 60)
+    once = [mean_statistics(each) for each in (system, baseline)]
+    twice = [mean_statistics(np.repeat(each, 2)) for each in (system, baseline)]
+    patients = np.repeat(np.arange(60), 2)
+    assert paired_permutation(*twice, 2000, patients=patients) == paired_permutation(*once, 2000)
+    assert paired_permutation(*twice, 2000) < 0.5 * paired_permutation(*once, 2000)
+    drawn = paired_bootstrap(*twice, patient_weights(map(str, patients)))
+    assert drawn == pytest.approx(paired_bootstrap(*once, resampling_weights(60)))
 
 
 def test_interval_of_a_mean_has_the_width_the_normal_law_gives():

@@ -37,6 +37,22 @@ def test_published_reports_give_the_published_scores(shared_dir, score, with_jav
     }
 
 
+def test_intervals_are_over_patients_where_they_are_known(data, score, write, tmp_path, capsys):
+    rows = [{'id': name, 'report': report, 'reference': 'Clear.'} for name, report in REPORTS.items()]
+    for number, row in enumerate(rows):
+        row['subject_id'] = number // 2
+    (tmp_path / 'x.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+    assert score(tmp_path / 'x.jsonl', protocol='full')['patients'] == 2
+    assert 'studies 3, patients 2 (intervals are over these)' in capsys.readouterr().out
+    annotation = json.loads((data / 'annotation.json').read_text())
+    for entry, folder in zip(annotation['test'], ('p10000000', 'p10000000', 'p10000001'), strict=True):
+        entry['image_path'] = [f'p10/{folder}/s1/x.jpg']
+    (data / 'annotation.json').write_text(json.dumps(annotation))
+    reports = write('x.csv', REPORTS)
+    assert score(reports, '--data', data, '--compare', write('y.csv', REPORTS))['patients'] == 2
+    assert 'patients' not in score(reports, '--references', write('r.csv', REPORTS), protocol='full')
+
+
 def test_copies_distinct_reports_and_the_constant(data, score, write, capsys):
     found = score(write('x.csv', REPORTS), '--data', data)
     assert found['distinct_reports'] == 3

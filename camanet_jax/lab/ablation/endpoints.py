@@ -7,7 +7,8 @@ import numpy as np
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import printed_name
 from camanet_jax.lab.ablation.tables import HERE, Row, Table, Value, finish, mean_gain, mean_value
-from camanet_jax.metrics.bootstrap import percentile_interval, resampling_weights
+from camanet_jax.metrics.bootstrap import patient_weights, percentile_interval, resampling_weights
+from camanet_jax.metrics.scores import in_order, patients_of
 
 # Group and name of `metrics.scorer.SetScores.statistics`: three numbers and no more, so that none is picked afterwards.
 ENDPOINTS = (('clinical', 'findings_macro_F1'), ('cut', 'CIDEr'), ('cut', 'BLEU_4'))
@@ -60,7 +61,7 @@ def endpoints_table(results: Results) -> Table:
 def difference(pairs: Sequence[tuple[RunResult, RunResult]], file: str, group: str, name: str) -> Value:
     """The mean difference over seeds, with its interval over seeds and studies."""
     scores = [[run.scored(file).statistics[group][name] for run in pair] for pair in pairs]
-    studies = resampling_weights(len(scores[0][0].summands))
+    studies = patient_weights(patients_of(in_order(pairs[0][0].predictions(file))))
     seeds = resampling_weights(len(pairs), seed=1) / len(pairs)  # [resamples, seeds]
     resampled = np.stack([after.resampled(studies) - before.resampled(studies) for after, before in scores], 1)
     gains = mean_gain([after.value() - before.value() for after, before in scores])
