@@ -3,7 +3,7 @@
     python -m camanet_jax.main --config=configs/iu_xray.py --config.data_dir=/data/iu_xray
 
 Paper, test split: BLEU-1 0.504, BLEU-4 0.218, METEOR 0.203, ROUGE-L 0.404, CIDEr 0.418. One constant report scores
-BLEU-4 0.155 to 0.159 on this split: compare with the constant baseline that every run prints.
+BLEU-4 0.172 on this split: compare with the constant baseline that every run prints.
 """
 
 from camanet_jax.configuration import recipe
