@@ -24,8 +24,8 @@ OBSERVATIONS = tuple(
     'No Finding,Pleural Effusion,Pleural Other,Pneumonia,Pneumothorax,Support Devices'.split(',')
 )
 SPLITS = ('train', 'val', 'test')
-# Texts that a record keeps beside the report: its sections as written, and of the patient; `view` is one for each film.
 PATIENT_COLUMNS = ('patient', 'patient_id', 'subject_id')
+# Texts that a record keeps beside the report: its sections as written, and of the patient; `view` is one for each film.
 DETAILS = ('findings', 'impression', 'indication', 'comparison', 'age', 'sex', 'view')
 UNLABELLED = -1  # an observation that no loss and no score counts; all of a study without pseudo-labels
 

@@ -20,7 +20,7 @@ SUFFIXES = ('.json', '.csv', '.parquet', '')  # of what is exported
 IDS = 'ids'
 DIGEST = 'texts_sha256'  # of what was exported: scores come back for those texts alone
 REPORT = 'report'
-NO_SCORES = ('index', 'Unnamed')  # how columns of numbers that are no scores begin
+NO_SCORES = ('', 'index', 'Unnamed: 0')  # columns of row numbers, as pandas writes them
 NUMBERED = 'study_id'  # the column of ids of ReXrank's scorer, which are integers
 INVERSE = '1/RadCliQ-v1'
 # Names of RadCliQ-v1's parts, and of itself per study, in what CXR-Report-Metric and the bridge to RadEval write.
@@ -185,7 +185,7 @@ def _read_table(path: Path, studies: Studies, reports: Sequence[str]) -> dict[st
         ids = [study_of[number] for number in ids]
     if REPORT in columns:
         _check_reports(path, studies, dict(zip(ids, columns[REPORT], strict=True)), reports)
-    numbers = {name: _floats(column) for name, column in columns.items() if not name.startswith(NO_SCORES)}
+    numbers = {name: _floats(column) for name, column in columns.items() if name not in NO_SCORES}
     return {IDS: ids} | {name: column for name, column in numbers.items() if column is not None}
 
 
