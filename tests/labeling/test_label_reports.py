@@ -29,7 +29,8 @@ def folder(tmp_path):
     def entry(name, report):
         return {'id': name, 'report': report, 'image_path': ['x.png']}
 
-    annotation = {'train': [entry('CXR1_IM-7-x', 'Small effusion.')], 'val': [], 'test': [entry('CXR2_IM-7-x', 'Lungs are clear.')]}
+    train, test = entry('CXR1_IM-7-x', 'Small effusion.'), entry('CXR2_IM-7-x', 'Lungs are clear.')
+    annotation = {'train': [train], 'val': [], 'test': [test]}
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/annotation.json').write_text(json.dumps(annotation))
     return tmp_path / 'data'
