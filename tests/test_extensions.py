@@ -74,6 +74,9 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
         ({'optimiser.schedule': 'mine.py:other'}, "optimiser.schedule='mine.py:other': expected a function"),
         ({'optimiser.frozen': ('^head/',)}, r"optimiser.frozen: '\^head/' matches no parameter; there are backbone/"),
         ({'model.class_maps': 'mine.py:other'}, "model.class_maps='mine.py:other': expected a function"),
+        ({'model.tdm_selection': 'straight-through'}, "tdm_selection to be one of .*'soft'.*, got 'straight-through'"),
+        ({'model.vdm_norm': 'Class'}, r"vdm_norm to be one of \('class', 'map'\), got 'Class'"),
+        ({'loss.tdm_count': 'foo'}, r"tdm_count to be one of \('words', 'official'\), got 'foo'"),
         ({'model.visual_extractor': 'camanet_jax.models.resnet:ResNet'}, "do not fit ResNet: .*'growth'.*resnet101.py"),
     ],
 )

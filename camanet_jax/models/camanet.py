@@ -4,10 +4,11 @@ Dimension key: B studies, I views, P visual tokens, C backbone channels, Y obser
 V vocabulary (words and id 0), D width, F feed-forward, H heads, K head size, S memory slots, N beams.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
@@ -142,6 +143,10 @@ class Camanet(nn.Module):
     param_dtype: Any = jnp.float32
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if get_origin(field.type) is Literal and value not in get_args(field.type):
+                raise ValueError(f'Expected {field.name} to be one of {get_args(field.type)}, got {value!r}.')
         if self.vtac and not self.vdmae:
             raise ValueError('Expected vdmae=True with vtac=True, got vdmae=False: VTAC compares the TDM with the VDM.')
         if self.tdm_row == 'predicting' and self.tdm_candidates != 'words':
