@@ -118,6 +118,7 @@ class Experiment:
             held = partial(optim.freeze, patterns=self.config.optimiser.frozen)
             jax.eval_shape(held, self.state_shapes().params)
         self.extra_metrics()
+        check_contrastive(self.config)
         if self.config.selection not in SELECTIONS:
             raise ValueError(f'Expected selection to be one of {SELECTIONS}, got {self.config.selection!r}.')
 
@@ -203,6 +204,21 @@ def check_options(extractor: Callable[..., Any], options: Mapping[str, Any]) -> 
             f'model.backbone_options={dict(options)} do not fit {extractor.__name__}: {error}. Give its '
             'own in a configuration file, as configs/resnet101.py does.'
         ) from error
+
+
+def check_contrastive(config: ConfigDict) -> None:
+    """Raises ValueError where the contrastive loss would be left out, train nothing, or miss most of its negatives."""
+    contrastive, weight = config.model.contrastive, config.loss.contrastive_weight
+    if contrastive != (weight > 0):
+        raise ValueError(
+            'Expected model.contrastive=True together with a loss.contrastive_weight above 0, got '
+            f'model.contrastive={contrastive} and loss.contrastive_weight={weight}.'
+        )
+    if contrastive and config.accumulate > 1:
+        raise ValueError(
+            f'Expected accumulate=1 with model.contrastive=True, got {config.accumulate}: a study would be compared '
+            'with those of its own part alone.'
+        )
 
 
 def dtype(name: str) -> Any:

@@ -107,8 +107,9 @@ def train_step(
       key: the run's root key; the step's own is folded in.
       weights, rates: traced numbers: weights of the losses and learning rates.
       accumulate: parts that the batch is cut into, one after the other, to save memory. Losses and gradients are those
-        of the whole batch, but BatchNorm normalises each part by itself.
-      table: the losses; those that a configuration adds see the studies of one device.
+        of the whole batch, but BatchNorm normalises each part by itself, and the contrastive loss would compare the
+        studies of a part alone (`Experiment.check` refuses it).
+      table: the losses; those that a configuration adds see the studies of one device, and of one part.
       frozen: patterns of the parameters that stay as they are (`optim.freeze`).
       mesh: the devices that share the batch; None for one.
 

@@ -77,6 +77,12 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
         ({'model.tdm_selection': 'straight-through'}, "tdm_selection to be one of .*'soft'.*, got 'straight-through'"),
         ({'model.vdm_norm': 'Class'}, r"vdm_norm to be one of \('class', 'map'\), got 'Class'"),
         ({'loss.tdm_count': 'foo'}, r"tdm_count to be one of \('words', 'official'\), got 'foo'"),
+        ({'model.contrastive': True}, 'got model.contrastive=True and loss.contrastive_weight=0.0'),
+        ({'loss.contrastive_weight': 0.1}, 'got model.contrastive=False and loss.contrastive_weight=0.1'),
+        (
+            {'model.contrastive': True, 'loss.contrastive_weight': 0.1, 'accumulate': 2},
+            'Expected accumulate=1 with model.contrastive=True, got 2',
+        ),
         ({'model.visual_extractor': 'camanet_jax.models.resnet:ResNet'}, "do not fit ResNet: .*'growth'.*resnet101.py"),
     ],
 )

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from camanet_jax.configuration import fill_variant
 from camanet_jax.metrics.classification import FINDINGS
 
-BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False}
+BASE = {'model.vdmae': False, 'model.vtac': False, 'model.contrastive': False, 'loss.contrastive_weight': 0.0}
 VDMAE = BASE | {'model.vdmae': True}
 CAMANET: dict[str, Any] = VDMAE | {'model.vtac': True}
 OFFICIAL = {'variant': 'official'}
