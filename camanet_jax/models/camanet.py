@@ -66,6 +66,11 @@ def by_token(mask: Bool[Array, 'B I'], tokens: Array) -> Bool[Array, 'B P']:
     return jnp.repeat(mask, tokens.shape[1] // mask.shape[1], axis=1)
 
 
+def with_first(there: Bool[Array, 'B P'], tokens: Array) -> Bool[Array, 'B P+1']:
+    """Extends `there` to tokens [B, P + 1, D] that begin with r', which every study has; Base's begin without."""
+    return jnp.pad(there, ((0, 0), (tokens.shape[1] - there.shape[1], 0)), constant_values=True)
+
+
 def unused_norm(key, channels: int, dtype) -> dict[str, Array]:
     """Parameters of a LayerNorm."""
     return {'gamma': jnp.ones(channels, dtype), 'beta': jnp.zeros(channels, dtype)}
@@ -207,9 +212,7 @@ class Camanet(nn.Module):
         if self.vdmae:
             inputs = jnp.concatenate([visual['discriminative_representation'][:, None], tokens], axis=1)
         projected = self.project(inputs, train=train)
-        read = there
-        if there is not None:
-            read = jnp.pad(there, ((0, 0), (projected.shape[1] - there.shape[1], 0)), constant_values=True)[:, None]
+        read = None if there is None else with_first(there, projected)[:, None]
         encoded = self.contextualise(self.mark_views(projected, views, tokens.shape[1]), read, train=train)
         return Encoding(tokens, pooled, projected, encoded, **visual, there=there)
 
@@ -239,6 +242,8 @@ class Camanet(nn.Module):
         cams = jnp.broadcast_to(cams, (len(cams), self.observations, cams.shape[-1]))
         present = self.present_classes(class_logits, labels, train=train)
         vdm = visual_discriminative_map(cams, present, self.vdm_norm, there)
+        if there is not None:  # of the result alone: the VDM's scale is that of the films that are there
+            cams = jnp.where(there[:, None], cams, 0)
         representation = self.discriminative_norm(jnp.einsum('bp,bpc->bc', vdm, tokens, precision=EXACT))
         return dict(
             class_logits=class_logits, cams=cams, present=present, vdm=vdm, discriminative_representation=representation
@@ -325,7 +330,9 @@ class Camanet(nn.Module):
     @at_own_precision
     def contrast(self, encoding, decoded, valid) -> dict[str, Array]:
         """The CLIP ablation's embeddings (paper section IV-G)."""
-        image = self.image_head(widened(encoding.projected).mean(1))
+        tokens, there = encoding.projected, encoding.there
+        where = None if there is None else with_first(there, tokens)[..., None]
+        image = self.image_head(widened(tokens).mean(1, where=where))
         decoded = widened(decoded)
         text = jnp.einsum('bld,bl->bd', decoded, valid.astype(decoded.dtype), precision=EXACT)
         text /= valid.sum(1, keepdims=True)

@@ -6,21 +6,19 @@ import pytest
 from quick_modules import draw_variables, quick
 
 
-@pytest.mark.parametrize('fields', [{}, {'vdm_norm': 'map', 'tdm_norm': 'map', 'vdm_bias': True}])
+@pytest.mark.parametrize(
+    'fields', [{}, {'vdm_norm': 'map', 'tdm_norm': 'map', 'vdm_bias': True}, {'contrastive': True}]
+)
 def test_a_study_with_one_film_is_read_as_by_a_model_of_one_view(tiny, double, fields):
     model = tiny.model.clone(**fields)
     films, tokens = tiny.batch['images'], tiny.batch['tokens'][:, :-1]
-    variables = tiny.variables
-    if fields:
-        gain = {'map_gain': np.array([0.3, -0.2])}
-        params = variables['params'] | {'decoder': variables['params']['decoder'] | gain}
-        variables = variables | {'params': params}
+    variables = draw_variables(model, films, tokens, seed=4)
     one = quick(model.apply)(variables, films[:, :1], tokens)
     mask = np.array([[True, False]] * len(films))
     two = quick(lambda mask: model.apply(variables, films, tokens, view_mask=mask))(mask)
     places = one.encoding.vdm.shape[1]
     assert one.encoding.vdm.any() and not two.encoding.vdm[:, places:].any() and not two.tdm[:, places:].any()
-    assert not two.cross_attention[..., places:].any()
+    assert not two.cross_attention[..., places:].any() and not two.encoding.cams[..., places:].any()
     found = two.replace(
         cross_attention=two.cross_attention[..., :places],
         tdm=two.tdm[:, :places],
