@@ -70,19 +70,24 @@ def vtac_mse(tdm: Float[Array, 'B P'], vdm: Float[Array, 'B P']) -> Float[Array,
     return jnp.square(tdm - jax.lax.stop_gradient(vdm)).mean(-1)
 
 
-def contrastive(image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Float[Array, '']) -> Float[Array, ' B']:
+def contrastive(
+    image: Float[Array, 'B D'], text: Float[Array, 'B D'], scale: Float[Array, ''], valid: Bool[Array, ' B']
+) -> Float[Array, ' B']:
     """Symmetric image-text contrastive loss, mean of both directions (CLIP; paper section IV-G).
 
-    Each of this device's studies is compared with those of all devices.
+    Each of this device's studies is compared with those of all devices, but not with rows that only pad the batch.
     """
     image, text = (x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (image, text))
     images, texts = (rearrange(sharding.gather(x), 'devices b d -> (devices b) d') for x in (image, text))
     pairs = sharding.study_numbers(len(image))
-    both = [
-        optax.softmax_cross_entropy_with_integer_labels(jnp.matmul(scale * one, other.T, precision=EXACT), pairs)
-        for one, other in ((image, texts), (text, images))
-    ]
-    return sum(both) / 2
+    own = pairs[:, None] == jnp.arange(len(images))  # kept where it pads, too: the loss of such a row stays finite
+    compared = own | sharding.gather(valid).ravel()
+
+    def one_way(one, other):
+        logits = jnp.where(compared, jnp.matmul(scale * one, other.T, precision=EXACT), -jnp.inf)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, pairs)
+
+    return (one_way(image, texts) + one_way(text, images)) / 2
 
 
 def target_tokens(batch: Batch) -> Float[Array, ' B']:
@@ -154,7 +159,12 @@ LOSSES = {
         'Contrastive loss',
         'section IV-G',
         contrastive,
-        lambda output, batch: (output.image_embedding, output.text_embedding, output.contrastive_scale),
+        lambda output, batch: (
+            output.image_embedding,
+            output.text_embedding,
+            output.contrastive_scale,
+            batch['valid'],
+        ),
         studies,
         'contrastive_weight',
     ),

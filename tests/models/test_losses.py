@@ -64,7 +64,11 @@ def test_contrastive_is_the_mean_of_both_directions(rng, double):
     image1, text1 = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text))
     similarity = 7.0 * image1 @ text1.T
     expected = -(np.diag(log_softmax(similarity)) + np.diag(log_softmax(similarity.T))) / 2
-    np.testing.assert_allclose(losses.contrastive(image, text, 7.0), expected, rtol=1e-10)
+    np.testing.assert_allclose(losses.contrastive(image, text, 7.0, np.ones(3, bool)), expected, rtol=1e-10)
+    padded = (np.concatenate([x, x[:1]]) for x in (image, text))  # a fourth row that only fills the batch
+    found = losses.contrastive(*padded, 7.0, np.arange(4) < 3)
+    np.testing.assert_allclose(found[:3], expected, rtol=1e-10)
+    assert np.isfinite(found[3])
 
 
 def test_means_count_targets_pseudo_labels_and_studies(tiny, output, double):
