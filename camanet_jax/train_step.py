@@ -154,7 +154,7 @@ def shares(output, batch, studies: Array) -> dict[str, Array]:
     """The share of studies whose VDM is empty and the mean number of words in a TDM: this part's contributions."""
     by_study = {}
     if output.encoding.vdm is not None:
-        by_study['empty_vdm_share'] = ~output.encoding.present.any(-1)
+        by_study['empty_vdm_share'] = ~(output.encoding.vdm > 0).any(-1)
     if output.tdm is not None:
         by_study['effective_words'] = effective_number(output.selection)
     return {name: (values * batch['valid']).sum() / studies for name, values in by_study.items()}

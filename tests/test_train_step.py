@@ -5,6 +5,7 @@ with eight devices.
 """
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from flax import linen as nn
 from camanet_jax import losses, sharding
 from camanet_jax.models import Camanet
 from camanet_jax.optim import LearningRates, make_optimiser
-from camanet_jax.train_step import init_state, train_step
+from camanet_jax.train_step import init_state, shares, train_step
 
 STUDIES, LENGTH, WORDS = 16, 9, 12
 
@@ -117,3 +118,9 @@ def test_the_parts_differ_in_what_their_terms_are_divided_by(batch):
     first, second = (losses.denominators({name: value[part::2] for name, value in batch.items()}) for part in range(2))
     for name in ('report_nll', 'pseudo_label_bce', 'vtac_mse'):
         assert first[name] != second[name], name
+
+
+def test_a_map_of_zeros_is_empty_though_a_class_is_present():
+    maps = SimpleNamespace(vdm=np.array([[0.0, 0.0], [0.0, 1.0]]), present=np.ones((2, 3), bool))
+    found = shares(SimpleNamespace(encoding=maps, tdm=None), {'valid': np.ones(2, bool)}, 2)
+    assert found == {'empty_vdm_share': 0.5}
