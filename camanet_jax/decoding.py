@@ -5,6 +5,8 @@ each beam: `step(tokens [B, N], position, cache) -> (log_probs [B, N, V], cache)
 `cache.take_beams(parents)` where the cache has such a method, and else leaf by leaf, each starting with [B, N].
 """
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -234,10 +236,26 @@ def generate(
 
 
 SEARCHES = {'beam': beam_search, 'sample': sample}
+SHARED = {'step', 'cache', 'key', 'batch', 'max_length', 'beam_size', 'dtype'}  # by all of them; others are options
+OPTION_RANGES = {
+    'temperature': (1e-6, math.inf),
+    'top_k': (0, math.inf),
+    'top_p': (1e-6, 1),
+}  # outside, no word is left
 
 
 def make_search(name: str, **options: Any) -> Search:
-    """A search by the name in the config, with its options."""
+    """A search by the name in the config, with its options.
+
+    Raises:
+      ValueError: there is no such search, it has no such option, or a number is out of its range.
+    """
     if name not in SEARCHES:
         raise ValueError(f'Expected a search of {sorted(SEARCHES)}, got {name!r}.')
+    known = inspect.signature(SEARCHES[name]).parameters.keys() - SHARED
+    if unknown := sorted(options.keys() - known):
+        raise ValueError(f'search: {name!r} has no option {unknown[0]!r}, but {", ".join(sorted(known))}.')
+    for option, (least, most) in OPTION_RANGES.items():
+        if not least <= (value := options.get(option, most)) <= most:
+            raise ValueError(f'Expected search.{option} from {least} to {most}, got {value}.')
     return partial(SEARCHES[name], **options)

@@ -121,6 +121,8 @@ def get_config() -> ConfigDict:
     optimiser.update(b1=0.9, b2=0.999, eps=1e-8)
     optimiser.frozen = ()  # patterns of the paths of parameters that stay as they are, e.g. '^backbone/block1/'
 
+    # Or, in a configuration file, name='sample' with temperature, top_k and top_p: the report is the likeliest of
+    # beam_size draws, so that beam_size=1 is a plain one.
     # int8=True: its linear layers in 8-bit integers, faster on CPUs that have such products (docs/scaling.md).
     config.search = Config(dict(name='beam', beam_size=3, int8=False))
     config.evaluation = evaluation = Config()

@@ -136,6 +136,18 @@ def test_samples_follow_the_model_and_are_scored_by_it(lattice):
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_an_unknown_search_is_named():
-    with pytest.raises(ValueError, match="'greedy'"):
-        make_search('greedy')
+@pytest.mark.parametrize(
+    ('name', 'options', 'message'),
+    [
+        ('greedy', {}, "'greedy'"),
+        ('beam', {'temperature': 0.5}, "'beam' has no option 'temperature', but full_list"),
+        ('sample', {'beam_size': 2}, "'sample' has no option 'beam_size', but temperature, top_k, top_p"),
+        ('sample', {'temperature': 0.0}, 'Expected search.temperature from .* got 0.0'),
+        ('sample', {'top_k': -1}, 'Expected search.top_k from 0 .* got -1'),
+        ('sample', {'top_p': 0.0}, 'Expected search.top_p from .* to 1, got 0.0'),
+        ('sample', {'top_p': 1.5}, 'Expected search.top_p from .* to 1, got 1.5'),
+    ],
+)
+def test_an_unknown_search_or_option_is_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_search(name, **options)
