@@ -48,11 +48,13 @@ VARIANTS = {
     },
 }
 
+BELOW_1 = math.nextafter(1, 0)
 # Ranges of numbers that would otherwise fail late, or with an error that does not name the field.
 RANGES = {
     'seed': (0, 2**32 - 1),
     'epochs': (1, math.inf),
     'early_stop': (1, math.inf),
+    'accumulate': (1, math.inf),
     'checkpoint_every_minutes': (0, math.inf),
     'data.views': (1, math.inf),
     'data.image_size': (1, math.inf),
@@ -61,10 +63,14 @@ RANGES = {
     'data.num_workers': (0, 1024),
     'data.prefetch': (0, 1024),
     'model.heads': (1, math.inf),
-    'model.dropout': (0, 1),
-    'model.projection_dropout': (0, 1),
+    'model.decoder_layers': (1, math.inf),
+    'model.dropout': (0, BELOW_1),
+    'model.projection_dropout': (0, BELOW_1),
+    'model.tdm_temperature': (1e-6, math.inf),
+    'loss.topk': (0, 1),
     'optimiser.lr_backbone': (0, math.inf),
     'optimiser.lr_decoder': (0, math.inf),
+    'optimiser.decay_epochs': (1, math.inf),
     'search.beam_size': (1, math.inf),
     'evaluation.figures': (0, math.inf),
 }

@@ -187,7 +187,18 @@ def test_a_run_from_before_a_field_is_read_with_its_default():
 
 @pytest.mark.parametrize(
     ('field', 'value'),
-    [('epochs', 0), ('data.max_seq_length', 2), ('model.dropout', 1.5), ('optimiser.lr_decoder', float('nan'))],
+    [
+        ('epochs', 0),
+        ('accumulate', 0),
+        ('data.max_seq_length', 2),
+        ('model.decoder_layers', 0),
+        ('model.dropout', 1.0),
+        ('model.projection_dropout', 1.0),
+        ('model.tdm_temperature', 0.0),
+        ('loss.topk', 5.0),
+        ('optimiser.lr_decoder', float('nan')),
+        ('optimiser.decay_epochs', 0),
+    ],
 )
 def test_a_number_out_of_its_range_is_told_before_anything_is_begun(field, value):
     config = recipe('demo')

@@ -21,6 +21,11 @@ class PeakedCamanet(Camanet):
 
     sharpness: float = 1.0
 
+    def __post_init__(self):
+        if not self.sharpness > 0:
+            raise ValueError(f'Expected sharpness above 0, got {self.sharpness}.')
+        super().__post_init__()
+
     def classify(self, pooled: Float[Array, 'B C'], tokens: Float[Array, 'B P C'], there: Bool[Array, 'B P'] | None):
         """Returns class logits [B, Y]; tokens of films that a study does not have are left out."""
         del pooled

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from quick_modules import quick
 
 from camanet_jax.extra.pooling import PeakedCamanet
@@ -54,3 +55,8 @@ def test_its_maps_and_parameters_are_camanets():
     assert next(whole) == next(whole)
     (plain, _), (peaked, _) = encoded(Camanet), encoded(PeakedCamanet)
     np.testing.assert_array_equal(peaked.cams, plain.cams)
+
+
+def test_a_sharpness_of_0_is_refused():
+    with pytest.raises(ValueError, match='sharpness above 0, got 0'):
+        PeakedCamanet(**SMALL, sharpness=0)
