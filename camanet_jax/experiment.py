@@ -67,6 +67,8 @@ class Experiment:
             dtype=dtype(self.config.dtype),
             param_dtype=param_dtype(self.config.dtype),
         )
+        if 'max_positions' not in options:
+            fields['max_positions'] = max(512, self.config.data.max_seq_length + 1)  # an explained text is read whole
         return make_network(network, fields, options)
 
     def optimiser(self):
@@ -109,14 +111,16 @@ class Experiment:
         return extensions.find_all('evaluation.metrics', self.config.evaluation.metrics)
 
     def check(self) -> None:
-        """Raises ValueError where the configuration names something that does not exist."""
-        self.model()
+        """Raises ValueError where the configuration names something that does not exist, or parts do not fit."""
+        shapes = self.state_shapes()
         self.loss_table()
         self.learning_rates(0, 1)
         self.batch_maker  # noqa: B018  made here, since it may refuse the configuration
         if self.config.optimiser.frozen:
             held = partial(optim.freeze, patterns=self.config.optimiser.frozen)
-            jax.eval_shape(held, self.state_shapes().params)
+            jax.eval_shape(held, shapes.params)
+        self.load_options()
+        self.decoding_options()
         self.extra_metrics()
         check_contrastive(self.config)
         if self.config.selection not in SELECTIONS:

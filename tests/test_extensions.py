@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from ml_collections import ConfigDict
 
 from camanet_jax import extensions, losses
 from camanet_jax.data.sources import open_sources
@@ -77,6 +78,15 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
         ({'model.tdm_selection': 'straight-through'}, "tdm_selection to be one of .*'soft'.*, got 'straight-through'"),
         ({'model.vdm_norm': 'Class'}, r"vdm_norm to be one of \('class', 'map'\), got 'Class'"),
         ({'loss.tdm_count': 'foo'}, r"tdm_count to be one of \('words', 'official'\), got 'foo'"),
+        ({'model.view_embeddings': 1}, 'Expected view_embeddings of at least 2 views, got 1'),
+        ({'search.name': 'foo'}, "Expected a search of .* got 'foo'"),
+        ({'data.on_damaged_image': 'foo'}, "data.on_damaged_image to be one of .* got 'foo'"),
+        (
+            {'data.train_augment': 'official', 'data.official_augment': 'mimc'},
+            "data.train_augment to be one of .* got 'official_mimc'",
+        ),
+        ({'data.eval_transform': 'foo'}, "data.eval_transform to be one of .* got 'foo'"),
+        ({'data.resize_size': 31}, 'expected 0 < image_size <= resize_size, got 32 and 31'),
         ({'model.contrastive': True}, 'got model.contrastive=True and loss.contrastive_weight=0.0'),
         ({'loss.contrastive_weight': 0.1}, 'got model.contrastive=False and loss.contrastive_weight=0.1'),
         (
@@ -89,6 +99,13 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
 def test_what_does_not_fit_is_found_before_a_run_begins(mine, make_experiment, changes, message):
     with pytest.raises(ValueError, match=message):
         make_experiment(changes).check()
+
+
+def test_reports_of_any_length_have_a_position_code(make_experiment):
+    lengths = {length: make_experiment({'data.max_seq_length': length}).model() for length in (16, 600)}
+    assert {length: model.max_positions for length, model in lengths.items()} == {16: 512, 600: 601}
+    options = {'model.network_options': ConfigDict({'max_positions': 700})}
+    assert make_experiment(options).model().max_positions == 700
 
 
 def test_a_network_gets_the_fields_that_it_has_and_its_own_options():

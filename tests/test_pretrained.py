@@ -134,9 +134,20 @@ def test_without_either_field_the_state_stays_as_drawn(make_experiment):
     assert with_initial_weights(state, None, sharding.make_mesh()) is state
 
 
-def test_a_start_that_cannot_be_leaves_the_workdir_unmade(tmp_path, make_config):
-    with pytest.raises(ValueError, match='init_from=.*found none'):
-        train.train(make_config({'init_from': str(tmp_path)}), tmp_path / 'run')
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'init_from': 'TMP'}, 'init_from=.*found none'),
+        ({'search.name': 'foo'}, "got 'foo'"),
+        ({'loss.tdm_count': 'foo'}, "got 'foo'"),
+        ({'data.on_damaged_image': 'foo'}, "got 'foo'"),
+        ({'model.view_embeddings': 1}, 'at least 2 views, got 1'),
+    ],
+)
+def test_a_start_that_cannot_be_leaves_the_workdir_unmade(tmp_path, make_config, changes, message):
+    changes = {name: str(tmp_path) if value == 'TMP' else value for name, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        train.train(make_config(changes), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 

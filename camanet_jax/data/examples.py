@@ -16,7 +16,7 @@ from camanet_jax.data.image_files import DamagedImageError, open_grey
 from camanet_jax.data.schema import OBSERVATIONS, UNLABELLED
 from camanet_jax.data.sources import Records
 from camanet_jax.data.tokenizer import Tokenizer
-from camanet_jax.data.transforms import eval_image, train_image
+from camanet_jax.data.transforms import AUGMENTATIONS, EVAL_TRANSFORMS, check_sizes, eval_image, train_image
 
 Example = dict[str, np.ndarray | np.generic]
 Transform = Callable[..., np.ndarray]  # PIL image, and its original_size where it has one --> uint8 [height width]
@@ -41,8 +41,14 @@ class LoadOptions:
     fewer_views: str = 'error'  # or 'mask': the last image of a study with too few is repeated, and masked
 
     def __post_init__(self):
-        if self.on_damaged_image not in ('raise', 'skip'):
-            raise ValueError(f"on_damaged_image must be 'raise' or 'skip', got {self.on_damaged_image!r}")
+        for name, choices in (
+            ('on_damaged_image', ('raise', 'skip')),
+            ('train_augment', tuple(AUGMENTATIONS)),
+            ('eval_transform', EVAL_TRANSFORMS),
+        ):
+            if (value := getattr(self, name)) not in choices:
+                raise ValueError(f'Expected data.{name} to be one of {choices}, got {value!r}.')
+        check_sizes(self.image_size, self.resize_size)
 
 
 @dataclasses.dataclass(frozen=True)

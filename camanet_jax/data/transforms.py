@@ -60,6 +60,8 @@ def _crop(image: Image.Image, left: int, top: int, size: int) -> Image.Image:
 
 # --- Evaluation ---
 
+EVAL_TRANSFORMS = ('paper', 'official')
+
 
 def eval_image(
     image: Image.Image, eval_transform: str, image_size: int, resize_size: int, original_size: Size | None = None
@@ -74,7 +76,7 @@ def eval_image(
         resize_size: Short side before the crop.
         original_size: The size of a film that was stored with another aspect, which 'paper' restores.
     """
-    _check_sizes(image_size, resize_size)
+    check_sizes(image_size, resize_size)
     if eval_transform == 'paper':
         return np.asarray(crop_centre(resize_short_side(image, resize_size, original_size), image_size))
     if eval_transform == 'official':
@@ -99,11 +101,11 @@ def train_image(
         resize_size: Short side before the crop.
         original_size: The size of a film that was stored with another aspect, which is restored.
     """
-    _check_sizes(image_size, resize_size)
-    if augment not in _AUGMENTATIONS:
-        raise ValueError(f'train_augment must be one of {list(_AUGMENTATIONS)}, got {augment!r}')
+    check_sizes(image_size, resize_size)
+    if augment not in AUGMENTATIONS:
+        raise ValueError(f'train_augment must be one of {list(AUGMENTATIONS)}, got {augment!r}')
     resized = resize_short_side(image, resize_size, original_size)
-    return np.asarray(_AUGMENTATIONS[augment](resized, rng, image_size))
+    return np.asarray(AUGMENTATIONS[augment](resized, rng, image_size))
 
 
 def _augment_as_paper(image: Image.Image, rng: Rng, size: int) -> Image.Image:
@@ -137,7 +139,7 @@ def _scale_randomly(image: Image.Image, rng: Rng) -> Image.Image:
     return scale(image, rng.uniform(*_SCALE_RANGE))
 
 
-_AUGMENTATIONS = {
+AUGMENTATIONS = {
     'paper': _augment_as_paper,
     'official_iu': _augment_as_official_iu,
     'official_mimic': _augment_as_official_mimic,
@@ -145,6 +147,7 @@ _AUGMENTATIONS = {
 }
 
 
-def _check_sizes(image_size: int, resize_size: int) -> None:
+def check_sizes(image_size: int, resize_size: int) -> None:
+    """Raises ValueError where no crop of `image_size` fits."""
     if not 0 < image_size <= resize_size:
         raise ValueError(f'expected 0 < image_size <= resize_size, got {image_size} and {resize_size}')
