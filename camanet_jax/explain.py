@@ -48,7 +48,10 @@ class Explanation:
 def teacher_forced(
     variables: Any, images: np.ndarray, tokens: np.ndarray, extras: Mapping[str, Any] = FrozenDict(), *, model: Camanet
 ) -> CamanetOutput:
-    """One evaluation-mode pass over this process's devices (see `Camanet.__call__`); rows beyond the batch fill up."""
+    """One evaluation-mode pass over this process's devices (see `Camanet.__call__`); rows beyond the batch fill up.
+
+    TDMs are those of a batch as wide as `tokens`, so that no study's depends on the others.
+    """
     return jax.device_get(_teacher_forced(model)((images, tokens, dict(extras)), variables))
 
 
@@ -56,7 +59,7 @@ def teacher_forced(
 def _teacher_forced(model: Camanet):
     def run(batch, variables):
         images, tokens, extras = batch
-        return by_study_alone(model.apply(variables, images, tokens, **extras))
+        return by_study_alone(model.apply(variables, images, tokens, jnp.asarray(tokens.shape[1]), **extras))
 
     return sharding.by_study(run)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
@@ -203,7 +204,8 @@ class Reporter:
             keys = keys_of(key, numbers)
             reports = decoding.decode_reports(variables, encoding, keys, model=self._model, **options)
             read = as_read(reports.tokens[:, 0])
-            return reports, by_study_alone(self._model.apply(variables, encoding, read, method='decode'))
+            width = jnp.asarray(read.shape[1])  # of no study, so that an explanation does not depend on the others
+            return reports, by_study_alone(self._model.apply(variables, encoding, read, width, method='decode'))
 
         return by_study(search)
 

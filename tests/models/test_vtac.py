@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.core import FrozenDict
 from numpy_oracles import tdm
 from quick_modules import quick
 
+from camanet_jax.explain import explain
 from camanet_jax.models import vtac
 
 
@@ -192,3 +194,13 @@ def test_vtac_without_a_vdm_to_compare_with_is_refused(tiny):
     with pytest.raises(ValueError, match='Expected vdmae=True with vtac=True'):
         tiny.model.clone(vdmae=False)
     assert tiny.model.clone(vdmae=False, vtac=False).vtac is False
+
+
+def test_an_explained_map_does_not_depend_on_the_other_studies(tiny, double):
+    model = tiny.model.clone(
+        tdm_count='official', tdm_candidates='words_and_bos', backbone_options=FrozenDict(tiny.model.backbone_options)
+    )
+    films, words = tiny.batch['images'], tiny.batch['tokens'][:, 1:]
+    alone, among = (explain(tiny.variables, films[:n], words[:n], model=model)[1] for n in (2, 3))
+    assert alone.selected == among.selected
+    np.testing.assert_allclose(alone.tdm, among.tdm, rtol=1e-6)
