@@ -9,7 +9,8 @@ from camanet_jax.configuration import recipe
 
 
 def get_config():
-    """IU X-Ray's recipe without the paper's additions."""
+    """IU X-Ray's recipe without the paper's additions; no labels file is needed."""
     config = recipe('iu_xray')
+    config.data.options.labels_required = False
     config.model.update(vdmae=False, vtac=False)
     return config

@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
     config.cache_dir = ''  # where prepared data go; '' is `data_dir`/tfds
     config.data = data = Config()
     data.name = 'study_folder'
-    # For the builder: leave out studies whose films are missing; require labels.json (Base does without).
+    # For the builder: leave out studies whose films are missing; require labels.json (base.py does without).
     data.options = ConfigDict(dict(only_existing_images=False, labels_required=True))
     # The target: 'findings', 'impression' or 'both' of an archive's report; '' is the report of annotation.json.
     data.section = ''
@@ -116,7 +116,7 @@ def get_config() -> ConfigDict:
     optimiser.decay_epochs = 50
     optimiser.decay_rate = 0.8
     optimiser.schedule_lag = by_variant(int)
-    optimiser.clip_value = 0.1  # None: no clipping
+    optimiser.clip_value = 0.1  # None, in a configuration file: no clipping
     optimiser.weight_decay = 5e-5
     optimiser.update(b1=0.9, b2=0.999, eps=1e-8)
     optimiser.frozen = ()  # patterns of the paths of parameters that stay as they are, e.g. '^backbone/block1/'

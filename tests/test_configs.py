@@ -119,6 +119,12 @@ def test_an_unknown_variant_is_refused_with_the_known_ones():
         load('mimic', variant='published')
 
 
+@pytest.mark.parametrize('name', NAMES)
+def test_a_system_without_a_classifier_asks_for_no_labels(name):
+    config = load(name)
+    assert config.model.vdmae or not config.data.options.labels_required
+
+
 def test_deltas_are_short():
     """One configuration is complete, the others change it."""
     for name in set(NAMES) - {'mimic'}:
