@@ -22,11 +22,11 @@ from camanet_jax.metrics import nlg
 from camanet_jax.preparation.folder import require_space
 from camanet_jax.preparation.sanity import warn_of_data
 from camanet_jax.pretrained import read_initial_weights, with_initial_weights
-from camanet_jax.run.checkpoint import Checkpoints, SaveClock, Stopped, StopSignal, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, SaveClock, StopSignal, has_checkpoint
 from camanet_jax.run.metrics_log import MetricsLog, StepMetrics, WallTime
 from camanet_jax.run.progress import Progress
 from camanet_jax.run.workdir import claim_workdir, only_writer
-from camanet_jax.run.workers import WorkerDied
+from camanet_jax.run.workers import Stopped, WorkerDied
 from camanet_jax.train_step import TrainState, init_state, train_step
 
 LOG = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ def train(config: ConfigDict, workdir: Path) -> None:
     Args:
       config: resolved (`configuration.fill_variant`).
       workdir: a new folder, or one that the same configuration has begun.
+
+    Raises:
+      Stopped: a signal came; all is saved.
     """
     clock = WallTime()
     sharding.log_devices()
@@ -89,7 +92,7 @@ def fit(training: 'Training', workdir: Path, weights: Any) -> None:
     training.checkpoints.wait()
     if not finished:
         LOG.warning('Stopped by %s after step %d; the same command resumes from here', stop.name, state.step)
-        return
+        raise Stopped
     stop.exit_at_once()
 
     # 4. Scores of the selected epoch, on val and test.

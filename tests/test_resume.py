@@ -73,6 +73,20 @@ def test_sigterm_saves_first_and_exits_cleanly(trained, tiny_arguments, tmp_path
     assert Checkpoints(tmp_path / 'run').best_step() == Checkpoints(trained).best_step()
 
 
+def test_sigterm_while_the_search_is_compiled_exits_cleanly(trained, tiny_arguments, tmp_path):
+    """XLA goes on compiling in a thread of its own; the tests' cache has the programs, so this run has another."""
+    command, cache = (f'--workdir={tmp_path / "run"}', *tiny_arguments), f'--config.compile_cache={tmp_path / "cache"}'
+    searching = 'compiling:camanet_jax.evaluate.evaluate_step'
+    for after in (0, 3):
+        done = signalled('SIGTERM', searching, 1, *command, cache)
+        assert done.returncode == 0 and 'Stopped by SIGTERM after step 3' in done.stdout, done.stdout
+        assert began_after(done.stdout) == after
+    done = signalled('SIGINT', searching, 1, f'--workdir={tmp_path / "run"}', '--mode=evaluate', cache)
+    assert done.returncode == 130 and done.stdout.endswith('Stopped.\n'), done.stdout
+    succeed(*command)
+    assert_ended_alike(tmp_path / 'run', trained)
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments_every_program_goes_on_as_if_nothing_had_happened(tmp_path):
     arguments = '--kills=8', f'--folder={tmp_path}'

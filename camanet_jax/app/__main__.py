@@ -10,6 +10,7 @@ from pathlib import Path
 
 from camanet_jax.run import runtime
 from camanet_jax.run.command_line import expand_home
+from camanet_jax.run.workers import Stopped
 
 LOG = logging.getLogger('camanet_jax.app')  # this module is called __main__
 
@@ -45,6 +46,7 @@ def serve(workdir: Path, host: str, port: int) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             LOG.info('Stopped.')
+            raise Stopped from None
 
 
 if __name__ == '__main__':

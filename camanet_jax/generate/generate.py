@@ -15,6 +15,7 @@ from camanet_jax.generate.study_list import ListedStudy, list_studies
 from camanet_jax.run.files import sole_writer
 from camanet_jax.run.progress import Progress
 from camanet_jax.run.workdir import open_trained
+from camanet_jax.run.workers import Stopped
 
 LOG = logging.getLogger(__name__)
 
@@ -42,9 +43,10 @@ def generate(
       missing_view: 'repeat' repeats the last film of a study with too few, with 'refuse' such a study fails.
 
     Returns:
-      The exit code: 0, or 1 where studies failed (they are in failed.jsonl), or 130 after Ctrl+C.
+      The exit code: 0, or 1 where studies failed (they are in failed.jsonl).
 
     Raises:
+      Stopped: Ctrl+C came; the exit code is then 130.
       ValueError: there are several processes; they would write one output.
     """
     if jax.process_count() > 1:
@@ -63,7 +65,7 @@ def generate(
             write_all(Reporter(run), files, naming, unfinished, overlays, missing_view, of=len(studies))
     except KeyboardInterrupt:
         LOG.warning('Stopped; the same command resumes.')
-        return STOPPED
+        raise Stopped(STOPPED) from None
     return log_outcome(files, len(studies), len(studies) - len(unfinished))
 
 

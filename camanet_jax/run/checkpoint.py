@@ -14,7 +14,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import PreservationPolicy
 
 from camanet_jax.run.files import PASSING, REMEDIES, in_utf8, refusal
-from camanet_jax.run.workers import ThreadsLeft
+from camanet_jax.run.workers import Stopped, ThreadsLeft
 
 LOG = logging.getLogger(__name__)
 
@@ -257,10 +256,6 @@ class Checkpoints:
         return step
 
 
-class Stopped(BaseException):
-    """Raised by a signal in work that a later run does again; no `except Exception` takes it, as logging has."""
-
-
 class StopSignal:
     """Notes SIGTERM and Ctrl+C; the loop saves and ends at the next step that all processes agree on."""
 
@@ -300,8 +295,11 @@ class StopSignal:
         """Lets the signal end the process from now on, when everything has been saved."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if self.noted():
-            sys.exit(0)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            raise Stopped
+        signal.signal(signal.SIGTERM, self._end)
+
+    def _end(self, *_: Any) -> None:
+        raise Stopped
 
     def requested(self, step: int) -> bool:
         """Tells whether to stop after `step`."""

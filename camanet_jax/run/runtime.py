@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from absl import logging as absl_logging
@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from camanet_jax.configuration import UnknownField
 from camanet_jax.run.files import os_error_in_words
 from camanet_jax.run.progress import quiet
-from camanet_jax.run.workers import ThreadsLeft
+from camanet_jax.run.workers import Stopped, ThreadsLeft
 
 CACHE_FOLDER = '.jax_cache'
 ACCELERATORS = 'jax_plugins', 'libtpu'  # the modules that JAX finds GPUs and TPUs by
@@ -129,9 +129,11 @@ def errors_for_people() -> Iterator[None]:
     except ThreadsLeft as error:
         print(f'Error: {error}', file=sys.stderr, flush=True)
         os._exit(1)  # an ordinary exit would wait for them
+    except Stopped as stopped:
+        leave(stopped.code)
     except KeyboardInterrupt:
         print('Stopped.', file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        leave(128 + signal.SIGINT)
     except BrokenPipeError:  # as of `score.py ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
         sys.exit(128 + signal.SIGPIPE)
@@ -148,6 +150,20 @@ def errors_for_people() -> Iterator[None]:
         if not isinstance(unknown, UnknownField):
             raise
         sys.exit(f'Error: {config_line(error)}{unknown.args[0]}')
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the program after a signal, without Python's own end.
+
+    A signal ends the waiting for XLA's compiler, not the compiler: in its thread it would crash as soon as Python's end
+    has taken the client away. Several processes wait for each other at their ends, and no compilation is broken off.
+    """
+    if jax.distributed.is_initialized():
+        sys.exit(code)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def config_line(error: Exception) -> str:

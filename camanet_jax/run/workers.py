@@ -24,6 +24,16 @@ class WorkerDied(ThreadsLeft):
     """A helper process was killed, or no longer answers; threads that wait for it never end."""
 
 
+class Stopped(BaseException):
+    """Raised by a signal in work that a later run does again; no `except Exception` takes it, as logging has.
+
+    The program ends with `code`.
+    """
+
+    def __init__(self, code: int = 0):
+        self.code = code
+
+
 def usable_cores() -> int:
     """Counts the cores that the scheduler grants this process; all of the machine's where it cannot tell (macOS)."""
     affinity = getattr(os, 'sched_getaffinity', None)

@@ -17,6 +17,7 @@ from camanet_jax.experiment import open_split
 from camanet_jax.generate.generate import generate
 from camanet_jax.generate.reporter import Reporter, batch_shape
 from camanet_jax.run.workdir import open_trained
+from camanet_jax.run.workers import Stopped
 
 
 @pytest.fixture(scope='module')
@@ -137,7 +138,9 @@ def test_a_stop_keeps_what_is_done(trained, folder, tmp_path, monkeypatch):
     config = open_trained(trained).experiment.config
     with monkeypatch.context() as patch:
         patch.setattr(Reporter, 'stream', stopped)
-        assert generate(config, trained, [folder / 'one.png'], tmp_path / 'out', overlays=False) == 130
+        with pytest.raises(Stopped) as caught:
+            generate(config, trained, [folder / 'one.png'], tmp_path / 'out', overlays=False)
+        assert caught.value.code == 130
     assert generate(config, trained, [folder / 'one.png'], tmp_path / 'out', overlays=False) == 0
     assert len(lines_of(tmp_path / 'out' / 'reports.jsonl')) == 1
 

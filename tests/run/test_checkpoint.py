@@ -15,8 +15,9 @@ from front_door import ROOT, checkpoint_steps
 from camanet_jax.configuration import recipe
 from camanet_jax.data.tokenizer import Tokenizer
 from camanet_jax.experiment import Experiment
-from camanet_jax.run.checkpoint import Checkpoints, DamagedCheckpoint, Selection, Stopped, StopSignal, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, DamagedCheckpoint, Selection, StopSignal, has_checkpoint
 from camanet_jax.run.workdir import claim_workdir, open_trained
+from camanet_jax.run.workers import Stopped
 from camanet_jax.train_step import TrainState
 
 SAVE_AND_DIE = """

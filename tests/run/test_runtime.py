@@ -4,6 +4,7 @@ import ctypes
 import errno
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 import pytest
 
 from camanet_jax.run import files, runtime
+from camanet_jax.run.workers import Stopped
 
 FOUR = '0,1,2,3'
 
@@ -71,10 +73,12 @@ def test_what_the_system_refuses_is_one_sentence(error, words):
         raise error
 
 
-def test_ctrl_c_ends_without_a_trace():
+@pytest.mark.parametrize(('error', 'code'), [(KeyboardInterrupt(), 130), (Stopped(), 0), (Stopped(143), 143)])
+def test_a_signal_ends_without_a_trace(error, code, monkeypatch):
+    monkeypatch.setattr(os, '_exit', sys.exit)
     with pytest.raises(SystemExit) as caught, runtime.errors_for_people():
-        raise KeyboardInterrupt
-    assert caught.value.code == 130
+        raise error
+    assert caught.value.code == code
 
 
 def test_ctrl_c_in_a_callback_is_not_lost(monkeypatch):

@@ -30,6 +30,7 @@ from camanet_jax.run import runtime
 from camanet_jax.run.files import read_json, write_json, write_text
 from camanet_jax.run.provenance import code_in_words, code_version, in_rows, run_provenance
 from camanet_jax.run.workdir import TrainedRun, open_trained
+from camanet_jax.run.workers import Stopped
 from camanet_jax.train import train
 
 LOG = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def run_grid(config: ConfigDict, runs: Sequence[Run], failures: Path) -> list[st
       failures: a folder for the traces of failed runs.
 
     Raises:
-      SystemExit: the process received SIGTERM; finished work is saved.
+      Stopped: the process received SIGTERM; finished work is saved.
     """
     failed = []
     for number, run in enumerate(runs, 1):
@@ -111,8 +112,9 @@ def complete_run(run: Run, config: ConfigDict) -> bool:
         LOG.info('Training %s', run.workdir)
         run.workdir.mkdir(parents=True, exist_ok=True)
         write_json(run.workdir / CODE, code_version())
-        train(config, run.workdir)
-        if not (run.workdir / 'scores.json').exists():  # `train` saved and returned at a SIGTERM
+        try:
+            train(config, run.workdir)
+        except Stopped:
             exit_stopped()
     return measure_run(run.workdir, config, with_cost=run.system in TIMED) or not trained
 
@@ -157,7 +159,7 @@ def check_code(output: Path) -> None:
 
 def exit_stopped() -> None:
     """Exits like a process that SIGTERM has ended."""
-    raise SystemExit(128 + signal.SIGTERM)
+    raise Stopped(128 + signal.SIGTERM)
 
 
 def record_grid(output: Path, **fields: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from camanet_jax.configuration import as_data, recipe
 from camanet_jax.lab.ablation import grid
 from camanet_jax.run.provenance import code_version
+from camanet_jax.run.workers import Stopped
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +29,9 @@ def trained_runs(monkeypatch):
             raise ValueError('the loss is not finite')
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / 'config.json').write_text(json.dumps(as_data(config)))
-        if workdir.name not in behaviour['stopped']:
-            (workdir / 'scores.json').write_text('{}')
+        if workdir.name in behaviour['stopped']:
+            raise Stopped
+        (workdir / 'scores.json').write_text('{}')
 
     monkeypatch.setattr(grid, 'train', train)
     monkeypatch.setattr(grid, 'measure_run', lambda workdir, config, with_cost: False)
@@ -69,7 +71,7 @@ def test_one_failure_is_reported_and_the_rest_go_on(tmp_path, trained_runs):
 def test_sigterm_stops_the_grid_after_its_run_has_saved(tmp_path, trained_runs):
     done, behaviour = trained_runs
     behaviour['stopped'] = ('camanet-seed0',)
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(Stopped) as stopped:
         run(tmp_path)
     assert stopped.value.code == 143 and done == ['base-seed0', 'camanet-seed0']
 
