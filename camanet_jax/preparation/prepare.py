@@ -98,7 +98,7 @@ def label_by_rules(studies: Sequence[Study], uncertain: str) -> list[Study]:
 
 
 def label_from_file(studies: Sequence[Study], path: Path, uncertain: str) -> list[Study]:
-    """Adds the labels of a file: JSON by study id (or its first two dash-separated parts), or CSV with a column `id`.
+    """Adds the labels of a file: JSON by study id (CXR54_IM-2145 stands for CXR54_IM-2145-1001 too), or CSV with `id`.
 
     Raises:
       ValueError: the file is malformed, or studies are not in it.
