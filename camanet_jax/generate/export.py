@@ -21,7 +21,7 @@ from camanet_jax.generate.reporter import Reporter
 from camanet_jax.run.files import read_json, write_json, write_text
 from camanet_jax.run.provenance import package_versions
 from camanet_jax.run.safetensors_file import write_safetensors
-from camanet_jax.run.workdir import CONFIG, VOCABULARY, WEIGHTS, is_published, open_trained
+from camanet_jax.run.workdir import CONFIG, VOCABULARY, WEIGHTS, is_published, open_trained, published_checksum
 from camanet_jax.synthetic.studies import make_study
 
 LOG = logging.getLogger(__name__)
@@ -42,14 +42,16 @@ def export(workdir: Path, output: Path) -> None:
     trained = open_trained(workdir)
     data = configuration.as_data(trained.experiment.config) | OWN_PATHS
     weights = {name: np.asarray(x) for name, x in flatten_dict(jax.device_get(trained.variables), sep='/').items()}
+    vocabulary = trained.experiment.tokenizer.to_json()
+    metadata = {'step': str(trained.step), 'checksum': published_checksum(weights, vocabulary)}
     scores = read_json(workdir / 'scores.json') if (workdir / 'scores.json').exists() else None
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f'.{output.name}-') as parent:
         folder = Path(parent) / 'model'
         folder.mkdir(mode=0o755)
         write_json(folder / CONFIG, data)
-        write_text(folder / VOCABULARY, trained.experiment.tokenizer.to_json())
-        write_safetensors(folder / WEIGHTS, weights, {'format': 'camanet_jax', 'step': str(trained.step)})
+        write_text(folder / VOCABULARY, vocabulary)
+        write_safetensors(folder / WEIGHTS, weights, {'format': 'camanet_jax', **metadata})
         write_text(folder / 'README.md', model_card(output.name, data, weights, trained.step, scores))
         write_reference(folder / REFERENCE, Reporter(trained))
         folder.replace(output)

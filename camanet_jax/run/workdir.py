@@ -8,6 +8,7 @@ A published model (`generate.export`) is opened like one: a folder of config.jso
 
 import contextlib
 import dataclasses
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
 from camanet_jax.experiment import Experiment
-from camanet_jax.run.checkpoint import Checkpoints, check_path, has_checkpoint
+from camanet_jax.run.checkpoint import Checkpoints, check_path, checksum, has_checkpoint
 from camanet_jax.run.files import read_json, read_text, sole_writer, write_json, write_text
 from camanet_jax.run.provenance import numerics
 from camanet_jax.run.safetensors_file import read_safetensors
@@ -133,6 +134,11 @@ def is_published(folder: Path) -> bool:
     return (folder / WEIGHTS).exists()
 
 
+def published_checksum(arrays: dict[str, Any], vocabulary: str) -> str:
+    """CRC-32 of a published model's arrays and words."""
+    return f'{zlib.crc32(vocabulary.encode(), checksum(arrays)):08x}'
+
+
 def fetch(name: str | Path) -> Path:
     """The folder that a name stands for: a path, or `hf://owner/name[@revision]` of the Hugging Face hub.
 
@@ -171,6 +177,12 @@ def _open_published(folder: Path, config: ConfigDict | None) -> TrainedRun:
         raise ValueError(
             f'{folder / WEIGHTS}: expected the {len(shapes)} arrays of the model in {CONFIG}, got {len(got)}; '
             f'{len(wrong)} differ, such as {", ".join(wrong[:5])}'
+        )
+    found = published_checksum(arrays, experiment.tokenizer.to_json())
+    if (saved := metadata.get('checksum', found)) != found:  # earlier versions wrote none
+        raise ValueError(
+            f'{folder}: expected {WEIGHTS} and {VOCABULARY} as they were published (checksum {saved}), got others '
+            f'({found}): damaged or changed. Fetch or copy both again.'
         )
     variables = sharding.put_replicated(unflatten_dict(arrays, sep='/'), sharding.make_mesh())
     return TrainedRun(experiment, variables, int(metadata['step']))

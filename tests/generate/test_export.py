@@ -87,6 +87,20 @@ def test_other_weights_are_refused(copy):
         open_trained(copy)
 
 
+@pytest.mark.parametrize('name', ['model.safetensors', 'vocabulary.json'])
+def test_damage_is_noticed_where_it_is_opened(copy, name):
+    if name == 'vocabulary.json':
+        saved = json.loads((copy / name).read_text())
+        saved['words'][:2] = saved['words'][1::-1]
+        (copy / name).write_text(json.dumps(saved))
+    else:
+        content = bytearray((copy / name).read_bytes())
+        content[-1] ^= 1
+        (copy / name).write_bytes(content)
+    with pytest.raises(ValueError, match='copy: expected model.safetensors and vocabulary.json as they were published'):
+        open_trained(copy)
+
+
 def test_training_does_not_go_on_in_it(copy, tiny_arguments):
     done = run_main(f'--workdir={copy}', *tiny_arguments)
     assert done.returncode == 1 and 'holds a converted or published model' in done.stdout
