@@ -4,20 +4,27 @@ python -m camanet_jax.generate.check            # a model of 0.4 MB that comes w
 python -m camanet_jax.generate.check FOLDER     # another, or hf://owner/name
 """
 
+import logging
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from camanet_jax.generate.export import REFERENCE, outcome
+from camanet_jax.generate.export import PUBLISHED, REFERENCE, outcome
 from camanet_jax.generate.reporter import Reporter
 from camanet_jax.run import runtime
 from camanet_jax.run.files import read_json
 from camanet_jax.run.workdir import fetch, open_trained
 
+LOG = logging.getLogger('camanet_jax.generate.check')  # this module is called __main__
 OWN = Path(__file__).with_name('reference_model')
 TOLERANCE = 0.02  # nats a word, and of probabilities: what TF32 and other libraries may change
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """What commands and people have put into a published folder since, hidden files apart."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in PUBLISHED and path.name[0] != '.')
 
 
 def check(folder: Path) -> float:
@@ -52,6 +59,8 @@ def main(argv: list[str]) -> None:
             raise ValueError(f'expected one folder or none, got {argv}')
         folder = fetch(argv[0]) if argv else OWN
         difference = check(folder)
+        if found := foreign_files(folder):
+            LOG.warning('%s also holds %s. Remove before uploading: they may hold reports.', folder, ', '.join(found))
         print(f'{folder}: the same report as where it was published; probabilities differ by {difference:.1g} at most.')
 
 

@@ -25,7 +25,8 @@ from camanet_jax.run.workdir import CONFIG, VOCABULARY, WEIGHTS, is_published, o
 from camanet_jax.synthetic.studies import make_study
 
 LOG = logging.getLogger(__name__)
-REFERENCE = 'reference'
+REFERENCE, CARD = 'reference', 'README.md'
+PUBLISHED = CONFIG, VOCABULARY, WEIGHTS, CARD, REFERENCE
 OWN_PATHS = {name: '' for name in configuration.PATHS} | {'compile_cache': 'auto'}  # of the machine it was trained on
 
 
@@ -52,7 +53,7 @@ def export(workdir: Path, output: Path) -> None:
         write_json(folder / CONFIG, data)
         write_text(folder / VOCABULARY, vocabulary)
         write_safetensors(folder / WEIGHTS, weights, {'format': 'camanet_jax', **metadata})
-        write_text(folder / 'README.md', model_card(output.name, data, weights, trained.step, scores))
+        write_text(folder / CARD, model_card(output.name, data, weights, trained.step, scores))
         write_reference(folder / REFERENCE, Reporter(trained))
         folder.replace(output)
     size = sum(path.stat().st_size for path in output.rglob('*') if path.is_file())

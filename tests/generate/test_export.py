@@ -10,7 +10,7 @@ import pytest
 from front_door import run_main, succeed
 
 import camanet_jax
-from camanet_jax.generate.check import OWN, check
+from camanet_jax.generate.check import OWN, check, main
 from camanet_jax.generate.export import reference_films
 from camanet_jax.generate.model_card import model_card
 from camanet_jax.run.workdir import fetch, open_trained
@@ -118,6 +118,15 @@ def test_another_output_is_told(copy):
     shutil.rmtree(copy / 'reference')
     with pytest.raises(ValueError, match='expected a published model with reference/report.json'):
         check(copy)
+
+
+def test_what_commands_have_written_into_it_since_is_told(copy, capsys):
+    main([str(copy)])
+    assert 'also holds' not in capsys.readouterr().err
+    (copy / 'predictions').mkdir()
+    (copy / 'scores.json').write_text('{}')
+    main([str(copy)])
+    assert 'also holds predictions, scores.json. Remove before uploading' in capsys.readouterr().err
 
 
 def test_the_packages_own_model():
