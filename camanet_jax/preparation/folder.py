@@ -28,9 +28,24 @@ class Collected:
 
 
 def check_output(source: Path, output: Path) -> None:
-    """Refuses an output folder in which the source's own files would be replaced."""
+    """Refuses an output folder in which files would be replaced that no preparation wrote."""
     if output.resolve() == source.resolve():
         raise ValueError(f'{output}: expected another folder than --source, whose files would be replaced')
+    if (output / 'annotation.json').exists() and not (output / FACTS_FILE).exists():
+        raise ValueError(
+            f'{output}: expected a new folder, or one that this command made; its annotation.json has no {FACTS_FILE} '
+            'beside it and would be replaced. Give another --output'
+        )
+
+
+def check_link(output: Path, images_dir: Path) -> None:
+    """Refuses an output folder whose `images` is a folder without the films."""
+    link = output / 'images'
+    if link.exists() and not link.is_symlink() and not link.samefile(images_dir):
+        raise ValueError(
+            f'{link}: expected no such folder, or the films to be in it; they are in {images_dir}. Give '
+            'another --output'
+        )
 
 
 def read_r2gen_entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -53,20 +68,28 @@ def read_r2gen_entries(path: Path) -> list[tuple[str, dict[str, Any]]]:
 def write_study_folder(output: Path, collected: Collected, store: str) -> None:
     """Writes the files that `StudyFolder` reads; films stay where they are, behind a link `images`.
 
-    Without labels, an existing labels.json stays, such as one that label_reports.py has made.
+    Without labels, an existing labels.json of the same data set stays, such as one that label_reports.py has made.
 
     Args:
       output: the folder, made where it is missing.
       collected: the studies, of which all are labelled or none.
       store: one of `image_store.STORES`.
+
+    Raises:
+      ValueError: there is another folder `images`, or labels of another data set would stay; nothing was written.
     """
     check_store(store)
+    check_link(output, collected.images_dir)
+    labelled = collected.studies[0].labels is not None
+    if not labelled:
+        _check_kept_labels(output, collected.facts['data_set'])
     output.mkdir(parents=True, exist_ok=True)
     annotation = {split: [_entry(study) for study in collected.studies if study.split == split] for split in SPLITS}
-    write_json(output / 'annotation.json', annotation, indent=None)
-    if collected.studies[0].labels is not None:
+    if labelled:
         write_label_json(output / 'labels.json', {study.id: study.labels for study in collected.studies})
+    # Before the annotation, which is refused alone: a command that is stopped between them can be given again.
     write_json(output / FACTS_FILE, collected.facts | {'store': store, 'studies': count_splits(collected.studies)})
+    write_json(output / 'annotation.json', annotation, indent=None)
     _link_images(output / 'images', collected.images_dir)
 
 
@@ -81,16 +104,23 @@ def _entry(study: Study) -> dict[str, Any]:
     return entry | ({'original_size': study.original_sizes} if study.original_sizes else {}) | dict(study.details)
 
 
+def _check_kept_labels(output: Path, data_set: str) -> None:
+    labels, before = output / 'labels.json', read_facts(output).get('data_set', data_set)
+    if not labels.exists():
+        return
+    if before != data_set:
+        raise ValueError(
+            f'{labels}: expected labels of {data_set!r}, got those of {before!r}, which {FACTS_FILE} names. Give '
+            'another --output, or --labels, or remove the file'
+        )
+    LOG.warning('%s is kept: these studies come without labels. --labels replaces it', labels)
+
+
 def _link_images(link: Path, images_dir: Path) -> None:
     if link.is_symlink():
         link.unlink()
     if not link.exists():
         link.symlink_to(images_dir.resolve(), target_is_directory=True)
-    elif not link.samefile(images_dir):
-        raise ValueError(
-            f'{link}: expected no such folder, or the films to be in it; they are in {images_dir}. Give '
-            'another --output'
-        )
 
 
 def read_store(folder: str | Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from camanet_jax.data.image_files import DamagedImageError, read_grey
 from camanet_jax.data.schema import OBSERVATIONS, SPLITS, Study, summarise
 from camanet_jax.labeling.label_files import VALUES, positives
-from camanet_jax.preparation.folder import Collected, count_splits
+from camanet_jax.preparation.folder import Collected, check_link, count_splits
 from camanet_jax.preparation.own_folder import Row, read_rows
 from camanet_jax.run.files import is_missing, read_columns, write_json
 from camanet_jax.run.progress import tracked
@@ -157,12 +157,13 @@ def collect_own(
       uncertain: the policy for uncertain labels (`label_files.UNCERTAIN_POLICIES`).
 
     Raises:
-      ValueError: there are faults; all are listed.
+      ValueError: there are faults; all are listed. Or the output has another folder `images`.
     """
     rows = read_rows(source, table)
     if not rows:
         raise ValueError(f'{table or source}: no studies in it')
     images_dir = _find_images(rows, source)
+    check_link(output, images_dir)  # before the films are decoded, which takes long
     problems = find_problems(rows, images_dir, patient_rule, decode_images)
     write_json(output / VALIDATION_FILE, problems)
     if problems:

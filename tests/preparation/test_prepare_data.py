@@ -81,3 +81,36 @@ def test_faults_end_the_command_with_a_message_alone(make_study_folder, tmp_path
         prepare_data.main(['folder', '--source', str(folder), '--output', str(tmp_path / 'prepared')])
     with pytest.raises(SystemExit, match='expected another folder than --source'):
         prepare_data.main(['folder', '--source', str(folder), '--output', str(folder)])
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def test_folders_that_no_preparation_made_stay_as_they_are(make_study_folder, tmp_path):
+    source, own = make_study_folder(), make_study_folder(name='own')
+    before = contents(own)
+    command = ['folder', '--source', str(source), '--output', str(own)]
+    with pytest.raises(SystemExit, match='its annotation.json has no dataset.json beside it.* another --output'):
+        prepare_data.main(command)
+    assert contents(own) == before
+    (own / 'annotation.json').unlink()
+    with pytest.raises(SystemExit, match='own/images: expected no such folder, or the films to be in it'):
+        prepare_data.main(command)
+    assert contents(own) == {path: text for path, text in before.items() if path.name != 'annotation.json'}
+
+
+def test_labels_of_another_data_set_do_not_stay(make_study_folder, tmp_path, capsys):
+    labelled, unlabelled, output = make_study_folder(), make_study_folder(name='others'), tmp_path / 'prepared'
+    (unlabelled / 'labels.json').unlink()
+    command = ['folder', '--output', str(output), '--annotation_only', '--source']
+    prepare_data.main([*command, str(labelled)])
+    before = contents(output)
+    with pytest.raises(SystemExit, match="expected labels of 'others', got those of 'studies'"):
+        prepare_data.main([*command, str(unlabelled)])
+    assert contents(output) == before
+    (labelled / 'labels.json').unlink()
+    prepare_data.main([*command, str(labelled)])
+    assert 'labels.json is kept' in capsys.readouterr().err and contents(output) == before
+    (output / 'labels.json').unlink()
+    prepare_data.main([*command, str(unlabelled)])
