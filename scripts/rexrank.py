@@ -4,7 +4,8 @@
     python scripts/rexrank.py --input_json_file=in.json --save_json_file=out.json --img_root_dir=DIR --workdir=RUN
 
 The output is saved after every study, and the same command resumes after a stop. A study with missing films is read
-from the remaining ones; one without any has no prediction, and the exit code is 1.
+from the remaining ones; one without any has no prediction, and the exit code is 1. OUTPUT.made_by.json records
+checkpoint, configuration and options; an output that others began is refused.
 """
 
 import argparse

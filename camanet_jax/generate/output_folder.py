@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from camanet_jax import configuration
+from camanet_jax.data.schema import read_json_object
 from camanet_jax.generate.reporter import GeneratedReport
 from camanet_jax.generate.study_list import ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.run.checkpoint import checksum
-from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json, read_json_lines, write_json
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json_lines, write_json
 from camanet_jax.run.workdir import TrainedRun
 
 KEY = ('id', 'images', 'bytes')
@@ -75,10 +76,7 @@ class ReportFiles:
             drop_torn_line(path)
         if not path.exists() or not path.stat().st_size:
             return {}
-        before = read_json(record) if record.exists() else {}
-        remedy = 'Use another --output, or remove this one to write everything anew.'
-        what = f'{path}: its reports were made differently'
-        configuration.refuse_changes(configuration.completed(before), made_by, what, remedy, then='then')
+        refuse_others(path, record, made_by, 'Use another --output, or remove this one to write everything anew.')
         return {as_key(line): number for number, line in enumerate(read_json_lines(path, KEY))}
 
     def unfinished(self, studies: Sequence[ListedStudy]) -> list[ListedStudy]:
@@ -132,3 +130,10 @@ def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:
     """Everything that the reports depend on: the checkpoint, the configuration, the command's options."""
     checkpoint = {'step': run.step, 'weights': f'{checksum(run.variables):08x}'}
     return configuration.as_data(run.experiment.config) | {'checkpoint': checkpoint, 'generate': options}
+
+
+def refuse_others(reports: Path, record: Path, now: dict[str, Any], remedy: str) -> None:
+    """Raises ValueError where `record` says that reports were not made as `now` (`made_by`), or says nothing."""
+    before = read_json_object(record) if record.exists() else {}
+    what = f'{reports}: its reports were made differently'
+    configuration.refuse_changes(configuration.completed(before), now, what, remedy, then='then')

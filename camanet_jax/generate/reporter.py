@@ -76,10 +76,11 @@ class Reporter:
     """A trained model that writes reports.
 
     Attributes:
-      config: the run's. vocabulary: the words, id 1 first. step: the checkpoint's.
+      run: the opened workdir. config: its own. vocabulary: the words, id 1 first. step: the checkpoint's.
     """
 
     def __init__(self, run: TrainedRun):
+        self.run = run
         self._experiment, self._variables, self.step = run.experiment, run.variables, run.step
         self.config: ConfigDict = run.experiment.config
         self.vocabulary: tuple[str, ...] = run.experiment.tokenizer.words

@@ -20,7 +20,9 @@ from scipy import ndimage
 
 from camanet_jax.data.image_files import read_grey
 from camanet_jax.data.rexrank import PREDICTION, listed, read_rexrank, reference
+from camanet_jax.data.schema import summarise
 from camanet_jax.generate.generate import SOME_FAILED
+from camanet_jax.generate.output_folder import MADE_BY, made_by, refuse_others
 from camanet_jax.generate.reporter import GeneratedReport, Reporter, load
 from camanet_jax.generate.study_list import ListedStudy
 from camanet_jax.reporting.figures import sentences
@@ -50,23 +52,34 @@ def predict(
       The exit code: 0, or 1 where studies have no prediction, since none of their films is there or can be read.
 
     Raises:
-      ValueError: another process writes one of the files, or they hold other studies.
+      ValueError: another process writes one of the files, or they hold other studies; or the predictions in `output`
+        were made differently, as the record beside it says.
     """
+    files = [path for path in (source, output, radfact) if path]
+    if len({path.resolve() for path in files}) < len(files):
+        raise ValueError(
+            f"Expected a file each for ReXrank's studies, the predictions and RadFact's sentences, got "
+            f'{", ".join(map(str, files))}; choose another name for what is written.'
+        )
     with contextlib.ExitStack() as locks:
         for written in filter(None, (output, radfact)):
             locks.enter_context(sole_writer(written, 'writing predictions', a_file=True))
-        studies = read_rexrank(source)
+        studies = read_studies(source)
         done = read_rexrank(output) if output.exists() else {}
         if done.keys() - studies.keys():
             raise ValueError(f'{output}: expected studies of {source}, got others; choose another file for the output.')
-        for name, study in done.items():
-            if PREDICTION in study:
-                studies[name][PREDICTION] = study[PREDICTION]
-        grounded = {entry['example_id']: entry for entry in read_json(radfact)} if radfact and radfact.exists() else {}
-        if radfact and (without := [name for name in done if PREDICTION in done[name] and name not in grounded]):
+        done = {name: study[PREDICTION] for name, study in done.items() if PREDICTION in study}
+        for name, prediction in done.items():
+            studies[name][PREDICTION] = prediction
+        grounded = read_sentences(radfact) if radfact and radfact.exists() else {}
+        if radfact and (without := [name for name in done if name not in grounded]):
             raise ValueError(f'{radfact}: lacks {len(without)} studies of {output}, which were predicted without it.')
+        reporter = load(workdir)
+        record, how = output.with_name(f'{output.name}.{MADE_BY}'), made_by(reporter.run, recase=write is not None)
+        if done:
+            refuse_others(output, record, how, 'Choose another file for the output, or remove this one.')
+        write_json(record, how)
         if waiting := [name for name, study in studies.items() if PREDICTION not in study]:
-            reporter = load(workdir)
             data = reporter.config.data
             listed = [ListedStudy(name, films(studies[name], images, data.views)) for name in waiting]
             for study, report in reports(reporter, listed, images):
@@ -84,6 +97,43 @@ def predict(
     if failed:
         LOG.warning('%d studies have no prediction; the same command tries them again.', failed)
     return SOME_FAILED if failed else 0
+
+
+def read_studies(path: Path) -> dict[str, dict[str, Any]]:
+    """The studies to predict, without predictions that they come with.
+
+    Raises:
+      ValueError: it is no ReXrank file (`read_rexrank`), or films have no names.
+    """
+    studies = read_rexrank(path)
+    for study in studies.values():
+        study.pop(PREDICTION, None)
+    named = {name: study.get('image_path') for name, study in studies.items()}
+    if wrong := [f'{name}: {field!r}' for name, field in named.items() if not _are_names(field)]:
+        raise ValueError(
+            f'{path}: expected image_path to be a list of file names, got {summarise(wrong, "other", "others")}'
+        )
+    return studies
+
+
+def _are_names(field: Any) -> bool:
+    """Tells whether `listed` makes names of it; NaN, which does not equal itself, and null stand for none."""
+    return (
+        field is None
+        or field != field
+        or all(isinstance(name, str) for name in (field if isinstance(field, list) else [field]))
+    )
+
+
+def read_sentences(path: Path) -> dict[str, dict[str, Any]]:
+    """RadFact's entries by study; raises ValueError where the file has others."""
+    entries = read_json(path)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and 'example_id' in entry for entry in entries):
+        raise ValueError(
+            f"{path}: expected RadFact's sentences, a list of objects with example_id, got something else; choose "
+            'another file for --radfact'
+        )
+    return {entry['example_id']: entry for entry in entries}
 
 
 def reports(

@@ -92,6 +92,10 @@ def test_other_weights_are_noticed(tmp_path, studies, report):
     open_files(tmp_path).add(studies[0], report, overlays=False)
     with pytest.raises(ValueError, match='made differently:\n  checkpoint.step: 6 then, 9 now\n.*another --output'):
         open_files(tmp_path, checkpoint=MADE_BY['checkpoint'] | {'step': 9})
+    for damaged in ('[]', '5'):
+        (tmp_path / 'out' / 'made_by.json').write_text(damaged)
+        with pytest.raises(ValueError, match='made_by.json: expected a JSON object'):
+            open_files(tmp_path)
     (tmp_path / 'out' / 'reports.jsonl').unlink()
     open_files(tmp_path, seed=1)  # nothing there to disagree with
 

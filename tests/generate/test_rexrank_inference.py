@@ -9,6 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from camanet_jax.configuration import completed
 from camanet_jax.generate import rexrank
 from camanet_jax.generate.generate import SOME_FAILED
 from camanet_jax.generate.rexrank import grounded_sentences, plain_sentences
@@ -19,6 +20,7 @@ class Reporter:
     """Reports the names of the films it is given; stops before a study named `stop`, cannot read one named `broken`."""
 
     stops = True
+    run = 'first model'
     config = types.SimpleNamespace(data=types.SimpleNamespace(views=2, eval_transform='official'))
 
     def stream(self, studies):
@@ -35,6 +37,7 @@ class Reporter:
 def predict(monkeypatch, tmp_path):
     """Runs the inference over studies of films by name; those with an exclamation mark are not there."""
     monkeypatch.setattr(rexrank, 'load', lambda workdir: Reporter())
+    monkeypatch.setattr(rexrank, 'made_by', lambda run, **options: completed({'checkpoint': run, 'generate': options}))
 
     def run(studies, **options):
         content = {}
@@ -89,10 +92,49 @@ def test_every_study_is_saved_and_a_second_call_goes_on(predict, tmp_path, monke
     saved = json.loads((tmp_path / 'out.json').read_text())
     assert saved['two']['model_prediction'] == 'Findings: b a' and 'model_prediction' not in saved['stop']
     monkeypatch.setattr(Reporter, 'stops', False)
-    assert predict(studies, write=str.upper)[1]['stop']['model_prediction'] == 'Findings: B A'
-    assert predict(studies)[1]['two']['model_prediction'] == 'Findings: b a', 'it was there before'
+    Image.new('L', (8, 8)).save(tmp_path / 'c', 'PNG')
+    predictions = predict(studies | {'two': [('c', 'Frontal')]})[1]
+    assert predictions['stop']['model_prediction'] == 'Findings: b a'
+    assert predictions['two']['model_prediction'] == 'Findings: b a', 'it was there before'
     with pytest.raises(ValueError, match='expected studies of .*in.json, got others'):
         predict({'later': FILMS['two']})
+
+
+def test_predictions_of_two_models_are_not_mixed(predict, tmp_path, monkeypatch):
+    assert predict({'two': FILMS['two']}, write=str.upper)[1]['two']['model_prediction'] == 'Findings: B A'
+    with pytest.raises(ValueError, match='out.json: its reports were made differently:\n  generate.recase: True then'):
+        predict(FILMS)
+    monkeypatch.setattr(Reporter, 'run', 'second model')
+    with pytest.raises(ValueError, match="checkpoint: 'first model' then, 'second model' now"):
+        predict(FILMS, write=str.upper)
+    (tmp_path / 'out.json.made_by.json').unlink()
+    with pytest.raises(ValueError, match=r"checkpoint: '\(absent\)' then"):
+        predict(FILMS, write=str.upper)
+    (tmp_path / 'in.json').write_text((tmp_path / 'out.json').read_text())
+    rexrank.predict(tmp_path / 'in.json', tmp_path / 'new.json', tmp_path, tmp_path)
+    assert json.loads((tmp_path / 'new.json').read_text())['two']['model_prediction'] == 'Findings: b a'
+
+
+@pytest.mark.parametrize('field', [5, [5], [['a.png']], {'a': 1}])
+def test_films_without_names_are_refused(field, predict, tmp_path):
+    study = {'section_findings': 'Clear.', 'section_impression': None, 'image_path': field}
+    (tmp_path / 'in.json').write_text(json.dumps({'odd': study}))
+    with pytest.raises(ValueError, match='in.json: expected image_path to be a list of file names, got 1 other: odd: '):
+        rexrank.predict(tmp_path / 'in.json', tmp_path / 'out.json', tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize('names', [('in.json', 'in.json'), ('in.json', 'out.json', 'out.json')])
+def test_what_is_written_has_a_file_of_its_own(names, tmp_path):
+    source, output, *radfact = (tmp_path / name for name in names)
+    with pytest.raises(ValueError, match='Expected a file each'):
+        rexrank.predict(source, output, tmp_path, tmp_path, None, *radfact)
+
+
+@pytest.mark.parametrize('content', [5, {'a': 1}, [5], [{'a': 1}]])
+def test_other_files_are_no_sentences_for_radfact(content, predict, tmp_path):
+    (tmp_path / 'radfact.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="radfact.json: expected RadFact's sentences"):
+        predict({'two': FILMS['two']}, radfact=tmp_path / 'radfact.json')
 
 
 def test_sentences_for_radfact(predict, tmp_path):
