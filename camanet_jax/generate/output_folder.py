@@ -19,14 +19,14 @@ from typing import Any
 from camanet_jax import configuration
 from camanet_jax.data.schema import read_json_object
 from camanet_jax.generate.reporter import GeneratedReport
-from camanet_jax.generate.study_list import ListedStudy, hide_uids
+from camanet_jax.generate.study_list import MADE_BY, OVERLAYS, ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.run.checkpoint import checksum
 from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json_lines, write_json
 from camanet_jax.run.workdir import TrainedRun
 
 KEY = ('id', 'images', 'bytes')
-REPORTS, FAILED, MADE_BY, OVERLAYS = 'reports.jsonl', 'failed.jsonl', 'made_by.json', 'overlays'
+REPORTS, FAILED = 'reports.jsonl', 'failed.jsonl'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,9 +22,9 @@ from camanet_jax.data.image_files import read_grey
 from camanet_jax.data.rexrank import PREDICTION, listed, read_rexrank, reference
 from camanet_jax.data.schema import summarise
 from camanet_jax.generate.generate import SOME_FAILED
-from camanet_jax.generate.output_folder import MADE_BY, made_by, refuse_others
+from camanet_jax.generate.output_folder import made_by, refuse_others
 from camanet_jax.generate.reporter import GeneratedReport, Reporter, load
-from camanet_jax.generate.study_list import ListedStudy
+from camanet_jax.generate.study_list import MADE_BY, ListedStudy
 from camanet_jax.reporting.figures import sentences
 from camanet_jax.run.files import read_json, sole_writer, write_json
 from camanet_jax.run.progress import Progress

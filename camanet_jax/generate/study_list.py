@@ -2,7 +2,7 @@
 
 a.png,b.dcm   as many files for a study as the model reads views, frontal first
 DIR           films directly in DIR are studies of one film each; every folder below it with films is one study,
-              linked ones too
+              linked ones too, but for the figures of an --output
 FILE.csv      columns `id` and one or more that start with `image_path` (a cell may hold several, separated by ';');
               paths are relative to the CSV, or to `images` beside it; other columns are fields for `data.extras`
 """
@@ -22,6 +22,7 @@ from camanet_jax.run.files import column_indices, read_csv
 
 LOG = logging.getLogger(__name__)
 
+MADE_BY, OVERLAYS = 'made_by.json', 'overlays'  # an output's record, and the folder of its figures
 _CSV = ('.csv', '.csv.gz')
 _LATERAL_NAME = re.compile(r'(?<![a-z])(lateral|lat|ll|rl)(?![a-z])', re.IGNORECASE)
 _UID = re.compile(r'(?<!\d)[012](\.\d+){4,}')
@@ -98,7 +99,7 @@ def _in_folder(root: Path) -> list[ListedStudy]:
             subfolders.clear()
             continue
         entered.add((here.st_dev, here.st_ino))
-        subfolders.sort()
+        subfolders[:] = sorted(set(subfolders) - ({OVERLAYS} if MADE_BY in names else set()))
         films = [Path(folder) / name for name in sorted(names) if _is_film(Path(folder) / name)]
         others += len(names) - len(films)
         if Path(folder) == root:

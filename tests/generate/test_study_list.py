@@ -97,6 +97,11 @@ def test_lateral_views_come_last(make):
     }
 
 
+def test_the_figures_of_an_output_are_no_studies(make):
+    root = make('a.png', 'out/made_by.json', 'out/reports.jsonl', 'out/overlays/000000_a.png', 'b/overlays/b.png')
+    assert as_names(list_studies([root], 1), root) == {'a.png': ['a.png'], 'b/overlays': ['b/overlays/b.png']}
+
+
 def test_a_folder_without_films_is_refused(make):
     with pytest.raises(ValueError, match='no films in it; expected .png, .jpg'):
         list_studies([make('notes.txt')], 1)
