@@ -22,6 +22,8 @@ SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.jp2', '.bmp', '.gif', '.
 
 MAX_PIXELS = 2**29  # 23,000 x 23,000; larger images are refused. Decoding takes up to 5 bytes a pixel.
 LARGE_PIXELS = 2**26  # 8,000 x 8,000, more than detectors have; larger ones are decoded one at a time, and reduced.
+OVERSHOOT = 0.05  # beyond 0 and 1, where resampling may take shares of white
+FEWEST_LEVELS = 16  # floating-point values below would be almost black among 0..255
 MAX_ASPECT = 100  # a narrower strip would become endless when its short side is resized to some 256 pixels
 
 warnings.filterwarnings('ignore', module='PIL')  # of small faults, in files that are read
@@ -193,19 +195,21 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     """Scales a deep grey image (modes I, I;16, F) linearly to 0..255.
 
     The full range is that of 8 to 16 bits, the fewest that hold the brightest pixel: detectors of 12 bits often write
-    0..4095 into files of 16. Floating-point values of at most 1 are shares of white.
+    0..4095 into files of 16. Floating-point values of 0 to 1, or a little beyond, are shares of white; others that are
+    too few for grey levels are refused.
     """
     values = np.asarray(image)
     lowest, brightest = values.min(), values.max()
-    if not (lowest >= 0 and brightest <= 65535):
+    shares = image.mode == 'F' and lowest >= -OVERSHOOT and brightest <= 1 + OVERSHOOT
+    if not shares and not (lowest >= 0 and brightest <= 65535):
         raise ValueError(f'expected values 0 to 65535, got {lowest:g} to {brightest:g}')
-    full = 2 ** max(8, math.ceil(brightest).bit_length()) - 1
-    if image.mode == 'F' and brightest <= 1:
-        full = 1
+    if not shares and image.mode == 'F' and brightest < FEWEST_LEVELS:
+        raise ValueError(f'expected values 0 to 1, or to 255 and more, got {lowest:g} to {brightest:g}; scale them')
+    full = 1 if shares else 2 ** max(8, math.ceil(brightest).bit_length()) - 1
     scaled = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), 256):  # by rows, since the float64 values take eight bytes a pixel
         rows = slice(start, start + 256)
-        scaled[rows] = np.rint(values[rows].astype(np.float64) * (255 / full))
+        scaled[rows] = np.rint(values[rows].astype(np.float64).clip(0, full) * (255 / full))
     return Image.fromarray(scaled)
 
 

@@ -113,6 +113,10 @@ def test_deep_tiffs_in_which_white_is_low_are_inverted(full):
 def test_shares_of_white_are_read():
     values = ramp(40, 60)
     np.testing.assert_array_equal(open_grey(saved(Image.fromarray(np.float32(values / 255)), 'TIFF'), 'a'), values)
+    beyond = np.float32(values / 255 * 1.002 - 0.001)
+    np.testing.assert_allclose(open_grey(saved(Image.fromarray(beyond), 'TIFF'), 'a'), values, atol=1)
+    with pytest.raises(DamagedImageError, match='expected values 0 to 1, or to 255 and more, got 0 to 2; scale them'):
+        open_grey(saved(Image.fromarray(np.float32(values / values.max() * 2)), 'TIFF'), 'a')
 
 
 # --- Sizes ---
