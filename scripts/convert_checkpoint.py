@@ -38,6 +38,8 @@ def main(argv: list[str]) -> None:
         )
     if FROM_TORCH.value and not (CONFIG.value and OUTPUT.value):
         raise app.UsageError('--from_torch needs --config and --output.')
+    if FROM_TORCH.value and TO_TORCH.value and Path(FROM_TORCH.value).resolve() == Path(TO_TORCH.value).resolve():
+        raise app.UsageError(f'--to_torch would replace the original; give another file than {FROM_TORCH.value}.')
     from camanet_jax.configuration import fill_variant
     from camanet_jax.run import runtime
     from camanet_jax.run.workdir import get_config

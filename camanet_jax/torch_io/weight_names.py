@@ -141,7 +141,7 @@ def load_variables(
       naming: of the state dict.
 
     Raises:
-      ValueError: names are missing or left over, or shapes differ; all are listed.
+      ValueError: names are missing or left over, shapes differ, or values are not finite; all are listed.
     """
     slots = flatten(template)
     wanted = {naming.name(path): (collection, path) for collection, path in slots}
@@ -159,6 +159,8 @@ def load_variables(
             loaded.setdefault(collection, {})[path] = from_torch(value, path).astype(slot.dtype)
     if missing or extra or misshaped:
         raise ValueError(describe_mismatch(missing, extra, misshaped))
+    if odd := [name for name, (part, path) in sorted(wanted.items()) if not np.isfinite(loaded[part][path]).all()]:
+        raise ValueError(f'Expected finite weights, got NaN or infinity in {", ".join(odd)}; was training stable?')
     return {collection: traverse_util.unflatten_dict(tree, sep='/') for collection, tree in loaded.items()}
 
 

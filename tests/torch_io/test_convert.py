@@ -163,6 +163,17 @@ def test_every_mismatch_is_in_one_error(tmp_path, make_config, official, words):
         assert name in str(caught.value)
 
 
+def test_weights_that_are_not_finite_are_named(tmp_path, make_config, official, words):
+    checkpoint = official()
+    names = 'encoder_decoder.model.rm.W.bias', 'visual_extractor.model.conv0.weight'
+    for name, value in zip(names, (np.nan, np.inf), strict=True):
+        checkpoint[name].flat[0] = value
+    write_state_dict(tmp_path / 'model.pth', checkpoint)
+    with pytest.raises(ValueError, match=f'model.pth: Expected finite weights, got .* in {", ".join(names)};'):
+        convert_from_torch(tmp_path / 'model.pth', make_config(), tmp_path / 'run', vocabulary=words)
+    assert not (tmp_path / 'run').exists()
+
+
 def test_a_folder_in_use_is_left_alone(tmp_path, make_config, official, words):
     write_state_dict(tmp_path / 'model.pth', official())
     (tmp_path / 'run').mkdir()
@@ -207,6 +218,14 @@ def test_the_command_converts_both_ways_to_the_official_variant(tmp_path, traine
     assert file.read_bytes() == back.read_bytes()
     config = workdir.get_config(run)
     assert (config.variant, config.model.vdm_norm, config.optimiser.schedule_lag) == ('official', 'map', 1)
+
+
+def test_the_command_does_not_replace_the_original(tmp_path):
+    (original := tmp_path / 'own.pth').write_bytes(b'weights')
+    files = '--from_torch', str(original), '--to_torch', f'{tmp_path}/./own.pth'
+    done = run_main(*files, f'--config={TINY}', '--output', str(tmp_path / 'run'), program=(SCRIPT,))
+    assert done.returncode == 1 and 'would replace the original' in done.stdout
+    assert original.read_bytes() == b'weights'
 
 
 def test_the_command_refuses_a_pickle_with_code_and_leaves_nothing(tmp_path):
