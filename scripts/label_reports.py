@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from camanet_jax.run.command_line import expand_home
+from camanet_jax.run.command_line import expand_home, whole_number
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         help='what an uncertain observation becomes in labels.json (ignore: -1, no label)',
     )
     parser.add_argument('--splits', nargs='+', default=('train', 'val', 'test'), help='of a data folder')
-    parser.add_argument('--batch_size', type=int, default=64, help='reports at a time, all devices together')
+    parser.add_argument('--batch_size', type=whole_number(1), default=64, help='reports at a time, on all devices')
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='chexbert: of the network')
     parser.add_argument(
         '--compare',

@@ -14,7 +14,7 @@ from camanet_jax.labeling import phrase_rules
 from camanet_jax.labeling.label_files import Labels, positives, read_label_json, write_label_csv, write_label_json
 from camanet_jax.labeling.openi_index import read_openi_index
 from camanet_jax.labeling.rule_labeler import RULES, Labeler
-from camanet_jax.run.files import append_json_lines, drop_torn_line, read_columns, read_json_lines
+from camanet_jax.run.files import append_json_lines, drop_torn_line, is_missing, read_columns, read_json_lines
 from camanet_jax.run.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         drop_torn_line(path)
-        first, *lines = read_json_lines(path) or [None]
+        first, *lines = read_json_lines(path, ('id', 'checksum', 'labels'), head=1) or [None]
         if first is None:
             append_json_lines(path, [dict(made_by)])
         elif first != dict(made_by):
@@ -150,7 +150,7 @@ def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[s
       splits: the splits of an annotation to read; a CSV has none and is read whole.
 
     Raises:
-      ValueError: there is no such file, its layout is another, or an id has two reports; problems are listed.
+      ValueError: there is no such file, its layout is another, or an id has two reports or none; problems are listed.
     """
     path = Path(source)
     path = path / 'annotation.json' if path.is_dir() else path
@@ -159,7 +159,9 @@ def read_reports(source: str | Path, splits: tuple[str, ...] = SPLITS) -> dict[s
     pairs = annotated_reports(path, splits) if path.suffix == '.json' else read_columns(path, ('id', 'report'))
     reports, problems = {}, []
     for name, report in pairs:
-        if reports.setdefault(name, report) != report:
+        if not isinstance(report, str) or is_missing(report):
+            problems.append(f'{name} has no report ({report!r}); write one or leave it out')
+        elif reports.setdefault(name, report) != report:
             problems.append(f'{name} has two different reports')
     if problems or not reports:
         raise ValueError(f'{path}: {summarise(problems, "problem", "problems") if problems else "no reports"}')

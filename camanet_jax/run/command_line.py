@@ -6,9 +6,11 @@ Commands that change single fields (--config.epochs=2) use absl's flags, on whic
 scripts use argparse, for its subcommands, lists and checked choices.
 """
 
+import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from camanet_jax.configuration import add_folder, find_recipe, from_data
@@ -28,6 +30,20 @@ def expand_home(argv: list[str]) -> list[str]:
     """Replaces a ~ that begins a flag's path, which shells leave in --workdir=~/runs/x; also after a comma."""
     home = re.compile(r'(?<=[=,])~(?=/|$)')
     return [home.sub(lambda _: os.path.expanduser('~'), word) if word.startswith('-') else word for word in argv]
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """An argparse type: whole numbers from `least`, to `most` where there is one."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < least or (most is not None and number > most):
+            expected = f'at least {least}' if most is None else f'{least} to {most}'
+            raise argparse.ArgumentTypeError(f'expected {expected}, got {number}')
+        return number
+
+    parse.__name__ = 'whole number'  # what argparse calls it where `text` is none
+    return parse
 
 
 def with_config(argv: list[str]) -> list[str]:

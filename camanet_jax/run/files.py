@@ -203,12 +203,13 @@ def append_json_lines(path: Path, values: Iterable[Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_json_lines(path: Path, fields: Sequence[str] = ()) -> list[Any]:
+def read_json_lines(path: Path, fields: Sequence[str] = (), head: int = 0) -> list[Any]:
     """Reads a value per line, except for a last line that a kill cut short; a broken one is named in the error.
 
     Args:
       path: the file.
       fields: names that each line must have, where lines are objects.
+      head: the number of lines at the start that need not have them.
     """
     *lines, _ = read_text(path).split('\n')
     values = []
@@ -217,7 +218,7 @@ def read_json_lines(path: Path, fields: Sequence[str] = ()) -> list[Any]:
             values.append(json.loads(line))
         except ValueError as error:
             raise ValueError(f'{path}: line {number} is not JSON ({error}); remove the line') from error
-        if fields and not (isinstance(values[-1], dict) and values[-1].keys() >= set(fields)):
+        if fields and number > head and not (isinstance(values[-1], dict) and values[-1].keys() >= set(fields)):
             raise ValueError(f'{path}: line {number} is damaged: expected {", ".join(fields)} in it; remove the line')
     return values
 

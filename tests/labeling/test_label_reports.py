@@ -36,6 +36,13 @@ def folder(tmp_path):
     return tmp_path / 'data'
 
 
+@pytest.mark.parametrize('size', ['-1', '0', 'many'])
+def test_a_batch_has_reports(folder, tmp_path, monkeypatch, capsys, size):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, '--input', folder, '--output', tmp_path / 'out', '--batch_size', size)
+    assert 'argument --batch_size: ' in capsys.readouterr().err and not (tmp_path / 'out').exists()
+
+
 def test_rules_on_a_data_folder_compared(folder, tmp_path, monkeypatch, capsys):
     target = {'CXR1_IM-7': [int(name == 'Pleural Effusion') for name in OBSERVATIONS]}
     (tmp_path / 'other.json').write_text(json.dumps(target))
@@ -47,7 +54,7 @@ def test_rules_on_a_data_folder_compared(folder, tmp_path, monkeypatch, capsys):
 
 
 def test_chexbert_on_a_csv(files, tmp_path, monkeypatch):
-    (tmp_path / 'reports.csv').write_text('id,other,report\n1,x,"No small, effusion"\n2,y,\n')
+    (tmp_path / 'reports.csv').write_text('id,other,report\n1,x,"No small, effusion"\n2,y,Clear\n')
     run(
         monkeypatch,
         '--input',
@@ -75,6 +82,10 @@ def test_says_what_is_wrong(tmp_path, monkeypatch):
     [
         ('id,report\n1,a\n1,b\n', '1 has two different reports'),
         ('id,report\n', 'no reports'),
+        (
+            'id,report\n1,a\n2,\n3,NaN\n',
+            r"2 problems: 2 has no report \(''\); write one or leave it out; 3 has no report",
+        ),
         ('id,report\n1,a,b\n', 'line 2 has 3 of 2 cells'),
     ],
 )
@@ -136,6 +147,15 @@ def test_goes_on_after_a_kill_in_the_middle_of_a_line(tmp_path):
     resumed = label(tmp_path, second)
     assert len(second.seen) == 3
     assert resumed == label(tmp_path / 'whole', Lengths())
+
+
+@pytest.mark.parametrize('line', ['5', '{"x": 1}'])
+def test_a_damaged_line_is_named(tmp_path, line):
+    label(tmp_path, Lengths())
+    with (tmp_path / 'labels.jsonl').open('a') as file:
+        file.write(line + '\n')
+    with pytest.raises(ValueError, match='labels.jsonl: line 9 is damaged: expected id, checksum, labels in it'):
+        label(tmp_path, Lengths())
 
 
 def test_a_finished_run_only_writes_anew(tmp_path):
