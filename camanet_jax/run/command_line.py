@@ -13,7 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from camanet_jax.configuration import add_folder, find_recipe, from_data
+from ml_collections import ConfigDict
+
+from camanet_jax.configuration import UnknownField, add_folder, find_recipe, from_data
+from camanet_jax.extensions import load_file
 from camanet_jax.run.files import read_json
 
 
@@ -65,7 +68,7 @@ def with_config(argv: list[str]) -> list[str]:
 
 
 def with_recipe(argv: list[str]) -> list[str]:
-    """Replaces --config by the path of its file, a recipe's from any folder; exits where there is no such file."""
+    """Replaces --config by the path of its file, a recipe's from any folder; exits where it makes no configuration."""
     argv = expand_home(argv)
     config = flag_value(argv, 'config')
     if config is None:
@@ -75,8 +78,32 @@ def with_recipe(argv: list[str]) -> list[str]:
         sys.exit(f'Error: --config: expected a path without a colon, which ends it; got {config}. Rename the folder.')
     try:
         path = find_recipe(file)
-    except ValueError as error:
+        add_folder(path)
+        check_recipe(path, *([argument] if colon else []))
+    except (ValueError, UnknownField) as error:
+        if 'CAMANET_TRACE' in os.environ:
+            raise
         sys.exit(f'Error: --config: {error}')
-    add_folder(path)
     given = {config: '', f'--config={config}': '--config=', f'-config={config}': '--config='}
     return [f'{given[word]}{path}{colon}{argument}' if word in given else word for word in argv]
+
+
+def check_recipe(path: Path, *argument: str) -> None:
+    """Makes the configuration of a file, which the flags make again: their own errors are tracebacks.
+
+    Raises:
+      ValueError: the file is no Python, or has no `get_config` that returns a configuration.
+    """
+    if path.suffix != '.py':
+        remedy = 'give --workdir to continue a run' if path.name == 'config.json' else "see this project's configs/"
+        raise ValueError(f'{path}: expected a configuration file, which ends in .py; {remedy}.')
+    get_config = getattr(load_file(path.resolve()), 'get_config', None)
+    if not callable(get_config):
+        raise ValueError(f'{path}: expected a function get_config in it, which returns a configuration; got none.')
+    config = get_config(*argument)
+    if not isinstance(config, ConfigDict) or 'variant' not in config:
+        got = 'a ConfigDict without variant' if isinstance(config, ConfigDict) else type(config).__name__
+        raise ValueError(
+            f"{path}: expected get_config to return a recipe's configuration, changed or not "
+            f"(config = recipe('iu_xray')), got {got}; is a return missing?"
+        )

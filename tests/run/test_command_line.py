@@ -49,6 +49,33 @@ def test_a_colon_in_the_path_of_a_configuration_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('name', 'content', 'words'),
+    [
+        ('config.json', '{"seed": null}', 'expected a configuration file, .* .py; give --workdir to continue a run'),
+        ('mine.txt', '', 'expected a configuration file, which ends in .py; see'),
+        ('none.py', 'x = 1', 'expected a function get_config in it'),
+        ('returns_none.py', 'def get_config(): pass', 'expected get_config to return .*, got NoneType'),
+        ('returns_dict.py', 'def get_config(): return {}', 'expected get_config to return .*, got dict'),
+        (
+            'bare.py',
+            'from ml_collections import ConfigDict as get_config',
+            'expected get_config to return .*, got a ConfigDict without variant',
+        ),
+    ],
+)
+def test_a_file_that_makes_no_configuration_is_told_before_the_flags_are_read(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SystemExit, match=f'Error: --config: {tmp_path}/{name}: {words}'):
+        with_recipe(['main', f'--config={tmp_path}/{name}'])
+
+
+def test_the_argument_of_a_configuration_reaches_it():
+    assert with_recipe(['main', '--config=configs/alignment.py:peaked'])[1].endswith('/alignment.py:peaked')
+    with pytest.raises(SystemExit, match='Error: --config: .*nonsense'):
+        with_recipe(['main', '--config=configs/alignment.py:nonsense'])
+
+
+@pytest.mark.parametrize(
     ('content', 'words'),
     [
         ('', 'the file is empty'),
