@@ -18,7 +18,7 @@ from camanet_jax.preparation.mimic_cxr import SAMPLES, VIEW_CHOICES
 from camanet_jax.preparation.prepare import prepare_data
 from camanet_jax.preparation.sections import SECTIONS
 from camanet_jax.run import runtime
-from camanet_jax.run.command_line import expand_home
+from camanet_jax.run.command_line import expand_home, whole_number
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -77,7 +77,9 @@ def _add_kind(commands, name: str, text: str, store: str) -> argparse.ArgumentPa
         help='what uncertain labels count as (default: %(default)s)',
     )
     kind.add_argument('--annotation_only', action='store_true', help='write no records; training does on first use')
-    kind.add_argument('--processes', type=int, metavar='N', help='threads at work (default: the available cores)')
+    kind.add_argument(
+        '--processes', type=whole_number(1), metavar='N', help='threads at work (default: the available cores)'
+    )
     kind.add_argument('--beam_runner', metavar='NAME', help="write records with Apache Beam, e.g. 'DirectRunner'")
     kind.add_argument('--beam_options', nargs='+', default=(), metavar='NAME=VALUE', help="of Beam's pipeline")
     return kind

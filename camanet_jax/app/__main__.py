@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from camanet_jax.run import runtime
-from camanet_jax.run.command_line import expand_home
+from camanet_jax.run.command_line import expand_home, whole_number
 from camanet_jax.run.workers import Stopped
 
 LOG = logging.getLogger('camanet_jax.app')  # this module is called __main__
@@ -24,7 +24,9 @@ def main() -> None:
     )
     parser.add_argument('--workdir', type=Path, required=True, help='the folder of a trained run')
     parser.add_argument('--host', default=LOCAL, help='the address to listen on (default: %(default)s)')
-    parser.add_argument('--port', type=int, default=PORT, help='0 takes a free one (default: %(default)s)')
+    parser.add_argument(
+        '--port', type=whole_number(0, 65535), default=PORT, help='0 takes a free one (default: %(default)s)'
+    )
     options = parser.parse_args(expand_home(sys.argv[1:]))
     with runtime.errors_for_people():
         serve(options.workdir, options.host, options.port)

@@ -157,8 +157,12 @@ def collect_own(
       uncertain: the policy for uncertain labels (`label_files.UNCERTAIN_POLICIES`).
 
     Raises:
-      ValueError: there are faults; all are listed. Or the output has another folder `images`.
+      ValueError: there are faults; all are listed. Or the output has another folder `images`, or the rule is none.
     """
+    try:
+        re.compile(patient_rule)
+    except re.error as error:
+        raise ValueError(f'expected a regular expression as --patient_rule, got {patient_rule!r}: {error}') from error
     rows = read_rows(source, table)
     if not rows:
         raise ValueError(f'{table or source}: no studies in it')

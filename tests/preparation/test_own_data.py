@@ -117,6 +117,11 @@ def test_a_patient_column_is_used(own, tmp_path):
     assert faults(folder, tmp_path) == {'patients in two splits': ['patient q: train (a-2), test (c-1)']}
 
 
+def test_a_rule_that_is_no_expression_is_refused(own, tmp_path):
+    with pytest.raises(ValueError, match=r"regular expression as --patient_rule, got '\(': missing \)"):
+        collect_own(own(STUDIES), tmp_path / 'out', patient_rule='(')
+
+
 def test_unclear_tables_are_refused(own, tmp_path):
     folder = own(STUDIES)
     (folder / 'other.csv').write_text('')

@@ -35,6 +35,23 @@ def test_a_tilde_is_the_home_for_every_script(command, monkeypatch):
     assert parsed.value.args == (['--workdir=/users/ada/runs/x', '--output', '/x'],)
 
 
+@pytest.mark.parametrize(
+    ('command', 'arguments', 'words'),
+    [
+        ('scripts/prepare_data.py', 'folder --source=. --output=x --processes=-3', 'at least 1, got -3'),
+        ('camanet_jax/app/__main__.py', '--workdir=. --port=99999', '0 to 65535, got 99999'),
+        ('camanet_jax/app/__main__.py', '--workdir=. --port=-1', '0 to 65535, got -1'),
+    ],
+)
+def test_numbers_out_of_range_are_told_by_the_parser(monkeypatch, capsys, command, arguments, words):
+    monkeypatch.setattr(sys, 'argv', [command, *arguments.split()])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(ROOT / command), run_name='__main__')
+    assert (
+        f'error: argument --{arguments.split("--")[-1].partition("=")[0]}: expected {words}' in capsys.readouterr().err
+    )
+
+
 def test_both_ways_of_writing_the_flag_name_the_shipped_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one, two = with_recipe(['main', '--config=configs/demo.py']), with_recipe(['main', '--config', 'demo'])

@@ -153,16 +153,22 @@ def read_boxes(path: str | Path) -> dict[str, list[Box]]:
         expected = 'a JSON list of boxes {"id", "finding", "xywh_1024"}'
         raise ValueError(f'Expected {path} to be {expected}, got {error!r}.') from error
     for study, *box in entries:
-        boxes[study].append(_box(study, *box))
+        try:
+            boxes[study].append(_box(*box))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{path}, study {study}: {error}') from error
     return dict(boxes)
 
 
-def _box(study: str, finding: str, rectangle: list[float], view: int) -> Box:
+def _box(finding: str, rectangle: list[float], view: int) -> Box:
     if finding not in FINDINGS:
-        raise ValueError(f'Expected a box of one of {sorted(FINDINGS)}, got {finding!r} (study {study}).')
-    left, top, width, height = (float(value) / FRAME for value in rectangle)
+        raise ValueError(f'Expected a box of one of {sorted(FINDINGS)}, got {finding!r}.')
+    try:
+        left, top, width, height = (float(value) / FRAME for value in rectangle)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'Expected xywh_1024 as four numbers, got {rectangle!r}.') from error
     if not (width > 0 and height > 0):
-        raise ValueError(f'Expected a box with an area, got {rectangle} (study {study}).')
+        raise ValueError(f'Expected a box with an area, got {rectangle}.')
     return Box(FINDINGS[finding], int(view), left, top, left + width, top + height)
 
 

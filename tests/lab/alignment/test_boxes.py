@@ -36,8 +36,12 @@ def test_boxes_are_read_by_study_under_our_names(write):
 @pytest.mark.parametrize(
     'entries, message',
     [
-        ([entry(finding='Hernia')], "got 'Hernia' .study a"),
-        ([entry(xywh_1024=[1, 2, 0, 4])], 'a box with an area'),
+        ([entry(finding='Hernia')], "boxes.json, study a: .* got 'Hernia'"),
+        ([entry(xywh_1024=[1, 2, 0, 4])], 'boxes.json, study a: .*a box with an area'),
+        ([entry(xywh_1024=[1, 'x', 3, 4])], "boxes.json, study a: .* four numbers, got .1, 'x', 3, 4"),
+        ([entry(xywh_1024=[1, 2, 3])], 'study a: .* four numbers'),
+        ([entry(xywh_1024=5)], 'study a: .* four numbers, got 5'),
+        ([entry(view='left')], 'boxes.json, study a: .*left'),
         ([{'id': 'a', 'finding': 'Mass'}], 'xywh_1024'),
         ('no json', 'JSON list of boxes'),
     ],
