@@ -95,6 +95,21 @@ def test_damaged_records_of_a_run_are_named_or_written_anew(trained, run, tmp_pa
             assert outcomes[0], name
 
 
+@pytest.mark.parametrize('content', ['[]', '5', 'null'])
+def test_records_of_another_kind_are_named(trained, run, tmp_path, content):
+    workdir = tmp_path / 'run'
+    shutil.copytree(trained, workdir)
+    (workdir / 'origin.json').write_text(content)
+    with pytest.raises(ValueError, match='origin.json: expected a JSON object'):
+        claim_workdir(workdir, run.experiment)
+    (workdir / 'config.json').write_text(content)
+    for action in (lambda: claim_workdir(workdir, run.experiment), lambda: open_trained(workdir)):
+        with pytest.raises(ValueError, match='config.json: expected a JSON object'):
+            action()
+    with pytest.raises(ValueError, match='config.json: expected a JSON object'):
+        get_config(workdir)
+
+
 def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, caplog):
     checkpoints = Checkpoints(tmp_path)
     for step in (1, 2):
