@@ -20,7 +20,7 @@ from camanet_jax.experiment import DTYPES
 from camanet_jax.lab.benchmarks import comparison, data_input, decode, printing, profile, scaling, startup, train
 from camanet_jax.lab.benchmarks.workload import read_workload
 from camanet_jax.run import runtime
-from camanet_jax.run.command_line import expand_home
+from camanet_jax.run.command_line import above_zero, expand_home, whole_number
 from camanet_jax.run.files import write_json
 
 
@@ -30,14 +30,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('benchmark', choices=['train', 'profile', 'decode', 'input', 'start', 'scaling'])
     parser.add_argument('--config', type=Path, required=True, metavar='FILE')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers to FILE as well')
-    parser.add_argument('--batch_size', type=int, help='studies in a batch (default: as configured)')
-    parser.add_argument('--accumulate', type=int, help='train: parts that a batch is cut into (default: as configured)')
+    parser.add_argument('--batch_size', type=whole_number(1), help='studies in a batch (default: as configured)')
+    parser.add_argument(
+        '--accumulate', type=whole_number(1), help='train: parts that a batch is cut into (default: as configured)'
+    )
     parser.add_argument('--step_only', action='store_true', help='train: one compilation, the step without its split')
     parser.add_argument(
         '--compare', choices=['torchvision'], help="train: the visual extractor's step beside PyTorch's, in turns"
     )
-    parser.add_argument('--steps', type=int, default=5, help='samples of each program (default: %(default)s)')
-    parser.add_argument('--max_seq_length', type=int, help='tokens of a report (default: as configured)')
+    parser.add_argument(
+        '--steps', type=whole_number(1), default=5, help='samples of each program (default: %(default)s)'
+    )
+    parser.add_argument('--max_seq_length', type=whole_number(1), help='tokens of a report (default: as configured)')
     parser.add_argument('--dtype', choices=DTYPES, help='of the computation (default: as configured)')
     parser.add_argument(
         '--int8',
@@ -47,23 +51,23 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data_dir', help='input, start: folder of the data set (default: as configured)')
     parser.add_argument(
         '--lengths',
-        type=int,
+        type=whole_number(1),
         nargs='+',
         default=(),
         help='decode: report lengths (default: quarter, half and whole of max_seq_length)',
     )
     parser.add_argument(
         '--workers',
-        type=int,
+        type=whole_number(0),
         nargs='+',
         default=(),
         help='input: numbers of loading processes (default: 0 and powers of two up to the cores)',
     )
-    parser.add_argument('--step_seconds', type=float, help='input: time of a training step on the device to feed')
+    parser.add_argument('--step_seconds', type=above_zero, help='input: time of a training step on the device to feed')
     parser.add_argument('--hardware', type=Path, metavar='FILE', help='scaling: devices of your own, a JSON list')
     parser.add_argument(
         '--films_per_core',
-        type=float,
+        type=above_zero,
         default=scaling.FILMS_PER_CORE,
         help='scaling: films a second that one core loads (default: %(default)s)',
     )

@@ -7,6 +7,7 @@ scripts use argparse, for its subcommands, lists and checked choices.
 """
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -47,6 +48,14 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
     parse.__name__ = 'whole number'  # what argparse calls it where `text` is none
     return parse
+
+
+def above_zero(text: str) -> float:
+    """An argparse type: numbers above 0."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'expected a number above 0, got {text}')
+    return number
 
 
 def with_config(argv: list[str]) -> list[str]:

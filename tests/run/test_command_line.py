@@ -39,6 +39,12 @@ def test_a_tilde_is_the_home_for_every_script(command, monkeypatch):
     ('command', 'arguments', 'words'),
     [
         ('scripts/prepare_data.py', 'folder --source=. --output=x --processes=-3', 'at least 1, got -3'),
+        ('scripts/benchmark.py', 'decode --config=demo --lengths 4 -4', 'at least 1, got -4'),
+        ('scripts/benchmark.py', 'decode --config=demo --steps 0', 'at least 1, got 0'),
+        ('scripts/benchmark.py', 'scaling --config=demo --batch_size 0', 'at least 1, got 0'),
+        ('scripts/benchmark.py', 'scaling --config=demo --films_per_core 0', 'a number above 0, got 0'),
+        ('scripts/benchmark.py', 'scaling --config=demo --films_per_core nan', 'a number above 0, got nan'),
+        ('scripts/benchmark.py', 'input --config=demo --workers 0 -1', 'at least 0, got -1'),
         ('camanet_jax/app/__main__.py', '--workdir=. --port=99999', '0 to 65535, got 99999'),
         ('camanet_jax/app/__main__.py', '--workdir=. --port=-1', '0 to 65535, got -1'),
     ],
@@ -47,9 +53,7 @@ def test_numbers_out_of_range_are_told_by_the_parser(monkeypatch, capsys, comman
     monkeypatch.setattr(sys, 'argv', [command, *arguments.split()])
     with pytest.raises(SystemExit, match='2'):
         runpy.run_path(str(ROOT / command), run_name='__main__')
-    assert (
-        f'error: argument --{arguments.split("--")[-1].partition("=")[0]}: expected {words}' in capsys.readouterr().err
-    )
+    assert f': expected {words}' in capsys.readouterr().err
 
 
 def test_both_ways_of_writing_the_flag_name_the_shipped_recipe(tmp_path, monkeypatch):
