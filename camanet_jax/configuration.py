@@ -62,15 +62,31 @@ RANGES = {
     'data.max_seq_length': (3, math.inf),
     'data.num_workers': (0, 1024),
     'data.prefetch': (0, 1024),
+    'model.width': (1, math.inf),
+    'model.feed_forward': (1, math.inf),
     'model.heads': (1, math.inf),
+    'model.encoder_layers': (0, math.inf),
     'model.decoder_layers': (1, math.inf),
+    'model.memory_slots': (0, math.inf),
     'model.dropout': (0, BELOW_1),
     'model.projection_dropout': (0, BELOW_1),
     'model.tdm_temperature': (1e-6, math.inf),
     'loss.topk': (0, 1),
+    'loss.pseudo_label_weight': (0, math.inf),
+    'loss.vtac_weight': (0, math.inf),
+    'loss.contrastive_weight': (0, math.inf),
+    'loss.report_weight': (0, math.inf),
     'optimiser.lr_backbone': (0, math.inf),
     'optimiser.lr_decoder': (0, math.inf),
+    'optimiser.warmup_epochs': (0, math.inf),
+    'optimiser.warmup_from': (0, math.inf),
     'optimiser.decay_epochs': (1, math.inf),
+    'optimiser.decay_rate': (0, math.inf),
+    'optimiser.clip_value': (0, math.inf),
+    'optimiser.weight_decay': (0, math.inf),
+    'optimiser.b1': (0, BELOW_1),
+    'optimiser.b2': (0, BELOW_1),
+    'optimiser.eps': (0, math.inf),
     'search.beam_size': (1, math.inf),
     'evaluation.figures': (0, math.inf),
 }
@@ -130,8 +146,9 @@ def fill_variant(config: ConfigDict) -> ConfigDict:
             filled.data.train_augment = f'official_{filled.data.official_augment}'
     values = flatten(filled.to_dict())
     for path, (least, most) in RANGES.items():
-        if not least <= values.get(path, least) <= most:
-            raise ValueError(f'Expected {path} from {least} to {most}, got {values[path]} (--config.{path}).')
+        value = values.get(path)  # None: clip_value's way of saying never
+        if value is not None and not least <= value <= most:
+            raise ValueError(f'Expected {path} from {least} to {most}, got {value} (--config.{path}).')
     if values['model.width'] % values['model.heads']:
         width, heads = values['model.width'], values['model.heads']
         raise ValueError(f'Expected model.width as a multiple of model.heads, got {width} and {heads}.')

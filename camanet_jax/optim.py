@@ -112,14 +112,17 @@ def scale_by_learning_rates() -> optax.GradientTransformationExtraArgs:
 
 def matches(patterns: Iterable[str], path: str) -> bool:
     """Tells whether one of the patterns is found in a parameter's path."""
-    return any(re.search(pattern, path) for pattern in patterns)
+    try:
+        return any(re.search(pattern, path) for pattern in patterns)
+    except re.error as error:
+        raise ValueError(f'optimiser.frozen: {error.pattern!r} is no regular expression: {error}') from error
 
 
 def freeze(params: Any, patterns: Sequence[str]) -> Any:
     """The same parameters, of which those that a pattern matches pass no gradient on.
 
     Raises:
-      ValueError: a pattern matches none.
+      ValueError: a pattern is no regular expression, or matches none.
     """
     paths = ['/'.join(path) for path in traverse_util.flatten_dict(params)]
     if unused := [pattern for pattern in patterns if not any(matches([pattern], path) for path in paths)]:

@@ -197,6 +197,8 @@ def test_a_run_from_before_a_field_is_read_with_its_default():
         ('epochs', 0),
         ('accumulate', 0),
         ('data.max_seq_length', 2),
+        ('model.width', 0),
+        ('model.memory_slots', -1),
         ('model.decoder_layers', 0),
         ('model.dropout', 1.0),
         ('model.projection_dropout', 1.0),
@@ -204,6 +206,9 @@ def test_a_run_from_before_a_field_is_read_with_its_default():
         ('loss.topk', 5.0),
         ('optimiser.lr_decoder', float('nan')),
         ('optimiser.decay_epochs', 0),
+        ('optimiser.clip_value', -1.0),
+        ('optimiser.b2', 2.0),
+        ('loss.pseudo_label_weight', float('nan')),
     ],
 )
 def test_a_number_out_of_its_range_is_told_before_anything_is_begun(field, value):

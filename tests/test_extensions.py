@@ -74,6 +74,8 @@ def test_a_wrong_name_is_an_error_that_says_where_it_was_given(mine, name, messa
         ({'model.network': 'mine.py:other'}, "model.network='mine.py:other': expected a function"),
         ({'optimiser.schedule': 'mine.py:other'}, "optimiser.schedule='mine.py:other': expected a function"),
         ({'optimiser.frozen': ('^head/',)}, r"optimiser.frozen: '\^head/' matches no parameter; there are backbone/"),
+        ({'optimiser.frozen': ('[',)}, r"optimiser.frozen: '\[' is no regular expression: unterminated"),
+        ({'model.image_std': (0.2, 0.0, 0.2)}, r'three above 0 as image_std, got .* and \(0.2, 0.0, 0.2\)'),
         ({'model.class_maps': 'mine.py:other'}, "model.class_maps='mine.py:other': expected a function"),
         ({'model.tdm_selection': 'straight-through'}, "tdm_selection to be one of .*'soft'.*, got 'straight-through'"),
         ({'model.vdm_norm': 'Class'}, r"vdm_norm to be one of \('class', 'map'\), got 'Class'"),

@@ -152,6 +152,9 @@ class Camanet(nn.Module):
             value = getattr(self, field.name)
             if get_origin(field.type) is Literal and value not in get_args(field.type):
                 raise ValueError(f'Expected {field.name} to be one of {get_args(field.type)}, got {value!r}.')
+        if len(self.image_mean) != 3 or len(self.image_std) != 3 or min(self.image_std) <= 0:
+            got = f'{tuple(self.image_mean)} and {tuple(self.image_std)}'
+            raise ValueError(f'Expected three numbers as image_mean, and three above 0 as image_std, got {got}.')
         if self.vtac and not self.vdmae:
             raise ValueError('Expected vdmae=True with vtac=True, got vdmae=False: VTAC compares the TDM with the VDM.')
         if self.tdm_row == 'predicting' and self.tdm_candidates != 'words':
