@@ -105,7 +105,8 @@ def write_whole_open_i(folder: Path) -> None:
     reports, names = {}, [name for part in read_iu_split().values() for name in part]
     numbers = [number for number, count in WHOLE_ARCHIVE.by_films.items() if number > 1 for _ in range(count)]
     for name, number in zip(names, numbers, strict=True):
-        reports[f'CXR{len(reports)}'] = 'Lungs are clear.', [f'{name}-{1001 + i}' for i in range(number)]
+        findings = 'Small pleural effusion.' if len(reports) % 3 else 'Lungs are clear.'  # labels must not be all alike
+        reports[f'CXR{len(reports)}'] = findings, [f'{name}-{1001 + i}' for i in range(number)]
     for number in (0, 1):
         for _ in range(WHOLE_ARCHIVE.by_films[number]):
             reports[f'CXR{len(reports)}'] = 'Clear.', [f'CXR{len(reports)}_alone-1001'] * number

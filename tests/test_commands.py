@@ -143,6 +143,15 @@ def test_a_command_succeeds(editable, command):
     editable.run(command)
 
 
+@pytest.mark.slow
+def test_prepared_folders_have_the_labels_that_training_needs(editable):
+    for command in RUN:
+        if 'prepare_data.py' in command:
+            editable.run(command)
+    prepared = [path.parent for path in (editable.folder / 'prepared').rglob('annotation.json')]
+    assert len(prepared) == 4 and all((folder / 'labels.json').exists() for folder in prepared)
+
+
 @pytest.mark.parametrize('command', quick(QUICK_WHEEL))
 def test_a_command_succeeds_beside_a_wheel(wheel, command):
     wheel.run(command)
