@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from camanet_jax import configuration
-from camanet_jax.data.schema import read_json_object
 from camanet_jax.generate.reporter import GeneratedReport
 from camanet_jax.generate.study_list import MADE_BY, OVERLAYS, ListedStudy, hide_uids
 from camanet_jax.reporting.figures import draw_study, draw_words
 from camanet_jax.run.checkpoint import checksum
-from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json_lines, write_json
+from camanet_jax.run.files import append_json_lines, drop_torn_line, read_json_lines, read_record, write_json
 from camanet_jax.run.workdir import TrainedRun
 
 KEY = ('id', 'images', 'bytes')
@@ -134,6 +133,6 @@ def made_by(run: TrainedRun, **options: Any) -> dict[str, Any]:
 
 def refuse_others(reports: Path, record: Path, now: dict[str, Any], remedy: str) -> None:
     """Raises ValueError where `record` says that reports were not made as `now` (`made_by`), or says nothing."""
-    before = read_json_object(record) if record.exists() else {}
+    before = read_record(record) if record.exists() else {}
     what = f'{reports}: its reports were made differently'
     configuration.refuse_changes(configuration.completed(before), now, what, remedy, then='then')

@@ -182,6 +182,14 @@ def read_json(path: Path) -> Any:
         raise ValueError(f'{path}: {"not valid JSON" if text.strip() else "the file is empty"} ({error})') from error
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Reads a JSON object that this program wrote; raises ValueError, which names the file, where it is another."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f'{path}: expected a JSON object, got {type(content).__name__}; the file is damaged')
+    return content
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):

@@ -19,10 +19,9 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from camanet_jax import configuration, sharding
-from camanet_jax.data.schema import read_json_object
 from camanet_jax.experiment import Experiment
 from camanet_jax.run.checkpoint import Checkpoints, check_path, checksum, has_checkpoint
-from camanet_jax.run.files import read_text, sole_writer, write_json, write_text
+from camanet_jax.run.files import read_record, read_text, sole_writer, write_json, write_text
 from camanet_jax.run.provenance import numerics
 from camanet_jax.run.safetensors_file import read_safetensors
 
@@ -52,7 +51,7 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
         )
     config, vocabulary = configuration.as_data(experiment.config), experiment.tokenizer.to_json()
     if (workdir / CONFIG).exists():
-        recorded = configuration.completed(read_json_object(workdir / CONFIG))
+        recorded = configuration.completed(read_record(workdir / CONFIG))
         what, remedy = f'{workdir} was made by another configuration', 'Use another --workdir, or the old values.'
         configuration.refuse_changes(recorded, config, what, remedy)
     if (workdir / VOCABULARY).exists() and read_text(workdir / VOCABULARY) != vocabulary:
@@ -64,7 +63,7 @@ def claim_workdir(workdir: Path, experiment: Experiment, content: str | None = N
     if (workdir / ORIGIN).exists():
         what = 'made from other films, reports or labels (data), or under other settings of the environment'
         remedy = 'Use another --workdir, or bring the old ones back.'
-        configuration.refuse_changes(read_json_object(workdir / ORIGIN), origin, f'{workdir} was {what}', remedy)
+        configuration.refuse_changes(read_record(workdir / ORIGIN), origin, f'{workdir} was {what}', remedy)
     if jax.process_index() == 0:
         write_json(workdir / ORIGIN, origin)
         write_text(workdir / VOCABULARY, vocabulary)
@@ -91,7 +90,7 @@ def get_config(workdir: str) -> ConfigDict:
         raise ValueError(
             f'Expected a run in {workdir}, found no {CONFIG} there. Give --config to start one, or check --workdir.'
         )
-    return configuration.from_data(read_json_object(path))
+    return configuration.from_data(read_record(path))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +118,7 @@ def open_trained(workdir: str | Path, config: ConfigDict | None = None, *, newes
     def restore(step: int) -> TrainedRun:
         run = checkpoints.read_run(step)
         if recorded.exists():
-            what, found = f'{recorded} was edited or damaged since the run was trained', read_json_object(recorded)
+            what, found = f'{recorded} was edited or damaged since the run was trained', read_record(recorded)
             configuration.refuse_changes(found, run['config'], what, 'Undo it.', now='in the checkpoint')
         experiment = Experiment.from_run(config or configuration.from_data(run['config']), run)
         template = sharding.on_devices(experiment.state_shapes(), sharding.make_mesh())
