@@ -23,7 +23,7 @@ TOLERANCE = 0.02  # nats a word, and of probabilities: what TF32 and other libra
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """What commands and people have put into a published folder since, hidden files apart."""
+    """Files that commands and people have put into a published folder since, hidden ones apart."""
     return sorted(path.name for path in folder.iterdir() if path.name not in PUBLISHED and path.name[0] != '.')
 
 
