@@ -174,14 +174,33 @@ def find_recipe(name: str | Path) -> Path:
     raise ValueError(f'Expected a configuration file, or one of the recipes {known} (in {RECIPES}); got {name}.')
 
 
-def recipe(name: str | Path) -> ConfigDict:
+def recipe(name: str | Path, *argument: str) -> ConfigDict:
     """Makes a configuration from a recipe of this project, by its name, or from a file of yours.
 
     A configuration that changes another starts with it: `config = recipe('iu_xray')`.
+
+    Args:
+      argument: for a file whose `get_config` takes one.
+
+    Raises:
+      ValueError: there is no such file, it is no Python, or it has no `get_config` that returns a configuration.
     """
     path = find_recipe(name).resolve()
+    if path.suffix != '.py':
+        remedy = 'give --workdir to continue a run' if path.name == 'config.json' else "see this project's configs/"
+        raise ValueError(f'{path}: expected a configuration file, which ends in .py; {remedy}.')
     add_folder(path)
-    return load_file(path).get_config()
+    get_config = getattr(load_file(path), 'get_config', None)
+    if not callable(get_config):
+        raise ValueError(f'{path}: expected a function get_config in it, which returns a configuration; got none.')
+    config = get_config(*argument)
+    if not isinstance(config, ConfigDict) or 'variant' not in config:
+        got = 'a ConfigDict without variant' if isinstance(config, ConfigDict) else type(config).__name__
+        raise ValueError(
+            f"{path}: expected get_config to return a recipe's configuration, changed or not "
+            f"(config = recipe('iu_xray')), got {got}; is a return missing?"
+        )
+    return config
 
 
 def add_folder(path: Path) -> None:

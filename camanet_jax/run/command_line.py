@@ -14,10 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
-from camanet_jax.configuration import add_folder, find_recipe, from_data
-from camanet_jax.extensions import load_file
+from camanet_jax.configuration import find_recipe, from_data, recipe
 from camanet_jax.run.files import read_json
 
 
@@ -87,37 +84,12 @@ def with_recipe(argv: list[str]) -> list[str]:
         sys.exit(f'Error: --config: expected a path without a colon, which ends it; got {config}. Rename the folder.')
     try:
         path = find_recipe(file)
-        add_folder(path)
-        check_recipe(path, *([argument] if colon else []))
+        recipe(path, *([argument] if colon else []))  # as the flags do later, which tell of a wrong file by a traceback
     except ValueError as error:
         if 'CAMANET_TRACE' in os.environ:
             raise
         sys.exit(f'Error: --config: {error}')
+    except Exception:  # the flags raise it again, and its line is named then
+        pass
     given = {config: '', f'--config={config}': '--config=', f'-config={config}': '--config='}
     return [f'{given[word]}{path}{colon}{argument}' if word in given else word for word in argv]
-
-
-def check_recipe(path: Path, *argument: str) -> None:
-    """Makes the configuration of a file, as the flags do later, which tell of a wrong one by a traceback.
-
-    Raises:
-      ValueError: the file is no Python, has no `get_config` that returns a configuration, or says so itself.
-    """
-    if path.suffix != '.py':
-        remedy = 'give --workdir to continue a run' if path.name == 'config.json' else "see this project's configs/"
-        raise ValueError(f'{path}: expected a configuration file, which ends in .py; {remedy}.')
-    try:
-        get_config = getattr(load_file(path.resolve()), 'get_config', None)
-        config = get_config(*argument) if callable(get_config) else None
-    except ValueError:
-        raise
-    except Exception:  # the flags raise it again, and its line is named then
-        return
-    if not callable(get_config):
-        raise ValueError(f'{path}: expected a function get_config in it, which returns a configuration; got none.')
-    if not isinstance(config, ConfigDict) or 'variant' not in config:
-        got = 'a ConfigDict without variant' if isinstance(config, ConfigDict) else type(config).__name__
-        raise ValueError(
-            f"{path}: expected get_config to return a recipe's configuration, changed or not "
-            f"(config = recipe('iu_xray')), got {got}; is a return missing?"
-        )
