@@ -66,8 +66,8 @@ def by_token(mask: Bool[Array, 'B I'], tokens: Array) -> Bool[Array, 'B P']:
     return jnp.repeat(mask, tokens.shape[1] // mask.shape[1], axis=1)
 
 
-def with_first(there: Bool[Array, 'B P'], tokens: Array) -> Bool[Array, 'B P+1']:
-    """Extends `there` to tokens [B, P + 1, D] that begin with r', which every study has; Base's begin without."""
+def with_first(there: Bool[Array, 'B P'], tokens: Array) -> Bool[Array, 'B read']:
+    """Extends `there` to tokens that begin with r', which every study has; Base's begin without."""
     return jnp.pad(there, ((0, 0), (tokens.shape[1] - there.shape[1], 0)), constant_values=True)
 
 
