@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from camanet_jax.lab.ablation.results import Results, RunResult
 from camanet_jax.lab.ablation.systems import printed_name
@@ -45,7 +46,8 @@ def endpoints_table(results: Results) -> Table:
         for before, after in COMPARISONS:
             pairs = [pair for pair in results.pairs(after, before) if all(run.has_predictions(file) for run in pair)]
             if pairs:
-                cells = (*(difference(pairs, file, *endpoint) for endpoint in ENDPOINTS), str(len(pairs)))
+                studies = patient_weights(patients_of(in_order(pairs[0][0].predictions(file))))
+                cells = (*(difference(pairs, file, studies, *endpoint) for endpoint in ENDPOINTS), str(len(pairs)))
                 title = f'{printed_name(before)} to {printed_name(after)}, {checkpoint}'
                 rows.append(Row(results.data_set, title, HERE, cells))
     notes = (
@@ -58,10 +60,15 @@ def endpoints_table(results: Results) -> Table:
     return finish('endpoints', 'Endpoints', columns, rows, results, notes)
 
 
-def difference(pairs: Sequence[tuple[RunResult, RunResult]], file: str, group: str, name: str) -> Value:
-    """The mean difference over seeds, with its interval over seeds and studies."""
+def difference(
+    pairs: Sequence[tuple[RunResult, RunResult]],
+    file: str,
+    studies: Int[np.ndarray, 'resamples B'],
+    group: str,
+    name: str,
+) -> Value:
+    """The mean difference over seeds, with its interval over seeds and studies, drawn by the weights `studies`."""
     scores = [[run.scored(file).statistics[group][name] for run in pair] for pair in pairs]
-    studies = patient_weights(patients_of(in_order(pairs[0][0].predictions(file))))
     seeds = resampling_weights(len(pairs), seed=1) / len(pairs)  # [resamples, seeds]
     resampled = np.stack([after.resampled(studies) - before.resampled(studies) for after, before in scores], 1)
     gains = mean_gain([after.value() - before.value() for after, before in scores])
